@@ -32,6 +32,8 @@ type Entry struct {
 	Time      int64           // the owner's clock when it was appended, ns since the epoch
 	Tenant    model.Tenant
 	Body      Body
+
+	arena *arena // what Decode reuses; nil in entries that nobody decoded into
 }
 
 // Body is what an entry of one kind says: *Rows, *Define, *CreateTenant,
