@@ -1,0 +1,111 @@
+package merge
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/hokan-db/hokan/engine/model"
+)
+
+// ErrPiece is wrapped by the error for a piece whose rows are not what it says
+// of itself.
+var ErrPiece = errors.New("a piece's rows differ from its description")
+
+// Piece is one compressed run of rows of one channel, strictly ascending in
+// time.
+type Piece struct {
+	// Rank decides between rows of equal time: the greater wins. Pieces that
+	// overlap have different ranks.
+	Rank uint64
+	// First and Last are the times of its first and last row.
+	First, Last int64
+	// Summary is exact over all its rows; nil where only decoding tells. It is
+	// read, never changed.
+	Summary *model.Aggregate
+	Source  Source
+}
+
+// Source holds a piece's rows.
+type Source interface {
+	// Decode appends all rows, in ascending time, to the two slices. It keeps
+	// neither.
+	Decode(times []int64, values []float64) ([]int64, []float64, error)
+}
+
+// appendSorted appends to dst the pieces that may have rows in span, in order
+// of their first row.
+func appendSorted(dst, pieces []Piece, span model.Span) []Piece {
+	start := len(dst)
+	for i := range pieces {
+		p := &pieces[i]
+		if p.First <= p.Last && span.Overlaps(p.First, p.Last) {
+			dst = append(dst, *p)
+		}
+	}
+	added := dst[start:]
+	byFirst := func(a, b Piece) int { return cmp.Compare(a.First, b.First) }
+	if !slices.IsSortedFunc(added, byFirst) {
+		slices.SortFunc(added, byFirst)
+	}
+	return dst
+}
+
+// run holds those decoded rows of one piece that were not handed out yet.
+type run struct {
+	times  []int64
+	values []float64
+	rank   uint64
+	// What Decode fills; times and values are the rest of them.
+	timeBuffer  []int64
+	valueBuffer []float64
+}
+
+// decode fills r with the rows of p in span.
+func (r *run) decode(p *Piece, span model.Span) error {
+	var err error
+	r.timeBuffer, r.valueBuffer, err = p.Source.Decode(r.timeBuffer[:0], r.valueBuffer[:0])
+	if err != nil {
+		return err
+	}
+	times, values := r.timeBuffer, r.valueBuffer
+	if len(times) != len(values) {
+		return fmt.Errorf("%w: %d times, %d values", ErrPiece, len(times), len(values))
+	}
+	// A row outside the bounds would break the order of what is handed out.
+	if n := len(times); n > 0 && (times[0] < p.First || times[n-1] > p.Last || times[0] > times[n-1]) {
+		return fmt.Errorf("%w: rows from %d to %d, said to be from %d to %d",
+			ErrPiece, times[0], times[n-1], p.First, p.Last)
+	}
+	if p.Last >= span.To {
+		n := before(times, span.To)
+		times, values = times[:n], values[:n]
+	}
+	if p.First < span.From {
+		n := before(times, span.From)
+		times, values = times[n:], values[n:]
+	}
+	r.times, r.values, r.rank = times, values, p.Rank
+	return nil
+}
+
+// before returns how many of the ascending times are less than t. It gallops:
+// its cost grows with the logarithm of the answer.
+func before(times []int64, t int64) int {
+	high := 1
+	for high <= len(times) && times[high-1] < t {
+		high <<= 1
+	}
+	low := high >> 1 // times[:low] are less than t
+	high = min(high, len(times)+1) - 1
+	for low < high {
+		middle := int(uint(low+high) >> 1)
+		if times[middle] < t {
+			low = middle + 1
+		} else {
+			high = middle
+		}
+	}
+	return low
+}
