@@ -115,12 +115,18 @@ func (a *arena) columns(d *decoder, base int64) {
 	var id int64
 	var times []int64 // of the column before
 	for range count {
-		start := d.at
-		id += d.varint()
-		if id <= 0 || id > math.MaxUint32 {
-			d.failAt(start, "no such channel ID")
+		var header uint64
+		if b := d.b[d.at:]; len(b) > 1 && b[0]|b[1] < 0x80 { // as nearly all are
+			id += int64(b[0]>>1) ^ -int64(b[0]&1)
+			header = uint64(b[1])
+			d.at += 2
+		} else {
+			id += d.varint()
+			header = d.uvarint()
 		}
-		header := d.uvarint()
+		if id <= 0 || id > math.MaxUint32 {
+			d.fail("no such channel ID before here")
+		}
 		rows := header >> 1
 		if rows > uint64(len(d.b)-d.at)/8 {
 			d.fail("more rows than bytes")
