@@ -1,0 +1,67 @@
+package chunk
+
+import "encoding/binary"
+
+// Pages hands out the memory that streams grow in: pieces of slabs, which are
+// plain memory that goes when no Pages and no View refers to it. Single pages
+// are never given back. The zero value is ready for use. Every stream belongs
+// to one Pages; all writers of it are serialised by the caller.
+//
+// A page is 4 bytes of address of the page after it, 2 bytes of length in use,
+// 2 bytes without meaning, and then the stream's bytes. The first two are
+// written when the stream goes on to the next page, so a page's header means
+// nothing as long as it is the last one.
+type Pages struct {
+	slabs [][]byte
+	next  uint32 // address of the first free byte of the last slab
+	free  uint32 // bytes free there
+	used  int    // bytes handed out
+}
+
+// An address counts units of 8 bytes: slab<<slabBits | place in the slab.
+const (
+	addressUnit  = 8
+	slabBits     = 15
+	firstSlab    = 1 << 10
+	maxSlab      = addressUnit << slabBits // 256 KiB: a multiple of the machine's pages
+	pageHeader   = 8
+	firstPage    = 64 // bytes with header
+	largestPage  = 512
+	pageRounding = 16
+)
+
+// Bytes returns the number of bytes in pages handed out.
+func (p *Pages) Bytes() int { return p.used }
+
+// take returns the address of a new page of size bytes.
+func (p *Pages) take(size uint32) uint32 {
+	if size > p.free {
+		// Slabs double, so that neither small heads nor large ones waste much.
+		slab := uint32(firstSlab)
+		if n := len(p.slabs); n > 0 {
+			slab = min(2*uint32(len(p.slabs[n-1])), maxSlab)
+		}
+		p.next, p.free = uint32(len(p.slabs))<<slabBits, slab
+		p.slabs = append(p.slabs, make([]byte, slab))
+	}
+	address := p.next
+	p.next += size / addressUnit
+	p.free -= size
+	p.used += int(size)
+	return address
+}
+
+// at returns the memory from an address to the end of its slab.
+func at(slabs [][]byte, address uint32) []byte {
+	return slabs[address>>slabBits][address&(1<<slabBits-1)*addressUnit:]
+}
+
+// header returns what a page that is not a stream's last one says of itself.
+func header(page []byte) (next uint32, used int) {
+	return binary.LittleEndian.Uint32(page), int(binary.LittleEndian.Uint16(page[4:]))
+}
+
+func putHeader(page []byte, next uint32, used uint16) {
+	binary.LittleEndian.PutUint32(page, next)
+	binary.LittleEndian.PutUint16(page[4:], used)
+}

@@ -1,0 +1,163 @@
+package chunk
+
+import (
+	"encoding/binary"
+	"math"
+	"sync"
+)
+
+// Stream is a Gorilla chunk that grows row by row in pages of memory. The zero
+// value has no rows. It holds no pointers, so that the garbage collector need
+// not look at hundreds of thousands of them.
+//
+// A row's data and a group's control never cross the end of a page: the page
+// is left shorter instead. The control of a group that is not full yet is kept
+// here; its place in the page is written once, when the group is full, and no
+// View reads it before. So all bytes that a View reads are immutable.
+type Stream struct {
+	row          encoder // the last row
+	control      uint64  // of the last group
+	rows         uint32
+	first, last  uint32 // addresses of pages
+	controlPage  uint32 // address of the page with the control's place
+	controlAt    uint16 // its place there
+	length, size uint16 // of the last page: bytes used and there, without header
+}
+
+// Rows returns the number of rows.
+func (s *Stream) Rows() int { return int(s.rows) }
+
+// Last returns the time of the last row; it means nothing where there is none.
+func (s *Stream) Last() int64 { return s.row.time }
+
+// Append adds a row, which must be later than the last one.
+func (s *Stream) Append(p *Pages, t int64, v float64) {
+	if s.rows == 0 {
+		s.begin(p, t, v)
+		return
+	}
+	place := (s.rows - 1) % groupRows
+	if place == 0 {
+		s.beginGroup(p)
+	}
+	page := at(p.slabs, s.last)[pageHeader:]
+	var control uint64
+	if s.size-s.length >= maxRowBytes {
+		var n int
+		control, n = s.row.put((*[maxRowBytes]byte)(page[s.length:]), t, v)
+		s.length += uint16(n)
+	} else {
+		control = s.appendAtPageEnd(p, page, t, v)
+	}
+	s.control |= control << (4 * place)
+	s.rows++
+	if place == groupRows-1 {
+		binary.LittleEndian.PutUint64(at(p.slabs, s.controlPage)[pageHeader+int(s.controlAt):], s.control)
+	}
+}
+
+func (s *Stream) begin(p *Pages, t int64, v float64) {
+	s.first = p.take(firstPage)
+	s.last, s.size, s.length = s.first, firstPage-pageHeader, firstRowBytes
+	page := at(p.slabs, s.last)[pageHeader:]
+	binary.LittleEndian.PutUint64(page, uint64(t))
+	binary.LittleEndian.PutUint64(page[8:], math.Float64bits(v))
+	s.row = encoder{time: t, value: math.Float64bits(v)}
+	s.rows = 1
+}
+
+func (s *Stream) beginGroup(p *Pages) {
+	if s.size-s.length < controlBytes {
+		s.nextPage(p)
+	}
+	s.control, s.controlPage, s.controlAt = 0, s.last, s.length
+	s.length += controlBytes
+}
+
+// appendAtPageEnd adds a row that may not fit in what is left of the page.
+func (s *Stream) appendAtPageEnd(p *Pages, page []byte, t int64, v float64) (control uint64) {
+	var data [maxRowBytes]byte
+	control, n := s.row.put(&data, t, v)
+	if n > int(s.size-s.length) {
+		s.nextPage(p)
+		page = at(p.slabs, s.last)[pageHeader:]
+	}
+	copy(page[s.length:], data[:n])
+	s.length += uint16(n)
+	return control
+}
+
+// nextPage goes on to a new page: larger ones the longer the stream is, so
+// that what is empty stays a small part of the whole.
+func (s *Stream) nextPage(p *Pages) {
+	size := uint32(s.size) + pageHeader
+	if s.last != s.first {
+		size = min((size+size/4+pageRounding-1)/pageRounding*pageRounding, largestPage)
+	}
+	next := p.take(size)
+	putHeader(at(p.slabs, s.last), next, s.length)
+	s.last, s.length, s.size = next, 0, uint16(size-pageHeader)
+}
+
+// View is the rows that a stream had at one time. It stays valid whatever
+// happens to the stream, and may be read while the stream grows.
+type View struct {
+	slabs  [][]byte
+	stream Stream
+}
+
+// View returns the rows there are now, in constant time.
+func (s *Stream) View(p *Pages) View { return View{p.slabs, *s} }
+
+// Rows returns the number of rows.
+func (v View) Rows() int { return int(v.stream.rows) }
+
+// First returns the time of the first row; it means nothing where there is
+// none.
+func (v View) First() int64 {
+	if v.stream.rows == 0 {
+		return 0
+	}
+	return int64(binary.LittleEndian.Uint64(at(v.slabs, v.stream.first)[pageHeader:]))
+}
+
+// Last returns the time of the last row; it means nothing where there is none.
+func (v View) Last() int64 { return v.stream.row.time }
+
+// AppendTo appends the view's chunk to dst: the bytes that Encode gives for
+// its rows.
+func (v View) AppendTo(dst []byte) []byte {
+	s := &v.stream
+	if s.rows == 0 {
+		return dst
+	}
+	open := (s.rows-1)%groupRows != 0 // the place of the control may be written to
+	for address := s.first; ; {
+		page := at(v.slabs, address)
+		used, next := int(s.length), address
+		if address != s.last {
+			next, used = header(page)
+		}
+		data := page[pageHeader : pageHeader+used]
+		if open && address == s.controlPage {
+			dst = append(dst, data[:s.controlAt]...)
+			dst = binary.LittleEndian.AppendUint64(dst, s.control)
+			data = data[s.controlAt+controlBytes:]
+		}
+		dst = append(dst, data...)
+		if address == s.last {
+			return dst
+		}
+		address = next
+	}
+}
+
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// Decode appends the view's rows to times and values.
+func (v View) Decode(times []int64, values []float64) ([]int64, []float64, error) {
+	buffer := buffers.Get().(*[]byte)
+	defer buffers.Put(buffer)
+	*buffer = v.AppendTo((*buffer)[:0])
+	return Decode(*buffer, v.Rows(), times, values)
+}
