@@ -1,0 +1,266 @@
+package disk
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// Blocks stores immutable objects by name: blocks, checkpoints and uploaded
+// files. A name is a path of folders with '/' between them, such as those
+// that names.go makes. It is safe for concurrent use.
+type Blocks interface {
+	// Put stores what write writes, whole and durable, or nothing at all. A
+	// name that is taken is ErrExists: objects never change.
+	Put(name string, write func(io.Writer) error) error
+	// Open returns the object; ErrNotFound when there is none. An object that
+	// is open stays readable when it is deleted.
+	Open(name string) (Object, error)
+	// List returns the names that begin with prefix, ascending: objects only,
+	// nothing half-written and nothing set aside as damaged.
+	List(prefix string) ([]string, error)
+	// Delete removes an object, durably. A missing name is no error.
+	Delete(name string) error
+}
+
+// Object is an open object. Reads may run at once; Close ends them.
+type Object interface {
+	io.ReaderAt
+	io.Closer
+	Size() int64
+}
+
+// objectDirs are the folders that hold objects, in ascending order. Other
+// names are refused, so that no name reaches the log or the catalog.
+var objectDirs = []string{BlocksDir, CheckpointsDir, FilesDir}
+
+// LocalBlocks keeps objects as files below a data folder.
+type LocalBlocks struct {
+	fs   FS
+	root string
+	dirs *Dirs
+
+	mu      sync.Mutex
+	putting map[string]bool // names that a Put is at work on
+}
+
+var _ Blocks = (*LocalBlocks)(nil)
+
+// NewLocalBlocks returns the objects below root, a folder that exists.
+func NewLocalBlocks(fsys FS, root string) *LocalBlocks {
+	return &LocalBlocks{fs: fsys, root: root, dirs: NewDirs(fsys, root), putting: map[string]bool{}}
+}
+
+// Put implements Blocks.
+func (b *LocalBlocks) Put(name string, write func(io.Writer) error) error {
+	path, err := b.path(name)
+	if err != nil {
+		return err
+	}
+	if !b.begin(name) {
+		return fmt.Errorf("object %s: %w", name, ErrExists)
+	}
+	defer b.end(name)
+	if err := b.put(path, write); err != nil {
+		return fmt.Errorf("object %s: %w", name, err)
+	}
+	return nil
+}
+
+func (b *LocalBlocks) put(path string, write func(io.Writer) error) error {
+	if err := b.dirs.Make(b.fs.PathDir(path)); err != nil {
+		return err
+	}
+	_, err := b.fs.Stat(path)
+	if err == nil {
+		return ErrExists
+	}
+	if err = Wrap(err); !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	if err := writeAtomic(b.fs, path, write); err != nil {
+		b.fs.Remove(path) // renamed, but not known to be durable
+		return err
+	}
+	return nil
+}
+
+func (b *LocalBlocks) begin(name string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.putting[name] {
+		return false
+	}
+	b.putting[name] = true
+	return true
+}
+
+func (b *LocalBlocks) end(name string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.putting, name)
+}
+
+type localObject struct {
+	File
+	size int64
+}
+
+// Size implements Object.
+func (o *localObject) Size() int64 { return o.size }
+
+// Open implements Blocks.
+func (b *LocalBlocks) Open(name string) (Object, error) {
+	path, err := b.path(name)
+	if err != nil {
+		return nil, err
+	}
+	file, err := b.fs.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("object %s: %w", name, Wrap(err))
+	}
+	info, err := file.Stat()
+	if err == nil && info.IsDir() {
+		err = ErrNotFound
+	}
+	if err != nil {
+		file.Close()
+		return nil, fmt.Errorf("object %s: %w", name, Wrap(err))
+	}
+	return &localObject{file, info.Size()}, nil
+}
+
+// List implements Blocks.
+func (b *LocalBlocks) List(prefix string) ([]string, error) {
+	return b.list(prefix, func(name string) bool { return !IsTemporary(name) && !IsQuarantined(name) })
+}
+
+// Leftovers returns the names of temporary files and of files set aside as
+// damaged, ascending.
+func (b *LocalBlocks) Leftovers() (temporary, quarantined []string, err error) {
+	if temporary, err = b.list("", IsTemporary); err != nil {
+		return nil, nil, err
+	}
+	quarantined, err = b.list("", IsQuarantined)
+	return temporary, quarantined, err
+}
+
+// RemoveTemporaries removes what puts of an ended process left half-written.
+// No Put may run meanwhile.
+func (b *LocalBlocks) RemoveTemporaries() error {
+	names, err := b.list("", IsTemporary)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if err := b.remove(b.fs.PathJoin(b.root, name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *LocalBlocks) list(prefix string, want func(name string) bool) ([]string, error) {
+	var names []string
+	for _, dir := range objectDirs {
+		if err := b.walk(dir, prefix, want, &names); err != nil {
+			return nil, err
+		}
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+// walk adds the wanted files below the folder dir, itself a name.
+func (b *LocalBlocks) walk(dir, prefix string, want func(name string) bool, names *[]string) error {
+	if !overlaps(dir+"/", prefix) {
+		return nil
+	}
+	entries, err := b.fs.List(b.fs.PathJoin(b.root, dir))
+	if err = Wrap(err); errors.Is(err, ErrNotFound) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		name := dir + "/" + entry
+		if !overlaps(name, prefix) && !overlaps(name+"/", prefix) {
+			continue
+		}
+		info, err := b.fs.Stat(b.fs.PathJoin(b.root, name))
+		if err = Wrap(err); errors.Is(err, ErrNotFound) {
+			continue // deleted meanwhile
+		} else if err != nil {
+			return err
+		}
+		if info.IsDir() {
+			if err := b.walk(name, prefix, want, names); err != nil {
+				return err
+			}
+		} else if strings.HasPrefix(name, prefix) && want(name) {
+			*names = append(*names, name)
+		}
+	}
+	return nil
+}
+
+// overlaps reports whether one of the two begins with the other.
+func overlaps(x, y string) bool { return strings.HasPrefix(x, y) || strings.HasPrefix(y, x) }
+
+// Delete implements Blocks.
+func (b *LocalBlocks) Delete(name string) error {
+	path, err := b.path(name)
+	if err != nil {
+		return err
+	}
+	if err := b.remove(path); err != nil {
+		return fmt.Errorf("object %s: %w", name, err)
+	}
+	return nil
+}
+
+// remove removes a file and syncs its folder. It syncs also when the file is
+// gone: an earlier call may have removed it and failed to sync.
+func (b *LocalBlocks) remove(path string) error {
+	if err := Wrap(b.fs.Remove(path)); err != nil && !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	err := SyncDir(b.fs, b.fs.PathDir(path))
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// Quarantine sets a damaged object aside: it is renamed, durably, and no
+// longer an object. Nothing is deleted.
+func (b *LocalBlocks) Quarantine(name string) error {
+	path, err := b.path(name)
+	if err != nil {
+		return err
+	}
+	if err := b.fs.Rename(path, path+QuarantineSuffix); err != nil {
+		return fmt.Errorf("object %s: %w", name, Wrap(err))
+	}
+	return SyncDir(b.fs, b.fs.PathDir(path))
+}
+
+// path returns the file of a name, or ErrBadName.
+func (b *LocalBlocks) path(name string) (string, error) {
+	elements := strings.Split(name, "/")
+	if len(elements) < 2 || !slices.Contains(objectDirs, elements[0]) {
+		return "", fmt.Errorf("%w %q: not in one of %s", ErrBadName, name, strings.Join(objectDirs, ", "))
+	}
+	for _, element := range elements {
+		if element == "" || element == "." || element == ".." || strings.ContainsAny(element, "\\\x00") {
+			return "", fmt.Errorf("%w %q", ErrBadName, name)
+		}
+	}
+	if IsTemporary(name) || IsQuarantined(name) {
+		return "", fmt.Errorf("%w %q: its suffix is reserved", ErrBadName, name)
+	}
+	return b.fs.PathJoin(b.root, name), nil
+}
