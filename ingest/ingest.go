@@ -1,0 +1,134 @@
+// Package ingest brings instruments' files in: it reads a format as batches
+// and hands them to whatever appends, the engine or a server's client.
+package ingest
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/hokan-db/hokan/engine/model"
+	"github.com/hokan-db/hokan/ingest/hioki"
+	"github.com/hokan-db/hokan/ingest/refusal"
+)
+
+// Error is a refusal: of a file as the error of ImportFile, or of a line or a
+// cell in FileResult.Errors.
+type Error = refusal.Error
+
+// AppendFunc makes a batch durable. The batch is its own until it returns.
+type AppendFunc func(ctx context.Context, b *model.Batch) error
+
+// FileOptions say how to import a file.
+type FileOptions struct {
+	Tenant     model.Tenant
+	Instrument string         // the label of every channel
+	Group      string         // measurement group, may be empty
+	Zone       *time.Location // of times that carry no offset
+	Start      string         // replaces the trigger time: YYYY-MM-DD hh:mm:ss[.fff][±hh:mm]
+	BatchRows  int            // 0: chosen
+	DryRun     bool           // read everything, append nothing
+
+	Total    int64                   // bytes in the file, for Progress; 0 where unknown
+	Progress func(read, total int64) // called after each batch; may be nil
+}
+
+// FileResult says what became of a file. Times are nanoseconds since the
+// epoch; the span [From, To) runs to just after the last sample and is empty
+// (0, 0) where no row was kept. Rejected counts samples; a line that is
+// refused whole counts one for each channel.
+type FileResult struct {
+	File           string           `json:"file"`
+	Dialect        string           `json:"dialect"`
+	Instrument     string           `json:"instrument"`
+	Channels       int              `json:"channels"`
+	Rows           int64            `json:"rows"`
+	From           int64            `json:"from"`
+	To             int64            `json:"to"`
+	Accepted       int64            `json:"accepted"`
+	Rejected       int64            `json:"rejected"`
+	Reasons        map[string]int64 `json:"reasons"`
+	Errors         []Error          `json:"errors"` // the first 20
+	SkippedColumns []string         `json:"skipped_columns,omitempty"`
+}
+
+// ImportFile appends every sample of a logger's file, in the order of the file,
+// reading one batch ahead of the append. After an error the result still says
+// what was appended before it. A file that is refused as a whole gives an
+// *Error.
+func ImportFile(ctx context.Context, append AppendFunc, r io.Reader, name string, o FileOptions) (FileResult, error) {
+	result := FileResult{File: name, Instrument: o.Instrument, Reasons: map[string]int64{refusal.NotANumber: 0}, Errors: []Error{}}
+	reader, err := hioki.NewReader(r, name, hioki.Options{Tenant: o.Tenant, Instrument: o.Instrument,
+		Group: o.Group, Zone: o.Zone, Start: o.Start, BatchRows: o.BatchRows})
+	if err != nil {
+		return result, err
+	}
+	result.Dialect, result.Channels = reader.Dialect(), len(reader.Channels())
+	if o.DryRun {
+		append = func(context.Context, *model.Batch) error { return nil }
+	}
+	ahead, cancel := context.WithCancel(ctx)
+	batches := readAhead(ahead, reader)
+	defer func() {
+		cancel()
+		for range batches { // r is not read any more after the return
+		}
+	}()
+	for next := range batches {
+		if next.err == nil {
+			if err := append(ctx, next.batch); err != nil {
+				return result, err
+			}
+		}
+		result.take(&next.report)
+		if o.Progress != nil {
+			o.Progress(next.report.Bytes, o.Total)
+		}
+		if next.err != nil && next.err != io.EOF {
+			return result, next.err
+		}
+	}
+	return result, ctx.Err()
+}
+
+// take makes the result say what the report does.
+func (f *FileResult) take(r *hioki.Report) {
+	f.Rows, f.Accepted, f.Rejected, f.Reasons = r.Rows, r.Accepted, r.Rejected, r.Reasons
+	f.Errors = f.Errors[:0]
+	f.Errors = append(f.Errors, r.Errors...)
+	f.SkippedColumns = r.Skipped
+	if r.Rows > 0 {
+		f.From, f.To = r.First, r.Last+1
+	}
+}
+
+// read is a batch and what the reader reported when it was full, or the
+// reader's last error.
+type read struct {
+	batch  *model.Batch
+	report hioki.Report
+	err    error
+}
+
+// readAhead reads batches until the first error, which is the last thing it
+// hands over, or until ctx ends. The channel has no buffer: when a batch is
+// taken the one before is done with, so two in turn are enough.
+func readAhead(ctx context.Context, reader *hioki.Reader) <-chan read {
+	out := make(chan read)
+	go func() {
+		defer close(out)
+		var batches [2]model.Batch
+		for turn := 0; ; turn ^= 1 {
+			err := reader.Next(&batches[turn])
+			select {
+			case out <- read{&batches[turn], reader.Report(), err}:
+			case <-ctx.Done():
+				return
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	return out
+}
