@@ -6,10 +6,22 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
-	"sync"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
+
+// ReadFile returns the contents of a small file.
+func ReadFile(fsys FS, path string) ([]byte, error) {
+	file, err := fsys.Open(path)
+	if err != nil {
+		return nil, Wrap(err)
+	}
+	data, err := io.ReadAll(file)
+	if closeErr := file.Close(); err == nil {
+		err = closeErr
+	}
+	return data, Wrap(err)
+}
 
 // syncStep is how many bytes of a growing file are written before the disk is
 // asked to take them. One sync of hundreds of MiB at the end would stall the
@@ -76,47 +88,6 @@ func MakeDir(fsys FS, dir string) error {
 		return Wrap(err)
 	}
 	return SyncDir(fsys, fsys.PathDir(dir))
-}
-
-// Dirs makes folders durable, each once: a name that is there already may
-// stem from a process that was killed before it had synced the folder.
-type Dirs struct {
-	fs   FS
-	root string // is there and durable
-
-	mu   sync.Mutex
-	done map[string]bool
-}
-
-// NewDirs returns Dirs for the folders below root.
-func NewDirs(fsys FS, root string) *Dirs {
-	return &Dirs{fs: fsys, root: root, done: map[string]bool{root: true}}
-}
-
-// Make makes the folder dir, which lies below the root, and every folder
-// between them, durably.
-func (d *Dirs) Make(dir string) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.makeLocked(dir)
-}
-
-func (d *Dirs) makeLocked(dir string) error {
-	if d.done[dir] {
-		return nil
-	}
-	parent := d.fs.PathDir(dir)
-	if parent == dir {
-		return fmt.Errorf("%w: %s is not below %s", ErrBadName, dir, d.root)
-	}
-	if err := d.makeLocked(parent); err != nil {
-		return err
-	}
-	if err := MakeDir(d.fs, dir); err != nil {
-		return err
-	}
-	d.done[dir] = true
-	return nil
 }
 
 // LockDir takes the folder for this process until the result is closed or the

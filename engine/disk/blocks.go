@@ -41,7 +41,7 @@ var objectDirs = []string{BlocksDir, CheckpointsDir, FilesDir}
 type LocalBlocks struct {
 	fs   FS
 	root string
-	dirs *Dirs
+	dirs *durableDirs
 
 	mu      sync.Mutex
 	putting map[string]bool // names that a Put is at work on
@@ -51,7 +51,8 @@ var _ Blocks = (*LocalBlocks)(nil)
 
 // NewLocalBlocks returns the objects below root, a folder that exists.
 func NewLocalBlocks(fsys FS, root string) *LocalBlocks {
-	return &LocalBlocks{fs: fsys, root: root, dirs: NewDirs(fsys, root), putting: map[string]bool{}}
+	root = fsys.PathJoin(root) // clean, as the folders of names will be
+	return &LocalBlocks{fs: fsys, root: root, dirs: newDurableDirs(fsys, root), putting: map[string]bool{}}
 }
 
 // Put implements Blocks.
@@ -71,7 +72,7 @@ func (b *LocalBlocks) Put(name string, write func(io.Writer) error) error {
 }
 
 func (b *LocalBlocks) put(path string, write func(io.Writer) error) error {
-	if err := b.dirs.Make(b.fs.PathDir(path)); err != nil {
+	if err := b.dirs.make(b.fs.PathDir(path)); err != nil {
 		return err
 	}
 	_, err := b.fs.Stat(path)

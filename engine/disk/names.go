@@ -39,6 +39,9 @@ const (
 	blockSuffix      = ".blk"
 )
 
+// Dirs are the folders of a data folder.
+var Dirs = []string{CatalogDir, LogDir, CheckpointsDir, BlocksDir, FilesDir, KeysDir}
+
 // SegmentName returns the name in log/ of a segment.
 func SegmentName(number uint64) string {
 	return fmt.Sprintf("%010d%s", number, segmentSuffix)
