@@ -1,0 +1,76 @@
+// Package policy is the table of Hokan's limits. It is pure: it says how much
+// is allowed and what a refusal is called, and enforces nothing itself.
+package policy
+
+import (
+	"slices"
+	"time"
+
+	"github.com/hokan-db/hokan/engine/model"
+)
+
+// Limit is one bound.
+type Limit struct {
+	Name    string // unique, with its unit last: what settings and metrics call it
+	Default int64
+	Code    string // the error code or sample reason of a refusal; "" where reaching it refuses nothing
+	Doc     string // one line
+}
+
+// Limits on what is asked for.
+var (
+	SelectorBytes = Limit{"selector_bytes", model.MaxSelectorBytes, "bad_selector",
+		"bytes of a selector's text"}
+	ViewChannels = Limit{"view_channels", 32, "too_many_channels",
+		"channels of one view: what a chart can show"}
+	ViewBuckets = Limit{"view_buckets", 10_000, "invalid",
+		"buckets of one view: above the pixels of any screen"}
+	TableChannels = Limit{"table_channels", 256, "too_many_channels",
+		"channels of one table"}
+	TableRows = Limit{"table_rows", 10_000, "invalid",
+		"rows of one page of a table, or events of one page"}
+	ExportChannels = Limit{"export_channels", 1024, "too_many_channels",
+		"channels of one export: columns that a spreadsheet still opens"}
+	QueryChannels = Limit{"query_channels", 100_000, "too_many_channels",
+		"channels that one query may read: more than the largest tenant of one machine has"}
+	QueryRows = Limit{"query_rows", 100_000_000, "bad_span",
+		"rows that one query may decode, charged before it decodes them"}
+)
+
+// Limits on what is written.
+var (
+	EntryBytes = Limit{"entry_bytes", 1 << 20, "body_too_large",
+		"bytes of one log entry; larger batches are split"}
+	Labels = Limit{"labels", model.MaxLabels, "bad_label",
+		"labels of one channel"}
+	LabelNameBytes = Limit{"label_name_bytes", model.MaxLabelNameBytes, "bad_label",
+		"bytes of a label's name"}
+	LabelValueBytes = Limit{"label_value_bytes", model.MaxLabelValueBytes, "bad_label",
+		"bytes of a label's value"}
+)
+
+// Limits on what is kept in memory and in the log. Reaching one starts a flush
+// or a checkpoint and refuses nothing.
+var (
+	HeadRows = Limit{"head_rows", 4096, "",
+		"rows of one channel in a tenant's head, beyond which the head is flushed"}
+	HeadBytes = Limit{"head_bytes", 1 << 20, "",
+		"bytes of a tenant's head, beyond which it is flushed"}
+	HeadMemory = Limit{"head_memory_bytes", 512 << 20, "",
+		"bytes of all heads together, beyond which the largest is flushed"}
+	FlushAge = Limit{"flush_age_ns", int64(6 * time.Hour), "",
+		"age of the oldest row in a head, beyond which the head is flushed"}
+	CheckpointBytes = Limit{"checkpoint_log_bytes", 64 << 20, "",
+		"bytes of a partition's log, after which it writes a checkpoint"}
+	CheckpointAge = Limit{"checkpoint_age_ns", int64(15 * time.Minute), "",
+		"time after which a partition that has new entries writes a checkpoint"}
+)
+
+var limits = []Limit{
+	SelectorBytes, ViewChannels, ViewBuckets, TableChannels, TableRows, ExportChannels, QueryChannels, QueryRows,
+	EntryBytes, Labels, LabelNameBytes, LabelValueBytes,
+	HeadRows, HeadBytes, HeadMemory, FlushAge, CheckpointBytes, CheckpointAge,
+}
+
+// Limits returns every limit, as a copy.
+func Limits() []Limit { return slices.Clone(limits) }
