@@ -1,0 +1,235 @@
+package block
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/hokan-db/hokan/engine/chunk"
+	"github.com/hokan-db/hokan/engine/disk"
+	"github.com/hokan-db/hokan/engine/model"
+)
+
+// Check reads every byte of a block and reports what is not as it was
+// written: damaged bytes, and parts that contradict each other. It goes on
+// after damage as far as the rest can be found. The error is about a file that
+// cannot be read at all.
+func Check(store disk.Blocks, name string, report func(offset int64, what string)) error {
+	object, err := store.Open(name)
+	if err != nil {
+		return fmt.Errorf("open block %s: %w", name, err)
+	}
+	c := &checker{report: report, expected: disk.HeaderSize}
+	c.meta = Meta{Name: name, Bytes: uint64(object.Size())}
+	c.object = object
+	return errors.Join(c.run(), object.Close())
+}
+
+// checker is one run of Check.
+type checker struct {
+	Reader
+	report   func(offset int64, what string)
+	expected int64 // where the next chunk must be
+	skipped  bool  // an index page was damaged: the chunks up to the next are unknown
+	before   ChunkRef
+	chunks   uint64
+	rows     uint64
+	ids      []model.ChannelID // that have chunks
+	damaged  bool              // anything was reported
+	times    []int64
+	values   []float64
+}
+
+func (c *checker) run() error {
+	if err := c.open(); err != nil {
+		if err := c.tell(err); err != nil {
+			return err
+		}
+		// Nothing says where the frames end; what is left behind the last may
+		// be the footer.
+		return c.scan(int64(c.meta.Bytes) - footerSize)
+	}
+	for i := range c.index {
+		if err := c.tell(c.indexPage(&c.index[i])); err != nil {
+			return err
+		}
+	}
+	if err := c.reach(int64(c.footer.chunksEnd)); err != nil {
+		return err
+	}
+	if !c.damaged && (c.rows != c.meta.Rows || c.chunks != c.meta.Chunks) {
+		c.tell(c.damage(int64(c.meta.Bytes)-footerSize, fmt.Errorf("%d rows in %d chunks, the footer says %d in %d",
+			c.rows, c.chunks, c.meta.Rows, c.meta.Chunks)))
+	}
+	return c.channelPages()
+}
+
+// tell reports a corruption and returns every other error.
+func (c *checker) tell(err error) error {
+	var corruption *disk.Corruption
+	if !errors.As(err, &corruption) {
+		return err
+	}
+	c.damaged = true
+	c.report(corruption.Offset, corruption.Err.Error())
+	return nil
+}
+
+// indexPage checks one index page and the chunks that it names.
+func (c *checker) indexPage(p *page) error {
+	var refs []ChunkRef
+	err := c.readPages([]page{*p}, func(p *page, payload []byte) error {
+		var e entries
+		e.start(payload)
+		for {
+			more, err := e.next(p, int64(c.footer.chunksEnd))
+			if err != nil {
+				return c.damage(p.position, err)
+			}
+			if !more {
+				return nil
+			}
+			refs = append(refs, e.ref)
+		}
+	})
+	if err != nil {
+		c.skipped = true
+		return err
+	}
+	for i := range refs {
+		if err := c.entry(p, &refs[i]); err != nil {
+			return err
+		}
+	}
+	extent := func(i int) (int64, int64) { return refs[i].Position, refs[i].end() }
+	return c.readExtents(len(refs), extent, func(i int, frame []byte) error {
+		return c.tell(c.chunk(&refs[i], frame))
+	})
+}
+
+// entry checks that a chunk follows the one before.
+func (c *checker) entry(p *page, ref *ChunkRef) error {
+	if err := c.reach(ref.Position); err != nil {
+		return err
+	}
+	before := &c.before
+	if before.Channel == ref.Channel && before.Summary.LastTime >= ref.Summary.FirstTime {
+		c.tell(c.damage(p.position, fmt.Errorf("the chunks of channel %d overlap", ref.Channel)))
+	}
+	if before.Channel != ref.Channel {
+		c.ids = append(c.ids, ref.Channel)
+	}
+	*before = *ref
+	c.chunks++
+	c.rows += ref.Summary.Rows()
+	c.expected = ref.end()
+	return nil
+}
+
+// reach checks that what is known ends at position, scanning the chunks that
+// a damaged index page hides.
+func (c *checker) reach(position int64) error {
+	if c.skipped && c.expected < position {
+		if err := c.scan(position); err != nil {
+			return err
+		}
+		c.expected = position
+	}
+	c.skipped = false
+	if c.expected != position {
+		c.tell(c.damage(min(c.expected, position),
+			fmt.Errorf("a part begins at byte %d, the one before ends at %d", position, c.expected)))
+	}
+	return nil
+}
+
+// scan checks the frames from c.expected to end without an index.
+func (c *checker) scan(end int64) error {
+	for c.expected < end {
+		header := make([]byte, min(disk.FrameHeaderSize, end-c.expected))
+		if err := c.readAt(header, c.expected); err != nil {
+			return c.tell(err)
+		}
+		_, _, size, err := disk.ReadFrame(header)
+		if err != nil && size > 0 && c.expected+int64(size) <= end {
+			frame := make([]byte, size)
+			if err := c.readAt(frame, c.expected); err != nil {
+				return c.tell(err)
+			}
+			_, _, size, err = disk.ReadFrame(frame)
+		}
+		if err != nil {
+			return c.tell(c.damage(c.expected, err))
+		}
+		c.expected += int64(size)
+	}
+	return nil
+}
+
+// chunk checks one chunk against its entry.
+func (c *checker) chunk(ref *ChunkRef, frame []byte) error {
+	var err error
+	c.times, c.values, err = c.decode(ref, frame, c.times[:0], c.values[:0])
+	if err != nil {
+		return err
+	}
+	for i := 1; i < len(c.times); i++ {
+		if c.times[i] <= c.times[i-1] {
+			return c.damage(ref.Position, errors.New("the chunk's times do not ascend"))
+		}
+	}
+	summary := chunk.Summarize(c.times, c.values)
+	if !sameBits(&summary, &ref.Summary) {
+		return c.damage(ref.Position, errors.New("the chunk's rows differ from its header"))
+	}
+	return nil
+}
+
+// sameBits reports whether two summaries are equal, NaN included.
+func sameBits(a, b *model.Aggregate) bool {
+	if a.Count != b.Count || a.Quality != b.Quality || a.FirstTime != b.FirstTime || a.LastTime != b.LastTime {
+		return false
+	}
+	x := [...]float64{a.Min, a.Max, a.First, a.Last, a.Sum, a.Compensation}
+	y := [...]float64{b.Min, b.Max, b.First, b.Last, b.Sum, b.Compensation}
+	for i := range x {
+		// Which NaN infinities sum up to depends on the processor.
+		if math.Float64bits(x[i]) != math.Float64bits(y[i]) && (x[i] == x[i] || y[i] == y[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// channelPages checks the labels, and that every channel with chunks has some.
+func (c *checker) channelPages() error {
+	ids, channels, whole := c.ids, uint64(0), true
+	for i := range c.channels {
+		p := &c.channels[i]
+		first := true
+		err := c.visitChannels(c.channels[i:i+1], func(channel model.Channel) error {
+			if first && channel.ID != p.firstChannel {
+				return c.damage(p.position, errors.New("the directory says another first channel"))
+			}
+			first = false
+			channels++
+			if len(ids) > 0 && ids[0] == channel.ID {
+				ids = ids[1:]
+			}
+			return nil
+		})
+		whole = whole && err == nil
+		if err := c.tell(err); err != nil {
+			return err
+		}
+	}
+	switch {
+	case !whole:
+	case channels != c.meta.Channels:
+		c.tell(c.damage(int64(c.meta.Bytes)-footerSize,
+			fmt.Errorf("%d channels, the footer says %d", channels, c.meta.Channels)))
+	case len(ids) > 0:
+		c.tell(c.damage(int64(c.footer.chunksEnd), fmt.Errorf("the labels of channel %d are missing", ids[0])))
+	}
+	return nil
+}

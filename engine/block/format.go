@@ -1,0 +1,271 @@
+package block
+
+// A block file, in order. All integers are little-endian; "uvarint" is base
+// 128 with the low group first, "zigzag" a uvarint of a signed number n as
+// 2n or -2n-1. A difference is taken modulo 2^64.
+//
+//	header      disk.HeaderSize bytes: magic, version 1, KindBlock, salt
+//	chunks      one frame per chunk, by ascending channel, then time
+//	channels    frames of about 16 KiB: labels and properties
+//	index       frames of about 16 KiB: one entry per chunk
+//	directory   one frame: where the channel and index frames are
+//	footer      96 bytes
+//
+// The frames (disk.AppendFrame) follow each other without a gap and are
+// numbered 0, 1, 2, … in this order. What points to a frame also holds the
+// checksum in its header ("frame CRC"), so that a frame in the wrong place is
+// noticed. Every byte of the file is under one of these checksums or has only
+// one valid value.
+//
+// A chunk frame's payload is a chunk as package chunk encodes it, nothing
+// else. The chunk's header is its entry in the index.
+//
+// An index frame's payload begins with
+//
+//	uvarint  position of the frame of its first chunk
+//
+// and then holds, up to its end, entries of
+//
+//	uvarint  channel ID less the one before (the first: less 0)
+//	u8       encoding (chunk.Encoding)
+//	u8       shape: which of the fields marked * are present; bits 6 and 7
+//	         are reserved and 0
+//	uvarint  count: rows that hold a number
+//	uvarint  * bit 0: quality: rows that hold none; absent: 0
+//	zigzag   time of the first row less the one before's (the first: less 0)
+//	uvarint  time of the last row less that of the first
+//	uvarint  length of the frame's payload; the next chunk's frame follows
+//	u32      frame CRC
+//
+// and, only where count is not 0, the bits of these float64:
+//
+//	8 bytes  first number
+//	8 bytes  * bit 1: last number; absent: the first
+//	8 bytes  * bit 2: least number; absent: the first
+//	8 bytes  * bit 3: greatest number; absent: the last
+//	8 bytes  * bit 4: sum; absent: the first number
+//	8 bytes  * bit 5: compensation of the sum; absent: 0
+//
+// A channels frame's payload holds, up to its end, entries of
+//
+//	uvarint  channel ID less the one before (the first: less 0)
+//	text     labels (model.Labels.Encoded), relative to those before
+//	uvarint  number of versions of the properties; for each:
+//	zigzag     valid from, less the one of the version before (the first: less 0)
+//	u8         bit i: property i differs from the version before; bits 6, 7: 0
+//	text       for each of the bits 0 to 4 that is set: name, unit, scaling,
+//	           group, app, relative to the version before
+//	uvarint    if bit 5 is set: decimals * 2 + 1, or 0 if there are none
+//
+// "The version before" may be another channel's; at the start of a frame it is
+// empty. A text relative to another is
+//
+//	uvarint  bytes shared with the beginning of the other
+//	uvarint  bytes shared with its end, beyond those
+//	uvarint  number of bytes between, and these
+//
+// The directory's payload is
+//
+//	uvarint  number of channels frames; for each:
+//	uvarint    its first channel ID less the one before's
+//	uvarint    length of its payload
+//	u32        frame CRC
+//	uvarint  number of index frames; for each:
+//	uvarint    its first channel ID less the last one of the frame before
+//	uvarint    its last channel ID less its first
+//	zigzag     time of the earliest row less the one of the frame before
+//	uvarint    time of the latest row less that of the earliest
+//	uvarint    length of its payload
+//	u32        frame CRC
+//
+// The footer is
+//
+//	 0  u64  position of the first channels frame, where the chunks end
+//	 8  u64  position of the directory's frame, where the index ends
+//	16  u32  length of the directory's payload
+//	20  u32  its frame CRC
+//	24  u64  rows
+//	32  u64  chunks
+//	40  i64  time of the earliest row, nanoseconds since 1970
+//	48  i64  time of the latest row
+//	56  u64  offset in the log of the first entry whose rows may be here
+//	64  u64  … of the last
+//	72  u64  epoch of the process that wrote the block
+//	80  u32  channels
+//	84  u32  CRC32C of bytes 0 to 83
+//	88       "HOKANEND"
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/hokan-db/hokan/engine/disk"
+	"github.com/hokan-db/hokan/engine/model"
+)
+
+// Level is the level in the names of blocks that hold one flush.
+const Level = "flush"
+
+const (
+	version = 1
+	// pageBytes is where a channels or index page ends: small enough to be
+	// read for one channel, large enough that the directory of 512 MiB stays
+	// below 100 KiB.
+	pageBytes  = 16 << 10
+	footerSize = 96
+	endMagic   = "HOKANEND"
+	// maxChunkRows bounds what a damaged entry may claim.
+	maxChunkRows = 1 << 24
+)
+
+// Meta describes a whole block: what the manifest needs to choose it.
+type Meta struct {
+	Name        string // of the object the immutable objects: disk.BlockName.String
+	Rows        uint64
+	Bytes       uint64 // of the file
+	ChunkBytes  uint64 // of those, the chunks; the rest is labels and index
+	Chunks      uint64
+	Channels    uint64
+	First, Last int64 // times of the earliest and the latest row
+	// The log entries whose rows it holds lie between these offsets.
+	FirstOffset, LastOffset uint64
+	Epoch                   uint64
+}
+
+// footer is the end of a file, by which it is entered.
+type footer struct {
+	chunksEnd, directory          uint64 // positions
+	directoryLength, directoryCRC uint32
+	rows, chunks                  uint64
+	first, last                   int64
+	firstOffset, lastOffset       uint64
+	epoch                         uint64
+	channels                      uint32
+}
+
+func (f *footer) appendTo(dst []byte) []byte {
+	start := len(dst)
+	order := binary.LittleEndian
+	dst = order.AppendUint64(dst, f.chunksEnd)
+	dst = order.AppendUint64(dst, f.directory)
+	dst = order.AppendUint32(dst, f.directoryLength)
+	dst = order.AppendUint32(dst, f.directoryCRC)
+	dst = order.AppendUint64(dst, f.rows)
+	dst = order.AppendUint64(dst, f.chunks)
+	dst = order.AppendUint64(dst, uint64(f.first))
+	dst = order.AppendUint64(dst, uint64(f.last))
+	dst = order.AppendUint64(dst, f.firstOffset)
+	dst = order.AppendUint64(dst, f.lastOffset)
+	dst = order.AppendUint64(dst, f.epoch)
+	dst = order.AppendUint32(dst, f.channels)
+	dst = order.AppendUint32(dst, disk.Checksum(dst[start:]))
+	return append(dst, endMagic...)
+}
+
+// decode reads the last footerSize bytes of a file of size bytes and checks
+// that what they point to can be there.
+func (f *footer) decode(b []byte, size int64) error {
+	order := binary.LittleEndian
+	if string(b[88:]) != endMagic {
+		return errors.New("the file does not end as a block does")
+	}
+	if disk.Checksum(b[:84]) != order.Uint32(b[84:]) {
+		return errors.New("checksum mismatch in the footer")
+	}
+	*f = footer{
+		chunksEnd: order.Uint64(b), directory: order.Uint64(b[8:]),
+		directoryLength: order.Uint32(b[16:]), directoryCRC: order.Uint32(b[20:]),
+		rows: order.Uint64(b[24:]), chunks: order.Uint64(b[32:]),
+		first: int64(order.Uint64(b[40:])), last: int64(order.Uint64(b[48:])),
+		firstOffset: order.Uint64(b[56:]), lastOffset: order.Uint64(b[64:]),
+		epoch: order.Uint64(b[72:]), channels: order.Uint32(b[80:]),
+	}
+	end := uint64(size) - footerSize
+	if f.chunksEnd < disk.HeaderSize || f.chunksEnd > f.directory || f.directory > end ||
+		end-f.directory != disk.FrameHeaderSize+uint64(f.directoryLength) {
+		return fmt.Errorf("the footer's positions %d and %d cannot be in %d bytes", f.chunksEnd, f.directory, size)
+	}
+	if f.first > f.last || f.rows == 0 || f.chunks == 0 || f.chunks > f.rows || f.channels == 0 {
+		return errors.New("the footer contradicts itself")
+	}
+	return nil
+}
+
+// page is what the directory says of a channels or an index frame.
+type page struct {
+	position                  int64 // of the frame
+	length                    uint32
+	crc                       uint32
+	firstChannel, lastChannel model.ChannelID
+	first, last               int64 // times; of index pages only
+}
+
+// appendDirectory encodes what decodeDirectory reads.
+func appendDirectory(dst []byte, channels, index []page) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(channels)))
+	var before page
+	for _, p := range channels {
+		dst = binary.AppendUvarint(dst, uint64(p.firstChannel-before.firstChannel))
+		dst = binary.AppendUvarint(dst, uint64(p.length))
+		dst = binary.LittleEndian.AppendUint32(dst, p.crc)
+		before = p
+	}
+	dst = binary.AppendUvarint(dst, uint64(len(index)))
+	before = page{}
+	for _, p := range index {
+		dst = binary.AppendUvarint(dst, uint64(p.firstChannel-before.lastChannel))
+		dst = binary.AppendUvarint(dst, uint64(p.lastChannel-p.firstChannel))
+		dst = binary.AppendVarint(dst, p.first-before.first)
+		dst = binary.AppendUvarint(dst, uint64(p.last)-uint64(p.first))
+		dst = binary.AppendUvarint(dst, uint64(p.length))
+		dst = binary.LittleEndian.AppendUint32(dst, p.crc)
+		before = p
+	}
+	return dst
+}
+
+// decodeDirectory reads a directory whose pages must fill the bytes from start
+// to end.
+func decodeDirectory(b []byte, start, end int64) (channels, index []page, err error) {
+	in := input{rest: b}
+	position := start
+	place := func(p *page) {
+		p.length = in.uint32Varint()
+		p.crc = in.uint32()
+		p.position = position
+		position += disk.FrameHeaderSize + int64(p.length)
+	}
+	channels = make([]page, 0, in.count(6))
+	var before page
+	for range cap(channels) {
+		p := page{firstChannel: before.firstChannel + model.ChannelID(in.uint32Varint())}
+		place(&p)
+		channels = append(channels, p)
+		if in.failed || p.firstChannel <= before.firstChannel {
+			return nil, nil, errors.New("the directory of channels is damaged")
+		}
+		before = p
+	}
+	index = make([]page, 0, in.count(9))
+	before = page{}
+	for range cap(index) {
+		p := page{firstChannel: before.lastChannel + model.ChannelID(in.uint32Varint())}
+		p.lastChannel = p.firstChannel + model.ChannelID(in.uint32Varint())
+		p.first = before.first + in.varint()
+		p.last = int64(uint64(p.first) + in.uvarint())
+		place(&p)
+		index = append(index, p)
+		if in.failed || p.firstChannel < before.lastChannel || p.lastChannel < p.firstChannel || p.last < p.first {
+			return nil, nil, errors.New("the directory of the index is damaged")
+		}
+		before = p
+	}
+	if in.failed || len(in.rest) > 0 || position != end {
+		return nil, nil, errors.New("the directory does not describe the file")
+	}
+	return channels, index, nil
+}
+
+// frameCRC returns the checksum in the header of an encoded frame.
+func frameCRC(frame []byte) uint32 { return binary.LittleEndian.Uint32(frame[12:]) }

@@ -1,0 +1,262 @@
+package block
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+
+	"github.com/hokan-db/hokan/engine/chunk"
+	"github.com/hokan-db/hokan/engine/disk"
+	"github.com/hokan-db/hokan/engine/model"
+)
+
+// ErrOrder is wrapped by the error for channels, chunks or rows that are not
+// written in ascending order.
+var ErrOrder = errors.New("not in ascending order")
+
+// ErrEmpty says that a block would hold no rows.
+var ErrEmpty = errors.New("a block without rows")
+
+// WriterOptions say what a block's rows do not.
+type WriterOptions struct {
+	// Name says also which entries of the log the block is made of, and by
+	// which epoch.
+	Name    disk.BlockName
+	NewSalt func() [disk.SaltSize]byte // nil: disk.NewSalt
+}
+
+// writeBytes is how much is collected before it is written.
+const writeBytes = 64 << 10
+
+// Writer writes one block. It keeps the index in memory, about 80 bytes per
+// chunk, and of the rows no more than one chunk.
+type Writer struct {
+	w        io.Writer
+	out      []byte // to be written
+	start    int    // in out, of the frame being built
+	position int64  // in the file, of out's beginning
+	frames   uint32
+	meta     Meta
+	channel  model.ChannelID
+	last     int64 // time of the channel's last row
+	chunked  bool  // the channel has a chunk
+	coder    channelCoder
+	channels pages
+	before   ChunkRef // the entry before in the index page
+	index    pages
+	failure  error
+}
+
+// pages are the payloads of the channels or of the index, kept until the
+// chunks are written.
+type pages struct {
+	payload []byte
+	list    []page // position is that of the page's end in payload
+	open    bool   // the last of list still grows
+}
+
+// NewWriter returns a writer to w, which gets the file from its first byte to
+// its last.
+func NewWriter(w io.Writer, o WriterOptions) *Writer {
+	newSalt := o.NewSalt
+	if newSalt == nil {
+		newSalt = disk.NewSalt
+	}
+	b := &Writer{w: w}
+	name := &o.Name
+	b.meta = Meta{Name: name.String(), FirstOffset: name.FirstOffset, LastOffset: name.LastOffset, Epoch: name.Epoch,
+		First: math.MaxInt64, Last: math.MinInt64}
+	b.out = disk.AppendHeader(b.out, disk.FileHeader{Kind: disk.KindBlock, Version: version, Salt: newSalt()})
+	return b
+}
+
+// AddChannel begins the next channel, whose ID must be greater than those
+// before.
+func (b *Writer) AddChannel(c model.Channel) error {
+	if b.failure != nil {
+		return b.failure
+	}
+	if c.ID <= b.channel {
+		return b.fail(fmt.Errorf("%w: channel %d after channel %d", ErrOrder, c.ID, b.channel))
+	}
+	b.channel, b.chunked = c.ID, false
+	b.meta.Channels++
+	p := &b.channels
+	if !p.open {
+		b.coder = channelCoder{}
+		p.begin(page{firstChannel: c.ID})
+	}
+	p.payload = b.coder.append(p.payload, &c)
+	p.endIfFull()
+	return nil
+}
+
+// AddChunk writes rows of the channel that was added last, as one chunk. Times
+// must ascend strictly, also from one chunk of a channel to the next. No rows
+// are no chunk.
+func (b *Writer) AddChunk(times []int64, values []float64) error {
+	if b.failure != nil {
+		return b.failure
+	}
+	if len(times) == 0 {
+		return nil
+	}
+	if err := b.checkRows(times, values); err != nil {
+		return b.fail(err)
+	}
+	ref := ChunkRef{Channel: b.channel, Encoding: chunk.Gorilla, Summary: chunk.Summarize(times, values)}
+	b.begin()
+	b.out = chunk.Encode(b.out, times, values)
+	var err error
+	if ref.Position, ref.Length, ref.crc, err = b.finish(); err != nil {
+		return err
+	}
+	b.last, b.chunked = times[len(times)-1], true
+	b.meta.Rows += uint64(len(times))
+	b.meta.Chunks++
+	b.meta.First, b.meta.Last = min(b.meta.First, times[0]), max(b.meta.Last, b.last)
+	b.addEntry(&ref)
+	return nil
+}
+
+func (b *Writer) checkRows(times []int64, values []float64) error {
+	if b.channel == 0 {
+		return fmt.Errorf("%w: a chunk before any channel", ErrOrder)
+	}
+	if len(times) != len(values) || len(times) > maxChunkRows {
+		return fmt.Errorf("a chunk of %d times and %d values, at most %d", len(times), len(values), maxChunkRows)
+	}
+	if b.chunked && times[0] <= b.last {
+		return fmt.Errorf("%w: a chunk of channel %d at %d after %d", ErrOrder, b.channel, times[0], b.last)
+	}
+	for i := 1; i < len(times); i++ {
+		if times[i] <= times[i-1] {
+			return fmt.Errorf("%w: channel %d at %d after %d", ErrOrder, b.channel, times[i], times[i-1])
+		}
+	}
+	return nil
+}
+
+func (b *Writer) addEntry(ref *ChunkRef) {
+	p, s := &b.index, &ref.Summary
+	if !p.open {
+		b.before = ChunkRef{}
+		p.begin(page{firstChannel: ref.Channel, first: s.FirstTime, last: s.LastTime})
+		p.payload = appendPageStart(p.payload, ref.Position)
+	}
+	p.payload = appendEntry(p.payload, &b.before, ref)
+	b.before = *ref
+	bounds := &p.list[len(p.list)-1]
+	bounds.lastChannel = ref.Channel
+	bounds.first, bounds.last = min(bounds.first, s.FirstTime), max(bounds.last, s.LastTime)
+	p.endIfFull()
+}
+
+func (p *pages) begin(bounds page) {
+	p.list = append(p.list, bounds)
+	p.open = true
+}
+
+// endIfFull notes where the last page ends so far, and ends it when it is full.
+func (p *pages) endIfFull() {
+	n := len(p.list)
+	start := int64(0)
+	if n > 1 {
+		start = p.list[n-2].position
+	}
+	end := int64(len(p.payload))
+	p.list[n-1].position = end
+	p.open = end-start < pageBytes
+}
+
+// Close writes what follows the chunks. It does not close what is written to.
+func (b *Writer) Close() (Meta, error) {
+	if b.failure != nil {
+		return Meta{}, b.failure
+	}
+	if b.meta.Rows == 0 {
+		return Meta{}, b.fail(ErrEmpty)
+	}
+	f := footer{
+		chunksEnd: uint64(b.position) + uint64(len(b.out)),
+		rows:      b.meta.Rows, chunks: b.meta.Chunks, channels: uint32(b.meta.Channels),
+		first: b.meta.First, last: b.meta.Last,
+		firstOffset: b.meta.FirstOffset, lastOffset: b.meta.LastOffset, epoch: b.meta.Epoch,
+	}
+	b.meta.ChunkBytes = f.chunksEnd - disk.HeaderSize
+	if err := b.writePages(&b.channels); err != nil {
+		return Meta{}, err
+	}
+	if err := b.writePages(&b.index); err != nil {
+		return Meta{}, err
+	}
+	b.begin()
+	b.out = appendDirectory(b.out, b.channels.list, b.index.list)
+	position, length, crc, err := b.finish()
+	if err != nil {
+		return Meta{}, err
+	}
+	f.directory, f.directoryLength, f.directoryCRC = uint64(position), length, crc
+	b.out = f.appendTo(b.out)
+	b.meta.Bytes = uint64(b.position) + uint64(len(b.out))
+	if err := b.flush(); err != nil {
+		return Meta{}, err
+	}
+	b.failure = errors.New("the block is complete")
+	return b.meta, nil
+}
+
+// writePages writes a frame for each page and turns the list into that of the
+// frames.
+func (b *Writer) writePages(p *pages) error {
+	start := int64(0)
+	for i := range p.list {
+		bounds := &p.list[i]
+		payload := p.payload[start:bounds.position]
+		start = bounds.position
+		b.begin()
+		b.out = append(b.out, payload...)
+		var err error
+		if bounds.position, bounds.length, bounds.crc, err = b.finish(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// begin makes room for a frame's header; the payload is to be appended to out.
+func (b *Writer) begin() {
+	b.start = len(b.out)
+	b.out = disk.BeginFrame(b.out)
+}
+
+// finish completes the frame and says where it is.
+func (b *Writer) finish() (position int64, length, crc uint32, err error) {
+	size := len(b.out) - b.start - disk.FrameHeaderSize
+	if size > disk.MaxPayload || b.frames == math.MaxUint32 {
+		return 0, 0, 0, b.fail(fmt.Errorf("a frame of %d bytes, number %d, is too large", size, b.frames))
+	}
+	b.out = disk.FinishFrame(b.out, b.start, b.frames)
+	b.frames++
+	position, length, crc = b.position+int64(b.start), uint32(size), frameCRC(b.out[b.start:])
+	if len(b.out) >= writeBytes {
+		err = b.flush()
+	}
+	return position, length, crc, err
+}
+
+func (b *Writer) flush() error {
+	if _, err := b.w.Write(b.out); err != nil {
+		return b.fail(err)
+	}
+	b.position += int64(len(b.out))
+	b.out = b.out[:0]
+	return nil
+}
+
+// fail makes every later call return err.
+func (b *Writer) fail(err error) error {
+	b.failure = err
+	return err
+}
