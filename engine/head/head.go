@@ -11,11 +11,10 @@ import (
 // Head holds rows of one tenant. The caller serialises all its methods; Views
 // and Snapshots may be read at any time without a lock.
 type Head struct {
-	// roots[id>>14][id>>6&255][id&63] is the stream of channel id. Small leaves
-	// keep a small tenant small, and a leaf holds no pointers.
+	// roots[id>>14][id>>6&255] is the leaf of channel id, in which id&63 is its
+	// place. Small leaves keep a small tenant small.
 	roots   []*branch
 	pages   chunk.Pages
-	late    map[model.ChannelID]*lateRows
 	streams int // with rows
 	rows    int
 	largest int // rows of the channel that has the most
@@ -28,8 +27,12 @@ const (
 )
 
 type (
-	leaf   [1 << leafBits]chunk.Stream
 	branch [1 << branchBits]*leaf
+	// leaf has its pointers in front: the garbage collector looks no further.
+	leaf struct {
+		late    [1 << leafBits]*lateRows // nil where a channel has none
+		streams [1 << leafBits]chunk.Stream
+	}
 )
 
 // lateRows are the rows of a channel that were not later than the last one of
@@ -41,12 +44,12 @@ type lateRows struct {
 
 // streamBytes and lateBytes are what a channel and a late row cost.
 const (
-	streamBytes = 64
+	streamBytes = 64 + 8
 	lateBytes   = 16
 )
 
 // New returns an empty head.
-func New() *Head { return &Head{late: map[model.ChannelID]*lateRows{}} }
+func New() *Head { return &Head{} }
 
 // AppendColumn adds rows of a channel, in any order. Of rows with equal times
 // the one that was added last counts.
@@ -54,69 +57,71 @@ func (h *Head) AppendColumn(id model.ChannelID, times []int64, values []float64)
 	if len(times) == 0 {
 		return
 	}
-	s := h.stream(id)
+	l, place := h.place(id)
+	s := &l.streams[place]
+	added := len(times)
 	if s.Rows() == 0 {
 		h.streams++
 		s.Append(&h.pages, times[0], values[0])
-		h.count(id, s, 1)
 		times, values = times[1:], values[1:]
 	}
 	values = values[:len(times)]
 	for i, t := range times {
-		if t <= s.Last() {
-			h.appendLate(id, t, values[i])
-			continue
+		if t > s.Last() {
+			s.Append(&h.pages, t, values[i])
+		} else {
+			h.appendLate(&l.late[place], t, values[i])
 		}
-		s.Append(&h.pages, t, values[i])
 	}
-	h.count(id, s, len(times))
+	h.rows += added
+	total := s.Rows()
+	if late := l.late[place]; late != nil {
+		total += len(late.rows)
+	}
+	h.largest = max(h.largest, total)
 }
 
-func (h *Head) appendLate(id model.ChannelID, t int64, v float64) {
-	l := h.late[id]
-	if l == nil {
-		l = &lateRows{first: t}
-		h.late[id] = l
+func (h *Head) appendLate(late **lateRows, t int64, v float64) {
+	if *late == nil {
+		*late = &lateRows{first: t}
 	}
+	l := *late
 	h.lateCap -= cap(l.rows)
 	l.rows = append(l.rows, model.Sample{Time: t, Value: v})
 	h.lateCap += cap(l.rows)
 	l.first = min(l.first, t)
 }
 
-// count notes that a channel has got rows.
-func (h *Head) count(id model.ChannelID, s *chunk.Stream, rows int) {
-	h.rows += rows
-	total := s.Rows()
-	if len(h.late) > 0 {
-		if l := h.late[id]; l != nil {
-			total += len(l.rows)
-		}
+// place returns the leaf of a channel, made where there is none, and the
+// channel's place in it.
+func (h *Head) place(id model.ChannelID) (l *leaf, place int) {
+	place = int(id & (1<<leafBits - 1))
+	if l = h.find(id); l != nil {
+		return l, place
 	}
-	h.largest = max(h.largest, total)
-}
-
-// stream returns the place of a channel's stream, made where there is none.
-func (h *Head) stream(id model.ChannelID) *chunk.Stream {
 	root := int(id >> (leafBits + branchBits))
 	if root >= len(h.roots) {
 		h.roots = append(h.roots, make([]*branch, root+1-len(h.roots))...)
 	}
-	b := h.roots[root]
-	if b == nil {
-		b = new(branch)
-		h.roots[root] = b
+	if h.roots[root] == nil {
+		h.roots[root] = new(branch)
 	}
-	l := b[id>>leafBits&(1<<branchBits-1)]
-	if l == nil {
-		l = new(leaf)
-		b[id>>leafBits&(1<<branchBits-1)] = l
+	l = new(leaf)
+	h.roots[root][id>>leafBits&(1<<branchBits-1)] = l
+	return l, place
+}
+
+// find returns the leaf of a channel, nil where there is none.
+func (h *Head) find(id model.ChannelID) *leaf {
+	root := int(id >> (leafBits + branchBits))
+	if root >= len(h.roots) || h.roots[root] == nil {
+		return nil
 	}
-	return &l[id&(1<<leafBits-1)]
+	return h.roots[root][id>>leafBits&(1<<branchBits-1)]
 }
 
 // each calls visit for every channel that has rows, in ascending order.
-func (h *Head) each(visit func(id model.ChannelID, s *chunk.Stream)) {
+func (h *Head) each(visit func(id model.ChannelID, l *leaf, place int)) {
 	for i, b := range h.roots {
 		if b == nil {
 			continue
@@ -125,9 +130,9 @@ func (h *Head) each(visit func(id model.ChannelID, s *chunk.Stream)) {
 			if l == nil {
 				continue
 			}
-			for k := range l {
-				if l[k].Rows() > 0 {
-					visit(model.ChannelID((i<<branchBits|j)<<leafBits|k), &l[k])
+			for k := range l.streams {
+				if l.streams[k].Rows() > 0 {
+					visit(model.ChannelID((i<<branchBits|j)<<leafBits|k), l, k)
 				}
 			}
 		}
@@ -149,24 +154,24 @@ func (h *Head) Bytes() int { return h.pages.Bytes() + h.streams*streamBytes + h.
 // Channels returns the channels that have rows, in ascending order.
 func (h *Head) Channels() []model.ChannelID {
 	ids := make([]model.ChannelID, 0, h.streams)
-	h.each(func(id model.ChannelID, _ *chunk.Stream) { ids = append(ids, id) })
+	h.each(func(id model.ChannelID, _ *leaf, _ int) { ids = append(ids, id) })
 	return ids
 }
 
 // View returns a channel's rows as they are now, in constant time, and whether
 // there are any.
 func (h *Head) View(id model.ChannelID) (View, bool) {
-	root := int(id >> (leafBits + branchBits))
-	if root >= len(h.roots) || h.roots[root] == nil {
+	l, place := h.find(id), int(id&(1<<leafBits-1))
+	if l == nil || l.streams[place].Rows() == 0 {
 		return View{}, false
 	}
-	l := h.roots[root][id>>leafBits&(1<<branchBits-1)]
-	if l == nil || l[id&(1<<leafBits-1)].Rows() == 0 {
-		return View{}, false
-	}
-	v := View{stream: l[id&(1<<leafBits-1)].View(&h.pages)}
-	if late := h.late[id]; late != nil {
+	return h.view(l, place), true
+}
+
+func (h *Head) view(l *leaf, place int) View {
+	v := View{stream: l.streams[place].View(&h.pages)}
+	if late := l.late[place]; late != nil {
 		v.late = *late
 	}
-	return v, true
+	return v
 }

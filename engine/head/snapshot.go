@@ -40,12 +40,8 @@ type channelView struct {
 // of channels.
 func (h *Head) Snapshot() *Snapshot {
 	s := &Snapshot{make([]channelView, 0, h.streams)}
-	h.each(func(id model.ChannelID, stream *chunk.Stream) {
-		v := View{stream: stream.View(&h.pages)}
-		if late := h.late[id]; late != nil {
-			v.late = *late
-		}
-		s.channels = append(s.channels, channelView{id, v})
+	h.each(func(id model.ChannelID, l *leaf, place int) {
+		s.channels = append(s.channels, channelView{id, h.view(l, place)})
 	})
 	return s
 }
@@ -153,7 +149,8 @@ func (d *decoder) channel(id model.ChannelID) {
 
 func (d *decoder) late(id model.ChannelID, rows int) {
 	d.times, d.values = d.times[:0], d.values[:0]
-	last := d.head.stream(id).Last()
+	l, place := d.head.place(id)
+	last := l.streams[place].Last()
 	for ; rows > 0; rows-- {
 		t := int64(binary.LittleEndian.Uint64(d.b[d.at:]))
 		if t > last {
