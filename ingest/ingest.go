@@ -75,6 +75,9 @@ func ImportFile(ctx context.Context, append AppendFunc, r io.Reader, name string
 		}
 	}()
 	for next := range batches {
+		if err := ctx.Err(); err != nil {
+			return result, err
+		}
 		if next.err == nil {
 			if err := append(ctx, next.batch); err != nil {
 				return result, err
@@ -84,11 +87,14 @@ func ImportFile(ctx context.Context, append AppendFunc, r io.Reader, name string
 		if o.Progress != nil {
 			o.Progress(next.report.Bytes, o.Total)
 		}
-		if next.err != nil && next.err != io.EOF {
+		if next.err == io.EOF {
+			return result, nil
+		}
+		if next.err != nil {
 			return result, next.err
 		}
 	}
-	return result, ctx.Err()
+	return result, ctx.Err() // the reader stopped only because of it
 }
 
 // take makes the result say what the report does.

@@ -51,3 +51,14 @@ func BenchmarkNext(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkNumbersOfManyDigits takes the slow path of every cell.
+func BenchmarkNumbersOfManyDigits(b *testing.B) {
+	cell := []byte(" 3.14159265358979323E-01")
+	b.SetBytes(int64(len(cell)))
+	for b.Loop() {
+		if _, ok := parseNumber(cell, '.'); !ok {
+			b.Fatal("no number")
+		}
+	}
+}

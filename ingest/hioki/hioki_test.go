@@ -56,8 +56,8 @@ func drain(t testing.TB, r *Reader) (map[string][]model.Sample, error) {
 				t.Fatalf("%d times, %d values, at most %d", len(c.Times), len(c.Values), r.batchRows)
 			}
 			name := c.Labels.Channel()
-			if (c.Properties != nil) != (samples[name] == nil) {
-				t.Fatalf("%s: properties belong to the first column of a channel", name)
+			if c.Properties != nil && (samples[name] != nil || *c.Properties == (model.Properties{})) {
+				t.Fatalf("%s: properties go once, and only where there are any", name)
 			}
 			for i := range c.Times {
 				samples[name] = append(samples[name], model.Sample{Time: c.Times[i], Value: c.Values[i]})
@@ -366,6 +366,9 @@ func TestSharedTimes(t *testing.T) {
 	}
 	if &b.Columns[0].Times[0] != &b.Columns[2].Times[0] {
 		t.Error("full columns do not share their times")
+	}
+	if p := b.Columns[1].Properties; p == nil || p.Name != "GATE" || p.Unit != "V" || b.Columns[2].Properties != nil {
+		t.Errorf("properties %+v and %+v", p, b.Columns[2].Properties)
 	}
 }
 

@@ -12,12 +12,12 @@ import (
 	"github.com/hokan-db/hokan/ingest/refusal"
 )
 
-// A batch holds at most so many rows, and at most so many samples that its log
-// entry stays well below 1 MiB.
+// Bounds on a batch. By default its log entry stays well below 1 MiB.
 const (
-	defaultBatchRows = 8192
-	maxBatchRows     = 1 << 16
-	maxBatchSamples  = 96 << 10
+	defaultBatchRows    = 8192
+	defaultBatchSamples = 96 << 10
+	maxBatchRows        = 1 << 16
+	maxBatchSamples     = 1 << 20
 )
 
 // Options say what the file does not.
@@ -84,8 +84,10 @@ func (r *Reader) open(o *Options) (refused *refusal.Error) {
 		r.plan[r.channels[i].Column-2] = int32(i)
 	}
 	r.announced = make([]bool, len(r.channels))
-	if r.batchRows = min(o.BatchRows, maxBatchRows); r.batchRows < 1 {
-		r.batchRows = max(1, min(defaultBatchRows, maxBatchSamples/len(r.channels)))
+	if o.BatchRows > 0 {
+		r.batchRows = max(1, min(o.BatchRows, maxBatchRows, maxBatchSamples/len(r.channels)))
+	} else {
+		r.batchRows = max(1, min(defaultBatchRows, defaultBatchSamples/len(r.channels)))
 	}
 	return nil
 }
@@ -103,8 +105,11 @@ func startOf(h *header, o *Options) (int64, *refusal.Error) {
 		return 0, at(h.columnLine, 0, refusal.StartRequired, "the file has no trigger time: give --start 'YYYY-MM-DD hh:mm:ss'")
 	}
 	c, err := parseCivil(text)
+	if err != nil && o.Start == "" {
+		return 0, at(line, column, refusal.BadTime, "trigger time %s: %v, or give --start", shorten(text), err)
+	}
 	if err != nil {
-		return 0, at(line, column, refusal.BadTime, "start %s: %v", shorten(text), err)
+		return 0, at(0, 0, refusal.BadTime, "start %s: %v", shorten(text), err)
 	}
 	if o.Zone == nil && !c.hasOffset {
 		return 0, at(line, 0, refusal.ZoneRequired, "the time %s has no zone: give --zone, such as Europe/Berlin", text)
@@ -165,8 +170,8 @@ func (r *Reader) nextMemory() *memory {
 }
 
 // Next fills b with the next rows, at most Options.BatchRows; io.EOF after the
-// last. Columns without a hole share one Times slice. A channel's properties
-// go with its first column. What b refers to stays as it is until Next has
+// last. Columns without a hole share one Times slice. A channel's properties,
+// where the file says any, go with its first column. What b refers to stays as it is until Next has
 // been called twice more: one batch can be written while the next is read.
 func (r *Reader) Next(b *model.Batch) error {
 	b.Tenant = r.tenant
@@ -239,10 +244,10 @@ func (r *Reader) deliver(b *model.Batch, m *memory, n int) {
 			continue
 		}
 		column := model.Column{Labels: r.channels[i].Labels, Times: times, Values: values}
-		if !r.announced[i] {
-			r.announced[i] = true
-			column.Properties = &r.channels[i].Properties
+		if p := &r.channels[i].Properties; !r.announced[i] && *p != (model.Properties{}) {
+			column.Properties = p
 		}
+		r.announced[i] = true
 		b.Columns = append(b.Columns, column)
 		r.report.Accepted += int64(len(values))
 	}
