@@ -3,6 +3,7 @@ package chunk
 import (
 	"errors"
 	"math"
+	"math/rand/v2"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -11,41 +12,50 @@ import (
 // drawRows draws strictly ascending times and values of the kinds that
 // instruments send, and of the kinds that they should not.
 func drawRows(t *rapid.T) (times []int64, values []float64) {
-	n := rapid.IntRange(0, 200).Draw(t, "rows")
-	if n == 0 {
-		return nil, nil
-	}
 	now := rapid.OneOf(rapid.Int64(), rapid.Just(int64(math.MinInt64))).Draw(t, "start")
 	step := rapid.OneOf(rapid.Just(int64(60e9)), rapid.Int64Range(1, math.MaxInt64)).Draw(t, "step")
 	jitter := rapid.SampledFrom([]int64{0, 0, 1, 1e3, 1e6, 1e9}).Draw(t, "jitter")
 	value := rapid.Float64().Draw(t, "value")
-	for len(times) < n {
+	least := rapid.SampledFrom([]int{0, 1, 2, 15, 16, 17, 33, 100, 400}).Draw(t, "least rows")
+	for _, seed := range rapid.SliceOfN(rapid.Uint64(), least, -1).Draw(t, "rows") {
+		r := rand.New(rand.NewPCG(seed, 0))
 		times, values = append(times, now), append(values, value)
-		next := now + step + jitter*rapid.Int64Range(-9, 9).Draw(t, "off")
-		switch rapid.IntRange(0, 30).Draw(t, "gap") {
+		next := now + step + jitter*r.Int64N(19) - 9*jitter
+		switch r.IntN(100) {
 		case 0:
-			next = rapid.Int64().Draw(t, "any time")
+			next = int64(r.Uint64())
 		case 1:
-			next = math.MaxInt64
+			next = now + r.Int64()>>r.IntN(63)
 		}
 		if next <= now {
+			next = now + 1
+		}
+		if now == math.MaxInt64 {
 			break
 		}
 		now = next
-		switch rapid.IntRange(0, 6).Draw(t, "kind") {
-		case 0, 1:
-		case 2, 3:
-			value = math.Round(value*10+float64(rapid.IntRange(-1, 1).Draw(t, "walk"))) / 10
-		case 4:
-			value = float64(rapid.Float32().Draw(t, "float32"))
-		case 5:
-			value = math.Float64frombits(rapid.Uint64().Draw(t, "bits"))
-		case 6:
-			value = rapid.SampledFrom([]float64{0, math.Copysign(0, -1), math.Inf(1), math.Inf(-1), math.NaN(),
-				math.Float64frombits(0x7FF0000000000002), 1, 2, 3}).Draw(t, "special")
-		}
+		value = drawValue(r, value)
 	}
 	return times, values
+}
+
+// drawValue returns a value that may follow another.
+func drawValue(r *rand.Rand, value float64) float64 {
+	special := []float64{0, math.Copysign(0, -1), math.Inf(1), math.Inf(-1), math.NaN(),
+		math.Float64frombits(0x7FF0000000000002), 1, 2, 3}
+	switch r.IntN(7) {
+	case 0:
+		return math.Round(value*10+float64(r.IntN(3)-1)) / 10
+	case 1:
+		return float64(float32(r.NormFloat64()))
+	case 2:
+		return math.Float64frombits(r.Uint64())
+	case 3:
+		return math.Float64frombits(math.Float64bits(value) ^ r.Uint64()>>r.IntN(64)<<r.IntN(64))
+	case 4:
+		return special[r.IntN(len(special))]
+	}
+	return value
 }
 
 // sameRows reports whether rows are the same bit for bit.

@@ -20,14 +20,14 @@ type Pages struct {
 
 // An address counts units of 8 bytes: slab<<slabBits | place in the slab.
 const (
-	addressUnit  = 8
-	slabBits     = 15
-	firstSlab    = 1 << 10
-	maxSlab      = addressUnit << slabBits // 256 KiB: a multiple of the machine's pages
-	pageHeader   = 8
-	firstPage    = 64 // bytes with header
-	largestPage  = 512
-	pageRounding = 16
+	addressUnit = 8
+	slabBits    = 15
+	firstSlab   = 1 << 10
+	maxSlab     = addressUnit << slabBits // 256 KiB: a multiple of the machine's pages
+	pageHeader  = 8
+	firstPage   = 64 // bytes with header
+	largestPage = 512
+	pageGrowth  = 16
 )
 
 // Bytes returns the number of bytes in pages handed out.

@@ -87,13 +87,11 @@ func (s *Stream) appendAtPageEnd(p *Pages, page []byte, t int64, v float64) (con
 	return control
 }
 
-// nextPage goes on to a new page: larger ones the longer the stream is, so
-// that what is empty stays a small part of the whole.
+// nextPage goes on to a new page, a little larger than the last one. Pages in
+// proportion to the square root of the stream's length waste least: headers
+// and ends of many pages, or the empty part of a large last one.
 func (s *Stream) nextPage(p *Pages) {
-	size := uint32(s.size) + pageHeader
-	if s.last != s.first {
-		size = min((size+size/4+pageRounding-1)/pageRounding*pageRounding, largestPage)
-	}
+	size := min(uint32(s.size)+pageHeader+pageGrowth, largestPage)
 	next := p.take(size)
 	putHeader(at(p.slabs, s.last), next, s.length)
 	s.last, s.length, s.size = next, 0, uint16(size-pageHeader)

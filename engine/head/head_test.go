@@ -2,6 +2,7 @@ package head
 
 import (
 	"math"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -98,16 +99,18 @@ func (r rowsOf) mustBeHead(t failer, h *Head) {
 func drawColumn(t *rapid.T) (id model.ChannelID, times []int64, values []float64) {
 	id = rapid.SampledFrom([]model.ChannelID{1, 2, 3, 63, 64, 16384, 1 << 20, math.MaxUint32}).Draw(t, "id")
 	now := rapid.Int64Range(0, 100).Draw(t, "first")
-	for range rapid.IntRange(0, 40).Draw(t, "rows") {
+	least := rapid.SampledFrom([]int{0, 1, 1, 1, 10, 40}).Draw(t, "least rows")
+	for _, seed := range rapid.SliceOfN(rapid.Uint64(), least, -1).Draw(t, "rows") {
+		r := rand.New(rand.NewPCG(seed, 0))
 		times = append(times, now)
-		values = append(values, float64(rapid.IntRange(0, 20).Draw(t, "value"))/10)
-		switch rapid.IntRange(0, 9).Draw(t, "step") {
+		values = append(values, float64(r.IntN(20))/10)
+		switch r.IntN(20) {
 		case 0:
-			now -= rapid.Int64Range(0, 20).Draw(t, "back")
+			now -= r.Int64N(20)
 		case 1:
-			now += rapid.Int64Range(0, 20).Draw(t, "on")
+			now += r.Int64N(20)
 		case 2:
-			now = rapid.Int64().Draw(t, "any")
+			now = int64(r.Uint64()) >> r.IntN(64)
 		default:
 			now++
 		}
@@ -130,7 +133,8 @@ func TestHeadAgainstMap(t *testing.T) {
 		var snapshotRows rowsOf
 		h, rows, total := New(), rowsOf{}, 0
 		most := map[model.ChannelID]int{}
-		for range rapid.IntRange(0, 30).Draw(t, "operations") {
+		least := rapid.SampledFrom([]int{0, 5, 30}).Draw(t, "least operations")
+		for range rapid.SliceOfN(rapid.Bool(), least, -1).Draw(t, "operations") {
 			id, times, values := drawColumn(t)
 			h.AppendColumn(id, times, values)
 			rows.add(id, times, values)
