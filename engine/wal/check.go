@@ -9,7 +9,7 @@ import (
 
 // checker passes findings on.
 type checker struct {
-	report  func(file string, offset int64, what string)
+	report  func(path string, offset int64, what string)
 	comment func(text string)
 }
 
@@ -20,13 +20,14 @@ func (c checker) note(name string, offset int64, what string) {
 }
 
 // Check reads every byte of a log and changes nothing. Damage goes to report,
-// what is to be expected after a crash or a full disk to note; files are named
-// relative to dir. Check returns the bounds of what it found, 1 and 0 for
-// nothing. The error is one of reading.
-func Check(fsys disk.FS, dir string,
-	report func(file string, offset int64, what string), note func(text string)) (first, last uint64, err error) {
+// with a path relative to the data folder; what is to be expected after a
+// crash or a full disk goes to note. The entry expectFrom, if not 0, and every
+// later one up to the last must be there. Check returns the bounds of what it
+// found, 1 and 0 for nothing. The error is one of reading.
+func Check(fsys disk.FS, dir string, expectFrom uint64,
+	report func(path string, offset int64, what string), note func(text string)) (first, last uint64, err error) {
 	found := checker{report, note}
-	s, err := takeSurvey(fsys, dir, "", found)
+	s, err := takeSurvey(fsys, dir, found)
 	if err != nil {
 		return 0, 0, fmt.Errorf("log: %w", err)
 	}
@@ -34,6 +35,9 @@ func Check(fsys disk.FS, dir string,
 		return 1, 0, nil
 	}
 	first = s.segments[0].first
+	if expectFrom > 0 && first > expectFrom {
+		found.fault(s.segments[0].name, 0, fmt.Sprintf("it is the first segment: %v are missing", span(expectFrom, first)))
+	}
 	var buffer []byte
 	for _, g := range s.segments {
 		if buffer, err = readFile(fsys, g.path, g.size, buffer); err != nil {

@@ -91,7 +91,7 @@ func Open(o Options) (*Local, error) {
 	if err := disk.MakeDir(o.FS, o.Dir); err != nil {
 		return nil, fmt.Errorf("log: %w", err)
 	}
-	found, err := takeSurvey(o.FS, o.Dir, l.prefix(), l.findings)
+	found, err := takeSurvey(o.FS, o.Dir, l.findings)
 	if err != nil {
 		return nil, fmt.Errorf("log: %w", err)
 	}
@@ -101,10 +101,6 @@ func Open(o Options) (*Local, error) {
 	}
 	return l, nil
 }
-
-// prefix stands before the names of files in findings and errors, so that they
-// are relative to the data folder.
-func (l *Local) prefix() string { return l.options.FS.PathBase(l.options.Dir) + "/" }
 
 // recoverEnd finds the newest entry. What a killed process had written but not
 // synced is readable and becomes durable here, before anybody sees it.
@@ -363,7 +359,7 @@ func (l *Local) prepare(size int64, first uint64) error {
 	}
 	l.newest++
 	fsys, name := l.options.FS, disk.SegmentName(l.newest)
-	g := &segment{number: l.newest, name: l.prefix() + name,
+	g := &segment{number: l.newest, name: findingName(fsys, l.options.Dir, name),
 		path: fsys.PathJoin(l.options.Dir, name), first: first, limit: noLimit, size: segmentHead}
 	file, err := fsys.Create(g.path, vfs.WriteCategoryUnspecified)
 	if err != nil {

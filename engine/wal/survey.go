@@ -12,7 +12,7 @@ import (
 // segment is a file of the log.
 type segment struct {
 	number uint64
-	name   string // as findings name it
+	name   string // relative to the data folder, as findings name it
 	path   string
 	first  uint64 // offset of its first entry
 	limit  uint64 // offset of the next segment's first entry, or noLimit
@@ -33,10 +33,9 @@ type survey struct {
 	newest   uint64     // greatest number of a file
 }
 
-// takeSurvey reads the heads of all segments of a folder. Findings name files
-// with the prefix before them. The error is one of the file
+// takeSurvey reads the heads of all segments. The error is one of the file
 // system, or ErrVersion.
-func takeSurvey(fsys disk.FS, dir, prefix string, found findings) (survey, error) {
+func takeSurvey(fsys disk.FS, dir string, found findings) (survey, error) {
 	names, err := fsys.List(dir)
 	if err = disk.Wrap(err); errors.Is(err, disk.ErrNotFound) {
 		return survey{}, nil
@@ -46,7 +45,7 @@ func takeSurvey(fsys disk.FS, dir, prefix string, found findings) (survey, error
 	slices.Sort(names)
 	var s survey
 	for _, name := range names {
-		g := &segment{name: prefix + name, path: fsys.PathJoin(dir, name), limit: noLimit}
+		g := &segment{name: findingName(fsys, dir, name), path: fsys.PathJoin(dir, name), limit: noLimit}
 		var ok bool
 		if g.number, ok = disk.ParseSegmentName(name); !ok {
 			found.note(g.name, 0, "not a segment")
@@ -62,6 +61,10 @@ func takeSurvey(fsys disk.FS, dir, prefix string, found findings) (survey, error
 	s.order(found)
 	return s, nil
 }
+
+// findingName returns the name of a file of the log in findings and errors,
+// relative to the data folder.
+func findingName(fsys disk.FS, dir, name string) string { return fsys.PathBase(dir) + "/" + name }
 
 // add reads the head of a file and counts it among the segments or the strays.
 func (s *survey) add(fsys disk.FS, g *segment, found findings) error {
