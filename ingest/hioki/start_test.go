@@ -120,3 +120,38 @@ func TestMillisecondsInTheirOwnCell(t *testing.T) {
 		t.Errorf("%v", time.Unix(0, got).UTC())
 	}
 }
+
+// A spreadsheet writes the cells with other quotes than the instrument did.
+func TestSpreadsheetVariants(t *testing.T) {
+	want := map[string][]int64{"1-1": {1704067200e9, 1704067210e9}, "Event": {1704067200e9, 1704067210e9}}
+	for _, file := range []string{
+		"File name,W.CSV,V 1.00,,\r\nTrigger Time,'24-01-01 00:00:00,,,\r\nTime,1-1[V],Event,,\r\n0.00E+00,1.5,0,,\r\n1.00E+01,2.5,0,,\r\n",
+		"\"Trigger Time\",\"24-01-01 00:00:00\"\n\"Time\",\"1-1[V]\",\"Event\"\n\"0\",\"1.5\",\"0\"\n\" 1E1 \", 2.5 ,\" 0\"",
+		"Trigger Time;2024-01-01 00:00:00,0\nTime(s);1-1[V];Event\n0;1,5;0\n10,0;2,5;0\n",
+		"\xef\xbb\xbfTrigger Time\t2024-01-01 00:00:00\n時間[秒]\t1-1[V]\tEvent\n0\t1.5\t0\n10.0\t2.5\t0\n",
+	} {
+		samples, r := read(t, strings.NewReader(file), testOptions)
+		if report := r.Report(); report.Rejected != 0 {
+			t.Errorf("%q: %+v", file, report)
+		}
+		for name, times := range want {
+			if len(samples[name]) != 2 || samples[name][0].Time != times[0] || samples[name][1].Time != times[1] {
+				t.Errorf("%q: %s: %v", file, name, samples[name])
+			}
+		}
+		if s := samples["1-1"]; s[0].Value != 1.5 || s[1].Value != 2.5 {
+			t.Errorf("%q: %v", file, s)
+		}
+	}
+}
+
+// Rows whose time would leave the years that can be stored are refused alone.
+func TestTimesAtTheEdge(t *testing.T) {
+	o := testOptions
+	o.Start = "2261-12-31 23:59:50"
+	_, r := read(t, strings.NewReader("Time,A\n9.999999999,1\n10,2\n9223372036,3\n-18446744073,4\n-9223372036,5\n"), o)
+	report := r.Report()
+	if report.Rows != 2 || places(report.Errors) != "bad_time 3:1, bad_time 4:1, bad_time 5:1" {
+		t.Errorf("%+v", report)
+	}
+}
