@@ -42,6 +42,15 @@ func (p *Properties) Get(name string) string {
 	return ""
 }
 
+// IsProperty reports whether there is a property called name.
+func IsProperty(name string) bool {
+	switch name {
+	case "name", "unit", "decimals", "scaling", "group", "app":
+		return true
+	}
+	return false
+}
+
 func itoa(d uint8) string {
 	if d >= 100 {
 		return string([]byte{'0' + d/100, '0' + d/10%10, '0' + d%10})
