@@ -1,0 +1,240 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/hokan-db/hokan/engine"
+	"github.com/hokan-db/hokan/engine/alarm"
+	"github.com/hokan-db/hokan/engine/entry"
+	"github.com/hokan-db/hokan/engine/model"
+	"github.com/hokan-db/hokan/query"
+)
+
+// AlarmRequest is the body of POST /api/v1/alarms and PUT /api/v1/alarms/{id}.
+type AlarmRequest struct {
+	Name      string   `json:"name"`
+	Match     string   `json:"match"`    // selects exactly one channel
+	Operator  string   `json:"operator"` // > >= <= < outside outside_or_equal
+	Threshold *float64 `json:"threshold,omitempty"`
+	Low       *float64 `json:"low,omitempty"`
+	High      *float64 `json:"high,omitempty"`
+	Enabled   *bool    `json:"enabled,omitempty"` // left out: true
+}
+
+// AlarmBody is an alarm's definition and state. Since is nil while the state
+// is unknown.
+type AlarmBody struct {
+	ID        string        `json:"id"`
+	Version   uint64        `json:"version"`
+	Name      string        `json:"name"`
+	Match     string        `json:"match"`
+	Labels    *model.Labels `json:"labels"` // of its channel
+	Operator  string        `json:"operator"`
+	Threshold *Value        `json:"threshold,omitempty"`
+	Low       *Value        `json:"low,omitempty"`
+	High      *Value        `json:"high,omitempty"`
+	Enabled   bool          `json:"enabled"`
+	State     string        `json:"state"`
+	Since     *int64        `json:"since"`
+	Unit      string        `json:"unit"`
+}
+
+// AlarmsBody answers GET /api/v1/alarms.
+type AlarmsBody struct {
+	Unit   string      `json:"unit"`
+	Alarms []AlarmBody `json:"alarms"`
+}
+
+// Alarms lists the alarms, oldest first.
+func (a *API) Alarms(ctx context.Context, t model.Tenant, unit string) (*AlarmsBody, error) {
+	return answer(a.alarms(ctx, t, unit))
+}
+
+func (a *API) alarms(ctx context.Context, t model.Tenant, unitName string) (*AlarmsBody, error) {
+	unit, err := query.ParseUnit(unitName)
+	if err != nil {
+		return nil, err
+	}
+	alarms, err := a.DB.Alarms(t)
+	if err != nil {
+		return nil, err
+	}
+	channels, err := a.channelsByID(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	body := &AlarmsBody{Unit: unit.Name, Alarms: make([]AlarmBody, len(alarms))}
+	for i := range alarms {
+		body.Alarms[i] = alarmBody(&alarms[i], channels[alarms[i].Channel], unit)
+	}
+	return body, nil
+}
+
+func alarmBody(a *engine.Alarm, c *model.Channel, unit query.Unit) AlarmBody {
+	body := AlarmBody{
+		ID: formatID(a.ID), Version: a.Version, Name: a.Name, Match: a.Match, Operator: a.Operator.String(),
+		Enabled: a.Enabled, State: a.State.String(), Unit: unit.Name,
+	}
+	if c != nil {
+		body.Labels = &c.Labels
+	}
+	if isRange(a.Operator) {
+		body.Low, body.High = &Value{a.Low, true}, &Value{a.High, true}
+	} else {
+		body.Threshold = &Value{a.Threshold, true}
+	}
+	if a.State != alarm.Unknown {
+		since := unit.Floor(a.Since)
+		body.Since = &since
+	}
+	return body
+}
+
+func isRange(o alarm.Operator) bool { return o == alarm.Outside || o == alarm.OutsideOrEqual }
+
+// Alarm gives one alarm.
+func (a *API) Alarm(ctx context.Context, t model.Tenant, id, unit string) (*AlarmBody, error) {
+	return answer(a.alarm(ctx, t, id, unit))
+}
+
+func (a *API) alarm(ctx context.Context, t model.Tenant, id, unit string) (*AlarmBody, error) {
+	number, err := alarmID(id)
+	if err != nil {
+		return nil, err
+	}
+	all, err := a.alarms(ctx, t, unit)
+	if err != nil {
+		return nil, err
+	}
+	for i := range all.Alarms {
+		if all.Alarms[i].ID == formatID(number) {
+			return &all.Alarms[i], nil
+		}
+	}
+	return nil, fmt.Errorf("%w %s", engine.ErrUnknownAlarm, id)
+}
+
+// alarmID reads an ID; what is no number is the ID of no alarm.
+func alarmID(text string) (uint64, error) {
+	id, err := strconv.ParseUint(text, 10, 64)
+	if err != nil || id == 0 {
+		return 0, fmt.Errorf("%w %s", engine.ErrUnknownAlarm, quote(text))
+	}
+	return id, nil
+}
+
+// CreateAlarm makes an alarm. It looks at rows that are written from then on.
+func (a *API) CreateAlarm(ctx context.Context, t model.Tenant, r AlarmRequest, unit string) (*AlarmBody, error) {
+	return answer(a.putAlarm(ctx, t, 0, r, unit))
+}
+
+// ReplaceAlarm gives an alarm a new definition, a version greater by one and a
+// clean state.
+func (a *API) ReplaceAlarm(ctx context.Context, t model.Tenant, id string, r AlarmRequest, unit string) (*AlarmBody, error) {
+	number, err := alarmID(id)
+	if err != nil {
+		return nil, AsError(err)
+	}
+	return answer(a.putAlarm(ctx, t, number, r, unit))
+}
+
+func (a *API) putAlarm(ctx context.Context, t model.Tenant, id uint64, r AlarmRequest, unitName string) (*AlarmBody, error) {
+	unit, err := query.ParseUnit(unitName)
+	if err != nil {
+		return nil, err
+	}
+	condition, err := r.condition()
+	if err != nil {
+		return nil, err
+	}
+	if r.Match == "" {
+		return nil, NewError("invalid", "match is missing: an alarm needs a selector that matches one channel")
+	}
+	scope, err := Selection{Match: r.Match}.scope(t)
+	if err != nil {
+		return nil, err
+	}
+	channel, err := scope.One(ctx, a.DB)
+	if err != nil {
+		return nil, err
+	}
+	made, err := a.DB.PutAlarm(ctx, t, entry.PutAlarm{
+		ID: id, Name: r.Name, Match: r.Match, Channel: channel.ID, Operator: uint8(condition.Operator),
+		Threshold: condition.Threshold, Low: condition.Low, High: condition.High,
+		Enabled: r.Enabled == nil || *r.Enabled,
+	})
+	if err != nil {
+		return nil, err
+	}
+	body := alarmBody(&made, &channel, unit)
+	return &body, nil
+}
+
+// maxAlarmName bounds an alarm's name, in bytes.
+const maxAlarmName = 1024
+
+func (r *AlarmRequest) condition() (alarm.Condition, error) {
+	var c alarm.Condition
+	operator, err := alarm.ParseOperator(r.Operator)
+	if err != nil {
+		return c, NewError("invalid", "operator "+quote(r.Operator)+" is none of > >= <= < outside outside_or_equal")
+	}
+	if len(r.Name) > maxAlarmName {
+		return c, NewError("invalid", fmt.Sprintf("name has %d bytes, at most %d", len(r.Name), maxAlarmName))
+	}
+	c.Operator = operator
+	if isRange(operator) {
+		if r.Low == nil || r.High == nil || r.Threshold != nil {
+			return c, NewError("invalid", "operator "+r.Operator+" takes low and high, and no threshold")
+		}
+		c.Low, c.High = *r.Low, *r.High
+	} else {
+		if r.Threshold == nil || r.Low != nil || r.High != nil {
+			return c, NewError("invalid", "operator "+r.Operator+" takes a threshold, and neither low nor high")
+		}
+		c.Threshold = *r.Threshold
+	}
+	if err := c.Validate(); err != nil {
+		return c, NewError("invalid", err.Error())
+	}
+	return c, nil
+}
+
+// SwitchAlarm enables or disables an alarm. Disabling freezes its state;
+// enabling starts clean.
+func (a *API) SwitchAlarm(ctx context.Context, t model.Tenant, id string, enabled bool, unit string) (*AlarmBody, error) {
+	number, err := alarmID(id)
+	if err == nil {
+		_, err = query.ParseUnit(unit)
+	}
+	if err == nil {
+		_, err = a.DB.SwitchAlarm(ctx, t, number, enabled)
+	}
+	if err != nil {
+		return nil, AsError(err)
+	}
+	return a.Alarm(ctx, t, id, unit)
+}
+
+// DeleteAlarm removes an alarm. Its events stay.
+func (a *API) DeleteAlarm(ctx context.Context, t model.Tenant, id string) error {
+	number, err := alarmID(id)
+	if err == nil {
+		err = a.DB.DeleteAlarm(ctx, t, number)
+	}
+	if err != nil {
+		return AsError(err)
+	}
+	return nil
+}
+
+// quote quotes text for an error message, cut to a readable length.
+func quote(text string) string {
+	const most = 60
+	if len(text) > most {
+		return strconv.Quote(text[:most]) + "…"
+	}
+	return strconv.Quote(text)
+}

@@ -1,0 +1,121 @@
+package api
+
+import (
+	"errors"
+
+	"github.com/hokan-db/hokan/engine"
+	"github.com/hokan-db/hokan/engine/alarm"
+	"github.com/hokan-db/hokan/engine/catalog"
+	"github.com/hokan-db/hokan/engine/disk"
+	"github.com/hokan-db/hokan/engine/model"
+	"github.com/hokan-db/hokan/query"
+)
+
+// Error is what every handler fails with.
+type Error struct {
+	Code   string // for programs; never changes its meaning
+	Status int    // of HTTP
+	Detail string // for people
+	cause  error
+}
+
+// Error returns the code and the detail.
+func (e *Error) Error() string { return e.Code + ": " + e.Detail }
+
+// Unwrap returns what the error was made from, nil if it was made here.
+func (e *Error) Unwrap() error { return e.cause }
+
+// statuses has every code and its HTTP status. Statuses below 500, 429 apart,
+// say that repeating the request cannot help.
+var statuses = map[string]int{
+	"malformed":              400,
+	"bad_selector":           400,
+	"bad_span":               400,
+	"bad_time":               400,
+	"zone_required":          400,
+	"start_required":         400,
+	"unauthorized":           401,
+	"forbidden":              403,
+	"not_found":              404,
+	"no_channel":             404,
+	"conflict":               409,
+	"locked":                 409,
+	"body_too_large":         413,
+	"unsupported_media_type": 415,
+	"too_many_channels":      422,
+	"nothing_accepted":       422,
+	"invalid":                422,
+	"rate_limited":           429,
+	"busy":                   429,
+	"corrupt":                500,
+	"internal":               500,
+	"read_only":              500,
+	"disk_full":              507,
+	"over_quota":             507,
+}
+
+// codes maps what the packages below refuse with to codes. The first match
+// counts.
+var codes = []struct {
+	sentinel error
+	code     string
+}{
+	{model.ErrBadSelector, "bad_selector"},
+	{model.ErrBadSpan, "bad_span"},
+	{query.ErrBadTime, "bad_time"},
+	{query.ErrBadCursor, "malformed"},
+	{catalog.ErrBadCursor, "malformed"},
+	{model.ErrBadTenant, "malformed"},
+	{query.ErrNoChannel, "no_channel"},
+	{engine.ErrUnknownChannel, "no_channel"},
+	{query.ErrTooManyChannels, "too_many_channels"},
+	{engine.ErrUnknownTenant, "not_found"},
+	{engine.ErrUnknownAlarm, "not_found"},
+	{alarm.ErrUnknown, "not_found"},
+	{disk.ErrLocked, "locked"},
+	{disk.ErrFull, "disk_full"},
+	{disk.ErrReadOnly, "read_only"},
+	{disk.ErrCorrupt, "corrupt"},
+	{model.ErrBadLabel, "invalid"},
+	{alarm.ErrInvalid, "invalid"},
+	{query.ErrInvalid, "invalid"},
+	{engine.ErrInvalid, "invalid"},
+	{engine.ErrBudget, "invalid"},
+}
+
+// NewError returns an error with one of the codes.
+func NewError(code, detail string) *Error {
+	status, known := statuses[code]
+	if !known {
+		status = 500
+	}
+	return &Error{Code: code, Status: status, Detail: detail}
+}
+
+// AsError returns err as an *Error: itself if it is one, else with the code
+// that its sentinel stands for, else "internal".
+func AsError(err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	code := "internal"
+	for _, c := range codes {
+		if errors.Is(err, c.sentinel) {
+			code = c.code
+			break
+		}
+	}
+	e = NewError(code, err.Error())
+	e.cause = err
+	return e
+}
+
+// answer gives a handler's result, with the error made an *Error.
+func answer[B any](body B, err error) (B, error) {
+	if err != nil {
+		var none B
+		return none, AsError(err)
+	}
+	return body, nil
+}

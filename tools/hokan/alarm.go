@@ -1,0 +1,150 @@
+package main
+
+import (
+	"github.com/hokan-db/hokan/server/api"
+)
+
+type alarmCommand struct {
+	Create  alarmCreateCommand  `cmd:"" help:"Watch a channel."`
+	List    alarmListCommand    `cmd:"" help:"List alarms and their states."`
+	Enable  alarmEnableCommand  `cmd:"" help:"Switch an alarm on; it starts clean."`
+	Disable alarmDisableCommand `cmd:"" help:"Switch an alarm off; its state is frozen."`
+	Delete  alarmDeleteCommand  `cmd:"" help:"Remove an alarm; its events stay."`
+}
+
+type alarmCreateCommand struct {
+	tenantFlags
+	outputFlags
+	Selector  string   `arg:"" help:"A selector that matches exactly one channel."`
+	Name      string   `help:"What people call it."`
+	Operator  string   `required:"" placeholder:"O" help:"One of > >= <= < outside outside_or_equal."`
+	Threshold *float64 `placeholder:"X" help:"For > >= <= <."`
+	Low       *float64 `placeholder:"L" help:"For outside (below L or above H) and outside_or_equal."`
+	High      *float64 `placeholder:"H" help:"For outside and outside_or_equal."`
+}
+
+// Help gives examples.
+func (c *alarmCreateCommand) Help() string {
+	return `An alarm judges samples that are written after it was created.
+
+Examples:
+  hokan alarm create --data d --tenant t --operator '>' --threshold 30 '{instrument="lake",channel="2-1"}'
+  hokan alarm create --data d --tenant t --operator outside --low -5 --high 40 --name frost '{channel="2-1"}'`
+}
+
+// Run implements the command.
+func (c *alarmCreateCommand) Run(t *terminal) error {
+	return c.with(t, func(db database) error {
+		body, err := db.CreateAlarm(t.ctx, db.tenant, api.AlarmRequest{
+			Name: c.Name, Match: c.Selector, Operator: c.Operator, Threshold: c.Threshold, Low: c.Low, High: c.High,
+		}, c.unit())
+		if err != nil {
+			return err
+		}
+		return c.print(t, body, func() *grid { return alarmGrid(body.Unit, *body) })
+	})
+}
+
+func alarmGrid(unit string, alarms ...api.AlarmBody) *grid {
+	times := newTimePrinter(unit)
+	g := &grid{header: []string{"id", "version", "name", "match", "operator", "threshold", "low", "high", "enabled", "state", "since"}}
+	for _, a := range alarms {
+		enabled := "no"
+		if a.Enabled {
+			enabled = "yes"
+		}
+		g.add(a.ID, number(a.Version), a.Name, a.Match, a.Operator, limitText(a.Threshold), limitText(a.Low),
+			limitText(a.High), enabled, a.State, times.optional(a.Since))
+	}
+	return g
+}
+
+func limitText(v *api.Value) string {
+	if v == nil {
+		return ""
+	}
+	return v.Text()
+}
+
+type alarmListCommand struct {
+	tenantFlags
+	outputFlags
+}
+
+// Help gives an example.
+func (c *alarmListCommand) Help() string {
+	return `Example:
+  hokan alarm list --data d --tenant t`
+}
+
+// Run implements the command.
+func (c *alarmListCommand) Run(t *terminal) error {
+	return c.with(t, func(db database) error {
+		body, err := db.Alarms(t.ctx, db.tenant, c.unit())
+		if err != nil {
+			return err
+		}
+		return c.print(t, body, func() *grid { return alarmGrid(body.Unit, body.Alarms...) })
+	})
+}
+
+type alarmEnableCommand struct {
+	tenantFlags
+	outputFlags
+	ID string `arg:"" help:"The alarm's ID."`
+}
+
+// Help gives an example.
+func (c *alarmEnableCommand) Help() string {
+	return `Example:
+  hokan alarm enable --data d --tenant t 12`
+}
+
+// Run implements the command.
+func (c *alarmEnableCommand) Run(t *terminal) error {
+	return switchAlarm(t, &c.tenantFlags, &c.outputFlags, c.ID, true)
+}
+
+type alarmDisableCommand struct {
+	tenantFlags
+	outputFlags
+	ID string `arg:"" help:"The alarm's ID."`
+}
+
+// Help gives an example.
+func (c *alarmDisableCommand) Help() string {
+	return `Example:
+  hokan alarm disable --data d --tenant t 12`
+}
+
+// Run implements the command.
+func (c *alarmDisableCommand) Run(t *terminal) error {
+	return switchAlarm(t, &c.tenantFlags, &c.outputFlags, c.ID, false)
+}
+
+func switchAlarm(t *terminal, where *tenantFlags, how *outputFlags, id string, enabled bool) error {
+	return where.with(t, func(db database) error {
+		body, err := db.SwitchAlarm(t.ctx, db.tenant, id, enabled, how.unit())
+		if err != nil {
+			return err
+		}
+		return how.print(t, body, func() *grid { return alarmGrid(body.Unit, *body) })
+	})
+}
+
+type alarmDeleteCommand struct {
+	tenantFlags
+	outputFlags
+	ID string `arg:"" help:"The alarm's ID."`
+}
+
+// Help gives an example.
+func (c *alarmDeleteCommand) Help() string {
+	return `Example:
+  hokan alarm delete --data d --tenant t 12`
+}
+
+// Run implements the command. As the endpoint's body, its result is empty.
+func (c *alarmDeleteCommand) Run(t *terminal) error {
+	return c.with(t, func(db database) error { return db.DeleteAlarm(t.ctx, db.tenant, c.ID) })
+}

@@ -1,0 +1,66 @@
+package main
+
+import "github.com/hokan-db/hokan/engine"
+
+type compactCommand struct {
+	dataFlags
+	outputFlags
+}
+
+// Help gives an example.
+func (c *compactCommand) Help() string {
+	return `Example:
+  hokan compact --data d -o json`
+}
+
+// compacted is the result of compact.
+type compacted struct {
+	Before size `json:"before"`
+	After  size `json:"after"`
+}
+
+// size is what all blocks together take.
+type size struct {
+	Files       int    `json:"files"`
+	RawBytes    uint64 `json:"raw_bytes"`
+	RollupBytes uint64 `json:"rollup_bytes"`
+	IndexBytes  uint64 `json:"index_bytes"`
+}
+
+func sizeOf(s engine.Stats) size {
+	return size{Files: s.Blocks, RawBytes: s.RawBytes, IndexBytes: s.IndexBytes}
+}
+
+// Run implements the command.
+func (c *compactCommand) Run(t *terminal) (err error) {
+	opened, err := c.openData(t, false)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if closing := opened.DB.Close(); err == nil {
+			err = closing
+		}
+	}()
+	before, err := opened.DB.Stats()
+	if err != nil {
+		return err
+	}
+	if err := opened.DB.Flush(t.ctx); err != nil {
+		return err
+	}
+	after, err := opened.DB.Stats()
+	if err != nil {
+		return err
+	}
+	body := compacted{sizeOf(before), sizeOf(after)}
+	return c.print(t, body, func() *grid {
+		g := &grid{header: []string{"", "files", "raw bytes", "rollup bytes", "index bytes"}}
+		row := func(when string, s size) {
+			g.add(when, number(s.Files), number(s.RawBytes), number(s.RollupBytes), number(s.IndexBytes))
+		}
+		row("before", body.Before)
+		row("after", body.After)
+		return g
+	})
+}

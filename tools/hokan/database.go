@@ -1,0 +1,120 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/hokan-db/hokan/engine"
+	"github.com/hokan-db/hokan/engine/disk"
+	"github.com/hokan-db/hokan/engine/model"
+	"github.com/hokan-db/hokan/query"
+	"github.com/hokan-db/hokan/server/api"
+)
+
+// dataFlags name a database.
+type dataFlags struct {
+	Data  string `required:"" placeholder:"DIR" help:"Folder of the database."`
+	Clock string `placeholder:"TIME" help:"Let the clock start at this time: for drills and tests."`
+}
+
+// tenantFlags name a tenant's data in a database.
+type tenantFlags struct {
+	dataFlags
+	Tenant string `required:"" placeholder:"T" help:"Whose data."`
+}
+
+// outputFlags say how results are printed.
+type outputFlags struct {
+	Output string `short:"o" enum:"table,json,csv" default:"table" help:"table, json (the body of the matching endpoint) or csv."`
+	Unit   string `placeholder:"U" help:"Of times in JSON: s, ms, us or ns (default ms)."`
+}
+
+// unit is the unit to ask for: where times are printed as text they are whole
+// unless the user wants less.
+func (o *outputFlags) unit() string {
+	if o.Unit == "" && o.Output != "json" {
+		return query.Nanoseconds.Name
+	}
+	return o.Unit
+}
+
+// spanFlags choose channels and a span.
+type spanFlags struct {
+	Selector string `arg:"" optional:"" default:"{}" help:"Which channels (default all)."`
+	From     string `placeholder:"TIME" help:"Start of the span (default the first sample)."`
+	To       string `placeholder:"TIME" help:"End of the span, itself left out (default just after the last sample)."`
+}
+
+// database is an open database with the handlers of one tenant's endpoints.
+type database struct {
+	*api.API
+	tenant model.Tenant
+}
+
+// clock starts at the given time, or is the machine's.
+func (f *dataFlags) clock() (model.Clock, error) {
+	if f.Clock == "" {
+		return time.Now, nil
+	}
+	begun := time.Now()
+	at, err := query.ParseTime(f.Clock, begun)
+	if err != nil {
+		return nil, fmt.Errorf("--clock: %w", err)
+	}
+	start := time.Unix(0, at).UTC()
+	return func() time.Time { return start.Add(time.Since(begun)) }, nil
+}
+
+func (f *dataFlags) options(mayMake bool) (engine.Options, error) {
+	clock, err := f.clock()
+	return engine.Options{FS: vfs.Default, Dir: f.Data, Clock: clock, MustExist: !mayMake}, err
+}
+
+// openData opens the database; only import makes one that is not there.
+func (f *dataFlags) openData(t *terminal, mayMake bool) (*api.API, error) {
+	options, err := f.options(mayMake)
+	if err != nil {
+		return nil, err
+	}
+	db, err := engine.Open(options)
+	if errors.Is(err, disk.ErrNotFound) {
+		return nil, api.NewError("not_found", fmt.Sprintf("there is no database in %s", f.Data))
+	}
+	if err != nil {
+		return nil, err
+	}
+	faults, quarantined := db.Faults()
+	for _, fault := range faults {
+		t.note("%v", api.AsError(fault))
+	}
+	if quarantined > 0 {
+		t.note("corrupt: %d log entries could not be applied", quarantined)
+	}
+	return &api.API{DB: db, Clock: options.Clock}, nil
+}
+
+func (f *tenantFlags) tenant() (model.Tenant, error) {
+	name := model.Tenant(f.Tenant)
+	return name, name.Validate()
+}
+
+// with opens the database for the length of do.
+func (f *tenantFlags) with(t *terminal, do func(database) error) (err error) {
+	name, err := f.tenant()
+	if err != nil {
+		return err
+	}
+	opened, err := f.openData(t, false)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if closing := opened.DB.Close(); err == nil {
+			err = closing
+		}
+	}()
+	return do(database{opened, name})
+}

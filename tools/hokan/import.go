@@ -1,0 +1,212 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/hokan-db/hokan/engine/model"
+	"github.com/hokan-db/hokan/ingest"
+	"github.com/hokan-db/hokan/query"
+	"github.com/hokan-db/hokan/server/api"
+)
+
+type importCommand struct {
+	tenantFlags
+	outputFlags
+	Instrument string   `required:"" placeholder:"I" help:"The label instrument of every channel."`
+	Group      string   `placeholder:"G" help:"The measurement group that the channels belong to."`
+	Zone       string   `placeholder:"Z" help:"IANA time zone of the trigger time, such as Asia/Shanghai."`
+	Start      string   `placeholder:"TIME" help:"Replaces the trigger time: 'YYYY-MM-DD hh:mm:ss[±hh:mm]'."`
+	DryRun     bool     `help:"Read everything, keep nothing."`
+	Files      []string `arg:"" name:"file" help:"Logger files."`
+}
+
+// Help gives examples.
+func (c *importCommand) Help() string {
+	return `Makes the database and the tenant where they are missing.
+
+Examples:
+  hokan import --data d --tenant t --instrument lake --zone America/Port_of_Spain WAVE0002.CSV
+  hokan import --data d --tenant t --instrument lake --start '2022-06-06 18:43:33-04:00' WAVE0001.CSV
+  hokan import --data d --tenant t --instrument roof --zone Asia/Tokyo --dry-run *.CSV -o json`
+}
+
+// importer is one run of import.
+type importer struct {
+	*importCommand
+	terminal *terminal
+	tenant   model.Tenant
+	options  ingest.FileOptions
+	opened   *api.API // nil until something is to be kept
+	refused  []string // codes of the files that were not read to their end
+}
+
+// Run implements the command.
+func (c *importCommand) Run(t *terminal) (err error) {
+	i, err := c.prepare(t)
+	if err != nil {
+		return err
+	}
+	body, err := api.NewImportBody(c.unit())
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if i.opened == nil {
+			return
+		}
+		if closing := i.opened.DB.Close(); closing != nil && (err == nil || errors.As(err, new(exitCode))) {
+			err = closing
+		}
+	}()
+	var failure error
+	for _, path := range c.Files {
+		result, err := i.file(path)
+		body.Add(result, err)
+		if failure = i.complain(path, result, err); failure != nil {
+			break
+		}
+	}
+	if failure == nil && !c.DryRun && len(i.refused) < len(c.Files) {
+		failure = i.open() // also where good files hold no sample
+	}
+	if err := c.print(t, body, func() *grid { return importGrid(body) }); err != nil {
+		return err
+	}
+	if failure != nil {
+		return failure
+	}
+	return i.verdict(body)
+}
+
+func (c *importCommand) prepare(t *terminal) (*importer, error) {
+	name, err := c.tenantFlags.tenant()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := c.clock(); err != nil {
+		return nil, err
+	}
+	var zone *time.Location
+	if c.Zone != "" {
+		if zone, err = query.ParseZone(c.Zone); err != nil {
+			return nil, err
+		}
+	}
+	return &importer{importCommand: c, terminal: t, tenant: name, options: ingest.FileOptions{
+		Tenant: name, Instrument: c.Instrument, Group: c.Group, Zone: zone, Start: c.Start, DryRun: c.DryRun,
+	}}, nil
+}
+
+// open opens the database with the first batch: an import of which nothing is
+// kept makes nothing.
+func (i *importer) open() error {
+	if i.opened != nil {
+		return nil
+	}
+	opened, err := i.openData(i.terminal, true)
+	if err != nil {
+		return err
+	}
+	i.opened = opened
+	return opened.DB.CreateTenant(i.terminal.ctx, i.tenant)
+}
+
+func (i *importer) append(ctx context.Context, b *model.Batch) error {
+	if err := i.open(); err != nil {
+		return err
+	}
+	_, err := i.opened.DB.Append(ctx, b)
+	return err
+}
+
+func (i *importer) file(path string) (ingest.FileResult, error) {
+	nothing := ingest.FileResult{File: path, Instrument: i.Instrument}
+	f, err := os.Open(path)
+	if err != nil {
+		return nothing, unreadable(path, err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nothing, unreadable(path, err)
+	}
+	if info.IsDir() {
+		return nothing, &ingest.Error{File: path, Code: "malformed", Detail: "it is a folder"}
+	}
+	options := i.options
+	options.Total = info.Size()
+	shown := newBar(i.terminal, path, options.Total)
+	defer shown.finish()
+	options.Progress = func(read, _ int64) { shown.set(read) }
+	return ingest.ImportFile(i.terminal.ctx, i.append, f, path, options)
+}
+
+func unreadable(path string, err error) error {
+	code := "internal"
+	if errors.Is(err, os.ErrNotExist) {
+		code = "not_found"
+	}
+	var of *os.PathError
+	if errors.As(err, &of) {
+		err = of.Err
+	}
+	return &ingest.Error{File: path, Code: code, Detail: err.Error()}
+}
+
+// complain says on stderr what was refused of a file. It returns an error only
+// where going on makes no sense: not the file failed, but the database.
+func (i *importer) complain(path string, result ingest.FileResult, err error) error {
+	t := i.terminal
+	for _, e := range result.Errors {
+		e.File = path
+		t.note("%v", &e)
+	}
+	if more := result.Rejected - int64(len(result.Errors)); more > 0 && len(result.Errors) > 0 {
+		t.note("%s: %d samples rejected in all", path, result.Rejected)
+	}
+	var refused *ingest.Error
+	if err == nil {
+		return nil
+	}
+	if !errors.As(err, &refused) {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	told := *refused
+	told.File = path
+	t.note("%v", &told)
+	i.refused = append(i.refused, refused.Code)
+	return nil
+}
+
+// verdict is the exit code: whether all, part or nothing was kept.
+func (i *importer) verdict(body *api.ImportBody) error {
+	switch {
+	case len(i.refused) == 0 && body.Rejected == 0:
+		return nil
+	case body.Accepted > 0 || len(i.refused) < len(body.Files) && body.Rejected == 0:
+		return exitCode(exitPartial)
+	}
+	for _, code := range i.refused {
+		if code != "zone_required" && code != "start_required" {
+			return exitCode(exitFailed)
+		}
+	}
+	if len(i.refused) == 0 {
+		return api.NewError("nothing_accepted", "every sample was rejected")
+	}
+	return exitCode(exitUsage)
+}
+
+func importGrid(body *api.ImportBody) *grid {
+	times := newTimePrinter(body.Unit)
+	g := &grid{header: []string{"file", "dialect", "instrument", "channels", "rows", "from", "to", "accepted", "rejected"}}
+	for _, f := range body.Files {
+		g.add(f.File, f.Dialect, f.Instrument, number(f.Channels), number(f.Rows), times.optional(f.From),
+			times.optional(f.To), number(f.Accepted), number(f.Rejected))
+	}
+	return g
+}

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/hokan-db/hokan/server/api"
+)
+
+// Exit codes. Scripts branch on them.
+const (
+	exitDone    = 0
+	exitFailed  = 1
+	exitUsage   = 2
+	exitPartial = 3 // part of the input was refused, the rest is kept
+	exitFaults  = 4 // verify found faults
+)
+
+// grammar is the command line: one field per command.
+type grammar struct {
+	Import   importCommand   `cmd:"" help:"Bring logger files in."`
+	Channels channelsCommand `cmd:"" help:"List channels and how much they hold."`
+	Latest   latestCommand   `cmd:"" help:"Show the newest sample of every channel."`
+	View     viewCommand     `cmd:"" help:"Summarise channels in buckets of time."`
+	Table    tableCommand    `cmd:"" help:"Show samples joined on time, a page at a time."`
+	Export   exportCommand   `cmd:"" help:"Write samples to a file."`
+	Alarm    alarmCommand    `cmd:"" help:"Create, list, switch and delete alarms."`
+	Events   eventsCommand   `cmd:"" help:"List the starts and ends of alarms."`
+	Compact  compactCommand  `cmd:"" help:"Move what is in memory into blocks."`
+	Verify   verifyCommand   `cmd:"" help:"Read every byte and name every fault."`
+	Version  versionCommand  `cmd:"" help:"Print the version."`
+}
+
+// terminal is what a command talks to. Results go to stdout; progress, notes
+// and errors go to stderr.
+type terminal struct {
+	ctx    context.Context
+	stdout *bufio.Writer
+	stderr io.Writer
+}
+
+// note prints one line for people on stderr.
+func (t *terminal) note(format string, args ...any) {
+	fmt.Fprintf(t.stderr, "hokan: %s\n", printable(fmt.Sprintf(format, args...)))
+}
+
+// exitCode is the error of a command that has said on stderr what there was to
+// say.
+type exitCode int
+
+// Error implements error.
+func (e exitCode) Error() string { return fmt.Sprintf("exit %d", int(e)) }
+
+// helpShown unwinds the parser after it has printed help.
+type helpShown struct{}
+
+// run is the program: it returns the exit code.
+func run(args []string, _ io.Reader, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	t := &terminal{ctx, bufio.NewWriterSize(stdout, 64<<10), stderr}
+	err := parseAndRun(args, t)
+	if flushError := t.stdout.Flush(); err == nil {
+		err = flushError
+	}
+	var code exitCode
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, &code):
+		return int(code)
+	}
+	var usage *kong.ParseError
+	if errors.As(err, &usage) {
+		t.note("usage: %v (see hokan --help)", usage)
+		return exitUsage
+	}
+	failure := api.AsError(err)
+	t.note("%v", failure)
+	return exitOf(failure)
+}
+
+// exitOf tells a request that was put wrongly from one that failed.
+func exitOf(e *api.Error) int {
+	if e.Status == 400 {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+const description = `Hokan keeps instruments' measurements.
+
+Channels are chosen by a SELECTOR such as {instrument="lake",channel=~"2-.*"},
+with = != =~ !~ on labels and properties; {} is all. Times are RFC 3339 with an
+offset, integers of nanoseconds since 1970, now, or now-30d (ns us ms s m h d).
+
+Exit: 0 done, 1 failed, 2 wrong usage, 3 part of the input refused and the rest
+kept, 4 verify found faults.`
+
+func parseAndRun(args []string, t *terminal) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			if _, ok := r.(helpShown); !ok {
+				panic(r)
+			}
+			err = nil
+		}
+	}()
+	parser, err := kong.New(&grammar{},
+		kong.Name("hokan"),
+		kong.Description(description),
+		kong.Writers(t.stdout, t.stderr),
+		kong.Exit(func(int) { panic(helpShown{}) }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+		kong.WithHyphenPrefixedParameters(true), // --threshold -5
+	)
+	if err != nil {
+		return err
+	}
+	command, err := parser.Parse(args)
+	if err != nil {
+		return err
+	}
+	return command.Run(t)
+}

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/hokan-db/hokan/engine"
+	"github.com/hokan-db/hokan/engine/disk"
+	"github.com/hokan-db/hokan/server/api"
+)
+
+type verifyCommand struct {
+	dataFlags
+	outputFlags
+}
+
+// Help gives an example.
+func (c *verifyCommand) Help() string {
+	return `Prints a line per fault: path, offset in bytes, what. Changes nothing. A torn end of
+the log, files that nothing names and a folder killed while it was being made are
+no faults; they are noted on stderr.
+
+Example:
+  hokan verify --data d`
+}
+
+// verified is the result of verify.
+type verified struct {
+	Faults []faultBody `json:"faults"`
+	Notes  []string    `json:"notes"`
+}
+
+type faultBody struct {
+	Path   string `json:"path"`
+	Offset int64  `json:"offset"`
+	What   string `json:"what"`
+}
+
+// Run implements the command.
+func (c *verifyCommand) Run(t *terminal) error {
+	options, err := c.options(false)
+	if err != nil {
+		return err
+	}
+	body := verified{Faults: []faultBody{}, Notes: []string{}}
+	err = engine.Verify(t.ctx, options,
+		func(f engine.Fault) { body.Faults = append(body.Faults, faultBody{f.Path, f.Offset, f.What}) },
+		func(text string) {
+			body.Notes = append(body.Notes, text)
+			t.note("note: %s", text)
+		})
+	if errors.Is(err, disk.ErrNotFound) {
+		return api.NewError("not_found", fmt.Sprintf("there is no database in %s", c.Data))
+	}
+	if err != nil {
+		return err
+	}
+	if err := c.printFaults(t, &body); err != nil {
+		return err
+	}
+	if len(body.Faults) > 0 {
+		t.note("corrupt: %d faults", len(body.Faults))
+		return exitCode(exitFaults)
+	}
+	return nil
+}
+
+// printFaults prints nothing where there are none, except in JSON.
+func (c *verifyCommand) printFaults(t *terminal, body *verified) error {
+	if c.Output == "table" {
+		for _, f := range body.Faults {
+			fmt.Fprintf(t.stdout, "%s\t%d\t%s\n", printable(f.Path), f.Offset, printable(f.What))
+		}
+		return nil
+	}
+	return c.print(t, body, func() *grid {
+		g := &grid{header: []string{"path", "offset", "what"}}
+		for _, f := range body.Faults {
+			g.add(f.Path, number(f.Offset), f.What)
+		}
+		return g
+	})
+}
