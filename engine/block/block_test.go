@@ -88,7 +88,7 @@ func minutes(first int64, n int, seed int) chunkRows {
 	var rows chunkRows
 	for i := range n {
 		rows.times = append(rows.times, first+int64(i)*60e9)
-		rows.values = append(rows.values, math.Round(200+80*math.Sin(float64(i+seed*37)/200)+float64((i*7919+seed)%5))/10)
+		rows.values = append(rows.values, math.Round(200+80*math.Sin(float64(i+seed*37)/200)+float64((i*7919+seed)>>3&1))/10)
 	}
 	return rows
 }
@@ -406,6 +406,31 @@ func TestAWriteThatFailsIsReported(t *testing.T) {
 		}
 		if _, closed := w.Close(); !errors.Is(closed, errFull) {
 			t.Errorf("room for %d bytes: %v, then %v", room, err, closed)
+		}
+	}
+}
+
+func TestOneReaderForManyGoroutines(t *testing.T) {
+	channels := small(t)
+	file, _ := build(t, channels)
+	r := open(t, file)
+	done := make(chan error)
+	for range 4 {
+		go func() {
+			var err error
+			for i := 0; i < 50 && err == nil; i++ {
+				var rows []chunkRows
+				_, rows, err = readBack(r, []model.ChannelID{1, 70000}, everything)
+				if err == nil && (len(rows) != 3 || !sameRows(rows[0], channels[0].chunks[0])) {
+					err = fmt.Errorf("%d chunks", len(rows))
+				}
+			}
+			done <- err
+		}()
+	}
+	for range 4 {
+		if err := <-done; err != nil {
+			t.Error(err)
 		}
 	}
 }

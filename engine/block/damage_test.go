@@ -3,6 +3,7 @@ package block
 import (
 	"errors"
 	"io"
+	"math"
 	"os"
 	"slices"
 	"testing"
@@ -215,14 +216,43 @@ func FuzzRead(f *testing.F) {
 	f.Add(file)
 	f.Add(file[:len(file)/2])
 	f.Add([]byte{})
-	f.Fuzz(func(t *testing.T, b []byte) {
-		for _, damaged := range [][]byte{b, repaired(b)} {
-			readAll(damaged)
-			if err := Check(memory{bytes: damaged}, "x", func(int64, string) {}); err != nil && !errors.Is(err, disk.ErrVersion) {
-				t.Errorf("Check: %v", err)
-			}
+	f.Fuzz(func(t *testing.T, b []byte) { readDamaged(t, b) })
+}
+
+// FuzzParts reads blocks of arbitrary parts under right checksums.
+func FuzzParts(f *testing.F) {
+	file, _ := build(f, small(f))
+	r := open(f, file)
+	payload := func(p page) []byte { return file[p.position+disk.FrameHeaderSize : p.end()] }
+	f.Add(file[disk.HeaderSize+disk.FrameHeaderSize:][:100], payload(r.channels[0]), payload(r.index[0]))
+	f.Fuzz(func(t *testing.T, chunk, channels, index []byte) {
+		b := disk.AppendHeader(nil, disk.FileHeader{Kind: disk.KindBlock, Version: version})
+		b = disk.AppendFrame(b, 0, chunk)
+		foot := footer{chunksEnd: uint64(len(b)), rows: 1, chunks: 1, channels: 1, first: math.MinInt64, last: math.MaxInt64}
+		add := func(number uint32, payload []byte) page {
+			start := len(b)
+			b = disk.AppendFrame(b, number, payload)
+			return page{length: uint32(len(payload)), crc: frameCRC(b[start:]), firstChannel: 1,
+				lastChannel: math.MaxUint32, first: math.MinInt64, last: math.MaxInt64}
 		}
+		labels, entries := add(1, channels), add(2, index)
+		foot.directory = uint64(len(b))
+		directory := add(3, appendDirectory(nil, []page{labels}, []page{entries}))
+		foot.directoryLength, foot.directoryCRC = directory.length, directory.crc
+		b = foot.appendTo(b)
+		open(t, b)
+		readDamaged(t, b)
 	})
+}
+
+// readDamaged reads a block in every way: nothing may panic, and damage is no
+// other error.
+func readDamaged(t *testing.T, b []byte) {
+	for _, err := range []error{readAll(b), Check(memory{bytes: b}, "x", func(int64, string) {})} {
+		if err != nil && !errors.Is(err, disk.ErrCorrupt) && !errors.Is(err, disk.ErrVersion) {
+			t.Errorf("%v", err)
+		}
+	}
 }
 
 // FuzzPages decodes arbitrary payloads, as if their checksums were right.
@@ -252,24 +282,4 @@ func FuzzPages(f *testing.F) {
 			}
 		}
 	})
-}
-
-// repaired returns b with right checksums where its footer and directory
-// would be, so that the fuzzer gets behind them.
-func repaired(b []byte) []byte {
-	if len(b) < disk.HeaderSize+disk.FrameHeaderSize+footerSize {
-		return b
-	}
-	b = slices.Clone(b)
-	copy(b, disk.AppendHeader(nil, disk.FileHeader{Kind: disk.KindBlock, Version: version}))
-	end := len(b) - footerSize
-	var f footer
-	// A directory of at most 300 bytes, whose length the first byte gives.
-	length := min(int(b[0]), end-disk.HeaderSize-disk.FrameHeaderSize)
-	start := end - length - disk.FrameHeaderSize
-	disk.FinishFrame(b[:end], start, 0)
-	f = footer{chunksEnd: disk.HeaderSize, directory: uint64(start), directoryLength: uint32(length),
-		directoryCRC: frameCRC(b[start:]), rows: 1, chunks: 1, channels: 1}
-	copy(b[end:], f.appendTo(nil))
-	return b
 }
