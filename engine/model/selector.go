@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"regexp/syntax"
 	"strconv"
 	"strings"
 )
@@ -41,14 +42,25 @@ type Matcher struct {
 // an error that wraps ErrBadSelector.
 func NewMatcher(name string, op MatchOp, value string) (Matcher, error) {
 	m := Matcher{Name: name, Op: op, Value: value}
-	if op == MatchRegexp || op == MatchNotRegexp {
-		re, err := regexp.Compile("^(?s:" + value + ")$")
-		if err != nil {
-			return Matcher{}, fmt.Errorf("%w: %s%s: %w", ErrBadSelector, name, op, err)
-		}
-		m.re = re
+	if err := m.compile(); err != nil {
+		return Matcher{}, fmt.Errorf("%w: %w", ErrBadSelector, err)
 	}
 	return m, nil
+}
+
+func (m *Matcher) compile() error {
+	if m.Op != MatchRegexp && m.Op != MatchNotRegexp {
+		return nil
+	}
+	// By itself first: "a)|(b" would compile once it stands in parentheses.
+	_, err := syntax.Parse(m.Value, syntax.Perl)
+	if err == nil {
+		m.re, err = regexp.Compile("^(?s:" + m.Value + ")$")
+	}
+	if err != nil {
+		return fmt.Errorf("%s%s: %w", m.Name, m.Op, err)
+	}
+	return nil
 }
 
 // Matches reports whether the value that a channel has satisfies m.
@@ -179,8 +191,12 @@ func (p *selectorParser) matcher() (Matcher, error) {
 	if err != nil {
 		return Matcher{}, p.fail("a quoted value")
 	}
+	m := Matcher{Name: name, Op: op, Value: value}
+	if err := m.compile(); err != nil {
+		return Matcher{}, fmt.Errorf("%w: byte %d: %w", ErrBadSelector, p.at, err)
+	}
 	p.at += len(quoted)
-	return NewMatcher(name, op, value)
+	return m, nil
 }
 
 func (p *selectorParser) operator() (MatchOp, error) {
