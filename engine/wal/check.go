@@ -36,7 +36,7 @@ func Check(fsys disk.FS, dir string, expectFrom uint64,
 	}
 	first = s.segments[0].first
 	if expectFrom > 0 && first > expectFrom {
-		found.fault(s.segments[0].name, 0, fmt.Sprintf("it is the first segment: %v are missing", span(expectFrom, first)))
+		found.fault(s.segments[0].name, 0, "it is the first segment: "+span(expectFrom, first)+" missing")
 	}
 	var buffer []byte
 	for _, g := range s.segments {

@@ -32,8 +32,9 @@ type Claim struct {
 type Log interface {
 	// Append makes e durable and sets e.Offset, which it returns. e and what it
 	// refers to must not change until every tail has handed it over and been
-	// asked for what follows. After an error e is not in the log, except that
-	// after ErrFailed it may be there when the log is opened again.
+	// asked for what follows. After an error e is not in the log once a later
+	// append has succeeded; until then it may be there, whole, when the log is
+	// opened again.
 	Append(c Claim, e *entry.Entry) (offset uint64, err error)
 	// Tail returns the entries of these partitions (nil: of all) whose offset is
 	// greater than after of their partition, in the order of offsets: those that

@@ -222,7 +222,7 @@ func (s *scanner) end() {
 		s.fault(s.at, fmt.Sprintf("%d bytes after the end", left))
 	}
 	if s.limit != noLimit {
-		s.lost(s.at, fmt.Sprintf("%v are missing", span(s.offset(), s.limit)))
+		s.lost(s.at, span(s.offset(), s.limit)+" missing")
 	}
 }
 
@@ -237,8 +237,8 @@ func (s *scanner) skip(cause error) bool {
 			}
 			return false
 		}
-	} else if !ok || found.offset >= s.limit {
-		what := fmt.Sprintf("%v are missing", span(s.offset(), s.limit))
+	} else if !ok || found.offset > s.limit {
+		what := span(s.offset(), s.limit) + " missing"
 		if s.at < len(s.data) {
 			what = fmt.Sprintf("%v: %s", cause, what)
 		}
@@ -247,7 +247,7 @@ func (s *scanner) skip(cause error) bool {
 	}
 	what := fmt.Sprintf("%v: %d bytes are not readable", cause, found.at-s.at)
 	if found.number > s.number {
-		what += fmt.Sprintf(", %v are lost", span(s.offset(), found.offset))
+		what += ", " + span(s.offset(), found.offset) + " lost"
 	}
 	s.fault(s.at, what)
 	s.at, s.number = found.at, found.number
