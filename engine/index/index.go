@@ -125,7 +125,7 @@ func (x *Index) Select(s model.Selector) []model.ChannelID {
 	found, filters := x.narrow(s)
 	out := make([]model.ChannelID, 0, found.count())
 	found.each(func(id uint32) {
-		if filters.Matches(x.channels[id]) {
+		if len(filters) == 0 || filters.Matches(x.channels[id]) {
 			out = append(out, model.ChannelID(id))
 		}
 	})

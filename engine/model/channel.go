@@ -91,7 +91,8 @@ func (h History) Current() Properties {
 }
 
 // With returns the history after p was said to hold from validFrom on, up to
-// the next version. It returns h itself where that is what h says already.
+// the next version. It returns h itself where that is what h says already. A
+// version that then repeats the one before it is forgotten.
 func (h History) With(validFrom int64, p Properties) History {
 	i := sort.Search(len(h), func(i int) bool { return h[i].ValidFrom >= validFrom })
 	exact := i < len(h) && h[i].ValidFrom == validFrom

@@ -170,38 +170,49 @@ func (l Labels) Encoded() string { return l.encoded }
 // DecodeLabels reads what Encoded returned. Any other bytes are refused with an
 // error that wraps ErrBadLabel.
 func DecodeLabels(b []byte) (Labels, error) {
-	var labels []Label
-	next := func() (string, bool) {
-		n, w := binary.Uvarint(b)
-		if w <= 0 || n > uint64(len(b)-w) {
-			return "", false
+	l := Labels{encoded: string(b)}
+	labels := make([]Label, 0, 8) // on the stack where there are no more
+	for rest := l.encoded; rest != ""; {
+		var one Label
+		var err error
+		if one.Name, rest, err = readCounted(rest); err != nil {
+			return Labels{}, err
 		}
-		s := string(b[w : w+int(n)])
-		b = b[w+int(n):]
-		return s, true
-	}
-	input := string(b)
-	for len(b) > 0 {
-		name, ok := next()
-		value, ok2 := next()
-		if !ok || !ok2 {
-			return Labels{}, fmt.Errorf("%w: cut short", ErrBadLabel)
+		if one.Value, rest, err = readCounted(rest); err != nil {
+			return Labels{}, err
 		}
-		labels = append(labels, Label{name, value})
+		if n := len(labels); n > 0 && labels[n-1].Name > one.Name {
+			return Labels{}, fmt.Errorf("%w: not sorted", ErrBadLabel)
+		}
+		if len(labels) == MaxLabels {
+			return Labels{}, fmt.Errorf("%w: more than %d labels", ErrBadLabel, MaxLabels)
+		}
+		labels = append(labels, one)
 	}
 	if err := checkLabels(labels); err != nil {
 		return Labels{}, err
 	}
-	for i := 1; i < len(labels); i++ {
-		if labels[i-1].Name > labels[i].Name {
-			return Labels{}, fmt.Errorf("%w: not sorted", ErrBadLabel)
+	return l, nil
+}
+
+// readCounted is cutCounted for bytes that may be anything.
+func readCounted(s string) (value, rest string, err error) {
+	var n uint64
+	for i := 0; i < len(s) && i < 4; i++ { // 28 bits are more than any label has
+		n |= uint64(s[i]&0x7f) << (7 * i)
+		if s[i] >= 0x80 {
+			continue
 		}
+		if i > 0 && s[i] == 0 {
+			return "", "", fmt.Errorf("%w: a length that is not in its shortest form", ErrBadLabel)
+		}
+		s = s[i+1:]
+		if n > uint64(len(s)) {
+			break
+		}
+		return s[:n], s[n:], nil
 	}
-	l, err := NewLabels(labels...)
-	if err == nil && l.encoded != input {
-		return Labels{}, fmt.Errorf("%w: not in the one canonical form", ErrBadLabel)
-	}
-	return l, err
+	return "", "", fmt.Errorf("%w: cut short", ErrBadLabel)
 }
 
 // String writes l as the selector that matches exactly it.

@@ -108,6 +108,27 @@ func TestLabelsThatAreRefused(t *testing.T) {
 	}
 }
 
+func TestBytesThatAreNoLabels(t *testing.T) {
+	const good = "\x07channel\x01c\x0ainstrument\x01i"
+	if _, err := model.DecodeLabels([]byte(good)); err != nil {
+		t.Fatal(err)
+	}
+	many := good
+	for i := range model.MaxLabels - 1 {
+		many += fmt.Sprintf("\x03l%02d\x01v", i)
+	}
+	for name, b := range map[string]string{
+		"nothing": "", "half": good[:9], "cut short": good[:len(good)-1], "name alone": good + "\x01z",
+		"not sorted": "\x0ainstrument\x01i\x07channel\x01c", "twice": "\x07channel\x01c" + good,
+		"long length": "\x87\x00channel\x01c\x0ainstrument\x01i", "endless length": "\x87\x80\x80\x80\x80\x00" + good,
+		"huge length": "\xff\xff\xff\x7f" + good, "too many": many, "bad name": good + "\x01-\x01v", "no value": good + "\x01z\x00",
+	} {
+		if l, err := model.DecodeLabels([]byte(b)); !errors.Is(err, model.ErrBadLabel) || !l.IsZero() {
+			t.Errorf("%s: %s, %v", name, l, err)
+		}
+	}
+}
+
 func FuzzDecodeLabels(f *testing.F) {
 	for _, s := range []string{"", "\x07channel\x01c\x0ainstrument\x01i", "\x0ainstrument\x01i\x07channel\x01c",
 		"\x87\x00channel\x01c\x0ainstrument\x01i", "\x07channel\x01c\x0ainstrument\x01i\x01z", "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",

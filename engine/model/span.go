@@ -82,7 +82,10 @@ func PlanBuckets(s Span, n int) (Buckets, error) {
 		return Buckets{}, fmt.Errorf("%w: its first bucket would begin before 1678, ask for more buckets", ErrBadSpan)
 	}
 	count := (uint64(s.To)-uint64(from)-1)/width + 1
-	if uint64(s.To)-uint64(from) > 1<<63-1 || from+int64(count*width) < from || int64(count*width) < 0 {
+	if uint64(s.To)-uint64(from) > 1<<63-1 {
+		return Buckets{}, fmt.Errorf("%w: it is longer than 292 years", ErrBadSpan)
+	}
+	if from+int64(count*width) < from || int64(count*width) < 0 {
 		return Buckets{}, fmt.Errorf("%w: its last bucket would end after 2261, ask for more buckets", ErrBadSpan)
 	}
 	return Buckets{From: from, Width: w, Count: int(count)}, nil
