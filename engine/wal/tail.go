@@ -17,7 +17,7 @@ import (
 // count, small enough to bound memory.
 const (
 	batchEntries = 256
-	batchBytes   = 1 << 20
+	batchBytes   = 256 << 10
 )
 
 // cursor hands over what was durable when it was made, read from segments, and
