@@ -1,0 +1,250 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/hokan-db/hokan/engine/entry"
+	"github.com/hokan-db/hokan/engine/model"
+	"github.com/hokan-db/hokan/engine/wal"
+)
+
+// AppendResult says how far an append came.
+type AppendResult struct {
+	Offset uint64 // of the last entry written
+	Rows   int    // durable and readable
+}
+
+// Append writes a batch: when it returns, its rows are durable, readable and
+// have been judged by the alarms. A batch that does not fit into one log entry
+// is written as several; if one of them fails, the result tells how many rows
+// the ones before it had, and those stay. Within one entry a crash keeps all
+// or nothing.
+//
+// Times outside [model.MinTime, model.MaxTime) and columns of unequal length
+// are refused as a whole with ErrInvalid, before anything is written. A full
+// disk is disk.ErrFull: nothing of the failing entry is kept, and a later
+// append may succeed. Cancelling ctx is heeded only between entries, since
+// what is in the log can no longer be taken back.
+func (db *DB) Append(ctx context.Context, b *model.Batch) (AppendResult, error) {
+	if err := db.begin(); err != nil {
+		return AppendResult{}, err
+	}
+	defer db.use.RUnlock()
+	t, err := db.tenant(b.Tenant)
+	if err != nil {
+		return AppendResult{}, err
+	}
+	if err := checkColumns(b.Columns); err != nil {
+		return AppendResult{}, err
+	}
+	return db.appendColumns(ctx, t, b.Columns)
+}
+
+func checkColumns(columns []model.Column) error {
+	for i := range columns {
+		c := &columns[i]
+		if len(c.Times) != len(c.Values) {
+			return fmt.Errorf("%w: column %d has %d times and %d values", ErrInvalid, i, len(c.Times), len(c.Values))
+		}
+		if c.Labels.IsZero() {
+			return fmt.Errorf("%w: column %d has no labels", ErrInvalid, i)
+		}
+		if i > 0 && len(c.Times) > 0 && len(columns[i-1].Times) == len(c.Times) && &columns[i-1].Times[0] == &c.Times[0] {
+			continue // the same clock as the column before
+		}
+		for j, at := range c.Times {
+			if at < model.MinTime || at >= model.MaxTime {
+				return fmt.Errorf("%w: column %d row %d: time %d ns is outside the years 1678 to 2261", ErrInvalid, i, j, at)
+			}
+		}
+	}
+	return nil
+}
+
+// rowsEntry is the memory of one append, reused.
+type rowsEntry struct {
+	entry entry.Entry
+	rows  entry.Rows
+}
+
+var rowsEntries = sync.Pool{New: func() any { return new(rowsEntry) }}
+
+// appendColumns writes the columns as one entry, or as several where they do
+// not fit into one.
+func (db *DB) appendColumns(ctx context.Context, t *tenant, columns []model.Column) (result AppendResult, err error) {
+	r := rowsEntries.Get().(*rowsEntry)
+	defer rowsEntries.Put(r)
+	r.rows.Definitions = r.rows.Definitions[:0]
+	r.rows.Columns = r.rows.Columns[:0]
+	if err := t.resolve(columns, &r.rows); err != nil {
+		return result, err
+	}
+	pieces := []*entry.Rows{&r.rows}
+	if r.rows.Size() > entry.MaxBytes {
+		if pieces, err = r.rows.Split(); err != nil {
+			return result, fmt.Errorf("%w: %w", ErrInvalid, err)
+		}
+	}
+	for _, piece := range pieces {
+		if err := ctx.Err(); err != nil {
+			return result, err
+		}
+		r.entry = entry.Entry{Body: piece}
+		if result.Offset, err = db.write(t.partition, t.name, &r.entry); err != nil {
+			return result, err
+		}
+		result.Rows += piece.Rows()
+	}
+	return result, nil
+}
+
+// resolve turns labels into channel IDs. Into rows go the columns, and the
+// definition of every channel that no applied entry has defined or whose
+// properties the batch changes.
+func (t *tenant) resolve(columns []model.Column, rows *entry.Rows) error {
+	t.mu.RLock()
+	missing := 0
+	for i := range columns {
+		c := &columns[i]
+		id, ok := t.index.Lookup(c.Labels)
+		if !ok {
+			missing++
+		} else if c.Properties != nil {
+			from := validFrom(c.Times)
+			if t.index.Get(id).History.At(from) != *c.Properties {
+				rows.Definitions = append(rows.Definitions, definition(id, c, from))
+			}
+		}
+		rows.Columns = append(rows.Columns, entry.Column{Channel: id, Times: c.Times, Values: c.Values})
+	}
+	t.mu.RUnlock()
+	if missing == 0 {
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for i := range columns {
+		if rows.Columns[i].Channel != 0 {
+			continue
+		}
+		id, err := t.number(columns[i].Labels)
+		if err != nil {
+			return err
+		}
+		rows.Columns[i].Channel = id
+		rows.Definitions = append(rows.Definitions, definition(id, &columns[i], validFrom(columns[i].Times)))
+	}
+	return nil
+}
+
+// number returns the ID of a channel, giving it one where it has none. IDs
+// given to appends that then fail stay theirs: an ID is never used twice. The
+// caller holds mu.
+func (t *tenant) number(labels model.Labels) (model.ChannelID, error) {
+	if id, ok := t.index.Lookup(labels); ok {
+		return id, nil
+	}
+	if id, ok := t.pending[labels]; ok {
+		return id, nil
+	}
+	id := t.nextID
+	if id == 0 {
+		return 0, fmt.Errorf("%w: every channel ID is used", ErrInvalid)
+	}
+	t.nextID++
+	t.pending[labels] = id
+	return id, nil
+}
+
+func definition(id model.ChannelID, c *model.Column, from int64) model.Definition {
+	return model.Definition{ID: id, Labels: c.Labels, Properties: c.Properties, ValidFrom: from}
+}
+
+// validFrom is the time from which properties sent with rows hold: the
+// earliest row's.
+func validFrom(times []int64) int64 {
+	if len(times) == 0 {
+		return model.MinTime
+	}
+	first := times[0]
+	for _, at := range times {
+		first = min(first, at)
+	}
+	return first
+}
+
+// write appends e to the log and returns when it is durable and applied.
+func (db *DB) write(p *partition, t model.Tenant, e *entry.Entry) (uint64, error) {
+	if err := db.writable(); err != nil {
+		return 0, err
+	}
+	e.Partition, e.Tenant = p.id, t
+	e.Time = db.options.Clock().UnixNano()
+	p.inFlight.Add(1)
+	defer p.inFlight.Add(-1)
+	offset, err := db.log.Append(wal.Claim{Partition: p.id, Epoch: db.epoch}, e)
+	if err != nil {
+		return 0, err
+	}
+	return offset, p.wait(offset)
+}
+
+// writable refuses writes after the catalog failed, as its outputs could no
+// longer be kept, and waits while heads hold more than memory allows.
+func (db *DB) writable() error {
+	if err := db.catalog.Err(); err != nil {
+		return err
+	}
+	db.flusher.waitForRoom()
+	return nil
+}
+
+// CreateTenant makes t; a tenant that exists is left as it is.
+func (db *DB) CreateTenant(ctx context.Context, t model.Tenant) error {
+	if err := db.begin(); err != nil {
+		return err
+	}
+	defer db.use.RUnlock()
+	if err := t.Validate(); err != nil {
+		return err
+	}
+	p := db.partitions[t.Partition()]
+	if p.damaged != nil {
+		return p.damaged
+	}
+	if db.HasTenant(t) {
+		return nil
+	}
+	_, err := db.write(p, t, &entry.Entry{Body: &entry.CreateTenant{}})
+	return err
+}
+
+// Define writes channel properties, or channels without rows: definitions
+// need Labels, Properties and ValidFrom; their IDs are filled in.
+func (db *DB) Define(ctx context.Context, name model.Tenant, definitions []model.Definition) error {
+	if err := db.begin(); err != nil {
+		return err
+	}
+	defer db.use.RUnlock()
+	t, err := db.tenant(name)
+	if err != nil {
+		return err
+	}
+	t.mu.Lock()
+	for i := range definitions {
+		if definitions[i].Labels.IsZero() {
+			err = fmt.Errorf("%w: definition %d has no labels", ErrInvalid, i)
+		} else if definitions[i].ID, err = t.number(definitions[i].Labels); err == nil {
+			continue
+		}
+		break
+	}
+	t.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	_, err = db.write(t.partition, name, &entry.Entry{Body: &entry.Define{Definitions: definitions}})
+	return err
+}

@@ -1,0 +1,210 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/hokan-db/hokan/engine/alarm"
+	"github.com/hokan-db/hokan/engine/entry"
+	"github.com/hokan-db/hokan/engine/model"
+	"github.com/hokan-db/hokan/engine/wal"
+)
+
+// applier folds the entries of its partitions into their state, in offset
+// order. There is one per core.
+type applier struct {
+	db     *DB
+	cursor wal.Cursor
+
+	// mu is held over a whole group of entries, the events they caused
+	// included: whoever holds it sees partitions between entries.
+	mu     sync.Mutex
+	events map[model.Tenant][]alarm.Event // of the group
+}
+
+// run applies entries as they become durable, until the log is closed or ctx
+// ends.
+func (a *applier) run(ctx context.Context) {
+	for {
+		entries, err := a.cursor.Next(ctx)
+		if err != nil {
+			return // io.EOF or ctx: the database is closing
+		}
+		a.applyGroup(entries)
+	}
+}
+
+// replay applies what the log holds already and returns how many rows.
+func (a *applier) replay() (rows int, err error) {
+	for {
+		entries, err := a.cursor.TryNext()
+		if err != nil || entries == nil {
+			return rows, err
+		}
+		for _, e := range entries {
+			if r, ok := e.Body.(*entry.Rows); ok {
+				rows += r.Rows()
+			}
+		}
+		a.applyGroup(entries)
+		a.db.flusher.waitForRoom()
+	}
+}
+
+// applyGroup applies entries, gives their events to the catalog, and only then
+// tells those who wait: an answered write's events can be read.
+func (a *applier) applyGroup(entries []*entry.Entry) {
+	a.mu.Lock()
+	for _, e := range entries {
+		p := a.db.partitions[e.Partition]
+		if p.damaged != nil {
+			continue // its state is unknown; the log keeps the entry
+		}
+		if p.dirtyFrom == 0 {
+			p.dirtyFrom = e.Offset
+		}
+		p.bytesSince += estimateBytes(e)
+		p.lastOffset = e.Offset
+		if err := a.apply(p, e); err != nil {
+			a.db.faults.quarantined(e, err)
+			p.mu.Lock()
+			p.refused[e.Offset] = err
+			p.mu.Unlock()
+		}
+	}
+	for t, events := range a.events {
+		// A catalog that failed refuses everything until reopened, and the log
+		// gives the same events again then.
+		if err := a.db.catalog.PutEvents(t, events); err != nil {
+			a.db.faults.add(err)
+		}
+		delete(a.events, t)
+	}
+	a.mu.Unlock()
+	for i, e := range entries {
+		// Entries of a group mostly share few partitions: tell each once.
+		if i+1 == len(entries) || entries[i+1].Partition != e.Partition {
+			a.db.partitions[e.Partition].advance(e.Offset)
+		}
+	}
+}
+
+// estimateBytes is about how long e is in the log.
+func estimateBytes(e *entry.Entry) int64 {
+	if r, ok := e.Body.(*entry.Rows); ok {
+		return int64(64 + 10*r.Rows())
+	}
+	return 256
+}
+
+// apply folds one entry into the state of its tenant. It reads nothing but
+// that state and the entry. An entry that cannot be applied, because it is
+// wrong or because applying it panics, is an error and changes as little as
+// it can; the database goes on.
+func (a *applier) apply(p *partition, e *entry.Entry) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("applying entry %d: %v", e.Offset, r)
+		}
+	}()
+	if _, ok := e.Body.(*entry.CreateTenant); ok {
+		a.db.createTenant(p, e.Tenant)
+		return nil
+	}
+	t, err := a.db.tenant(e.Tenant)
+	if err != nil {
+		return err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.lastApplied = e.Offset
+	switch body := e.Body.(type) {
+	case *entry.Rows:
+		return a.applyRows(t, e, body)
+	case *entry.Define:
+		return t.define(body.Definitions)
+	case *entry.PutAlarm:
+		return t.putAlarm(e.Offset, body)
+	case *entry.SwitchAlarm:
+		return t.alarms.Switch(body)
+	case *entry.DeleteAlarm:
+		return t.alarms.Delete(body.ID)
+	}
+	return fmt.Errorf("%w: entry of kind %d", ErrInvalid, e.Body.Kind())
+}
+
+func (db *DB) createTenant(p *partition, name model.Tenant) {
+	db.tenantsMu.Lock()
+	defer db.tenantsMu.Unlock()
+	if db.tenants[name] == nil {
+		db.tenants[name] = newTenant(name, p)
+	}
+}
+
+// define applies definitions. The caller holds mu.
+func (t *tenant) define(definitions []model.Definition) error {
+	for _, d := range definitions {
+		if _, err := t.index.Define(d); err != nil {
+			return err
+		}
+		delete(t.pending, d.Labels)
+		t.nextID = max(t.nextID, d.ID+1)
+	}
+	return nil
+}
+
+// putAlarm applies an alarm's definition. The caller holds mu.
+func (t *tenant) putAlarm(offset uint64, body *entry.PutAlarm) error {
+	if t.index.Get(body.Channel) == nil {
+		return fmt.Errorf("%w %d", ErrUnknownChannel, body.Channel)
+	}
+	_, err := t.alarms.Put(offset, body)
+	return err
+}
+
+// applyRows folds rows: definitions, head, latest values, alarms, taps. The
+// caller holds t.mu.
+func (a *applier) applyRows(t *tenant, e *entry.Entry, rows *entry.Rows) error {
+	if err := t.define(rows.Definitions); err != nil {
+		return err
+	}
+	watched := false
+	for i := range rows.Columns {
+		id := rows.Columns[i].Channel
+		if t.index.Get(id) == nil {
+			return fmt.Errorf("%w %d", ErrUnknownChannel, id)
+		}
+		watched = watched || t.alarms.Watches(id)
+	}
+	// Rows that a block holds already are not put into the head again when the
+	// log is replayed. This changes no answer: the block's rows are the same.
+	if e.Offset > t.flushedTo {
+		before := t.active.Bytes()
+		if t.active.Empty() {
+			t.activeSince = e.Time
+		}
+		for i := range rows.Columns {
+			c := &rows.Columns[i]
+			t.active.AppendColumn(c.Channel, c.Times, c.Values)
+		}
+		a.db.headBytes.Add(int64(t.active.Bytes() - before))
+	}
+	for i := range rows.Columns {
+		c := &rows.Columns[i]
+		t.setLatest(c.Channel, c.Times, c.Values)
+	}
+	if watched {
+		t.alarms.Fold(e.Offset, rows.Columns, func(event alarm.Event) {
+			a.events[t.name] = append(a.events[t.name], event)
+		})
+	}
+	for _, tap := range t.taps {
+		tap.offer(e.Offset, rows.Columns)
+	}
+	if t.active.LargestChannel() >= a.db.options.HeadRows && !a.db.options.Manual {
+		t.freeze()
+		a.db.flusher.wake(t)
+	}
+	return nil
+}

@@ -1,0 +1,282 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"github.com/hokan-db/hokan/engine/alarm"
+	"github.com/hokan-db/hokan/engine/catalog"
+	"github.com/hokan-db/hokan/engine/disk"
+	"github.com/hokan-db/hokan/engine/model"
+	"github.com/hokan-db/hokan/engine/policy"
+	"github.com/hokan-db/hokan/engine/wal"
+)
+
+// Sentinels that callers branch on. What the disk refused is told by
+// disk.ErrLocked, ErrFull, ErrReadOnly, ErrCorrupt and ErrNotFound, which pass
+// through.
+var (
+	ErrUnknownTenant  = errors.New("unknown tenant")
+	ErrUnknownChannel = errors.New("unknown channel")
+	ErrUnknownAlarm   = errors.New("unknown alarm")
+	ErrInvalid        = errors.New("invalid")
+	ErrBudget         = errors.New("query budget exceeded")
+	ErrClosed         = errors.New("database is closed")
+)
+
+// Types of the packages below that appear in this package's API.
+type (
+	// Alarm is an alarm's definition and state.
+	Alarm = alarm.Alarm
+	// Event is the start or the end of an alarm.
+	Event = alarm.Event
+	// EventQuery selects events and a page of them.
+	EventQuery = catalog.EventQuery
+)
+
+// Options say where a database lives and how it behaves. FS, Dir and Clock are
+// required; zero values of the rest mean the defaults of package policy.
+type Options struct {
+	FS    disk.FS
+	Dir   string
+	Clock model.Clock
+	// MustExist refuses to make a database where there is none.
+	MustExist bool
+	// HeadRows is the number of rows in one channel at which a tenant's head
+	// is flushed.
+	HeadRows int
+	// HeadBytes bounds the memory of all heads together: beyond it the largest
+	// is flushed.
+	HeadBytes int64
+	// FlushAge is the age, in nanoseconds, at which a head is flushed.
+	FlushAge int64
+	// CheckpointBytes is the amount of a partition's log after which it writes
+	// a checkpoint, and CheckpointAge the time in nanoseconds.
+	CheckpointBytes, CheckpointAge int64
+	// SegmentBytes is the size of a log segment.
+	SegmentBytes int64
+	// Manual leaves flushing and checkpoints to explicit calls: for tests that
+	// must repeat exactly.
+	Manual bool
+}
+
+func (o Options) withDefaults() (Options, error) {
+	if o.FS == nil || o.Dir == "" || o.Clock == nil {
+		return o, fmt.Errorf("%w: options need FS, Dir and Clock", ErrInvalid)
+	}
+	setDefault(&o.HeadBytes, policy.HeadMemory.Default)
+	setDefault(&o.FlushAge, policy.FlushAge.Default)
+	setDefault(&o.CheckpointBytes, policy.CheckpointBytes.Default)
+	setDefault(&o.CheckpointAge, policy.CheckpointAge.Default)
+	if o.HeadRows == 0 {
+		o.HeadRows = int(policy.HeadRows.Default)
+	}
+	return o, nil
+}
+
+func setDefault(value *int64, otherwise int64) {
+	if *value == 0 {
+		*value = otherwise
+	}
+}
+
+// DB is an open database. All methods are safe for concurrent use.
+type DB struct {
+	options Options
+	fs      disk.FS
+	lock    io.Closer
+	blocks  *disk.LocalBlocks
+	catalog *catalog.Catalog
+	log     *wal.Local
+	readers *readerCache
+	epoch   uint64 // of this opening: in claims, records and file names
+
+	partitions [model.Partitions]*partition
+	appliers   []*applier
+
+	tenantsMu sync.RWMutex
+	tenants   map[model.Tenant]*tenant
+
+	headBytes atomic.Int64 // of all heads, frozen ones included
+	flusher   flusher
+	keeper    checkpointer
+	faults    faultList
+
+	background sync.WaitGroup
+	stop       context.CancelFunc // ends background work
+
+	// use is held shared by every call, and taken whole by Close.
+	use    sync.RWMutex
+	closed bool
+}
+
+// partition is one of the virtual shards: the unit of apply and of
+// checkpoints.
+type partition struct {
+	id model.Partition
+	// inFlight counts appends that have been given to the log and are not
+	// applied yet.
+	inFlight atomic.Int64
+
+	mu      sync.Mutex
+	changed *sync.Cond // broadcast when applied moves
+	applied uint64     // offset of the last entry applied
+	// refused holds why entries were quarantined, for those who wait for them.
+	refused map[uint64]error
+	damaged error // why the checkpoint cannot be read; the partition serves nothing
+
+	// Guarded by the applier's mutex.
+	record        catalog.PartitionRecord
+	lastOffset    uint64 // of the last entry folded in
+	dirtyFrom     uint64 // offset of the first entry that no checkpoint holds; 0: none
+	bytesSince    int64  // log bytes since the last checkpoint, estimated
+	checkpointDue int64  // clock time at which age makes a checkpoint due
+}
+
+func newPartition(id model.Partition) *partition {
+	p := &partition{id: id, refused: map[uint64]error{}}
+	p.changed = sync.NewCond(&p.mu)
+	return p
+}
+
+// advance tells those who wait that every entry up to offset is applied.
+func (p *partition) advance(offset uint64) {
+	p.mu.Lock()
+	p.applied = max(p.applied, offset)
+	p.mu.Unlock()
+	p.changed.Broadcast()
+}
+
+// wait returns once the entry at offset is applied, with the reason if it was
+// quarantined.
+func (p *partition) wait(offset uint64) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for p.applied < offset {
+		p.changed.Wait()
+	}
+	err := p.refused[offset]
+	delete(p.refused, offset)
+	return err
+}
+
+// Applied returns the offset of the newest entry of p that readers see.
+func (db *DB) Applied(p model.Partition) uint64 {
+	part := db.partitions[p]
+	part.mu.Lock()
+	defer part.mu.Unlock()
+	return part.applied
+}
+
+// begin admits a call unless the database is closed; the caller must call
+// db.use.RUnlock when it is done with it.
+func (db *DB) begin() error {
+	db.use.RLock()
+	if db.closed {
+		db.use.RUnlock()
+		return ErrClosed
+	}
+	return nil
+}
+
+// tenant returns t's state, or ErrUnknownTenant, or why its partition cannot
+// be served.
+func (db *DB) tenant(t model.Tenant) (*tenant, error) {
+	db.tenantsMu.RLock()
+	state := db.tenants[t]
+	db.tenantsMu.RUnlock()
+	if err := db.partitions[t.Partition()].damaged; err != nil {
+		return nil, err
+	}
+	if state == nil {
+		return nil, fmt.Errorf("%w %q", ErrUnknownTenant, string(t))
+	}
+	return state, nil
+}
+
+// HasTenant reports whether t was created.
+func (db *DB) HasTenant(t model.Tenant) bool {
+	db.tenantsMu.RLock()
+	defer db.tenantsMu.RUnlock()
+	return db.tenants[t] != nil
+}
+
+// allTenants returns the tenants of one partition, or of all for which keep
+// is true.
+func (db *DB) allTenants(keep func(*tenant) bool) []*tenant {
+	db.tenantsMu.RLock()
+	defer db.tenantsMu.RUnlock()
+	var all []*tenant
+	for _, t := range db.tenants {
+		if keep(t) {
+			all = append(all, t)
+		}
+	}
+	sortTenants(all)
+	return all
+}
+
+// Close stops background work, writes the checkpoints that are due and closes
+// every file. What was acknowledged is durable already, so an error here loses
+// nothing. Close waits for calls in progress.
+func (db *DB) Close() error {
+	db.use.Lock()
+	if db.closed {
+		db.use.Unlock()
+		return nil
+	}
+	db.closed = true
+	db.use.Unlock()
+	db.stop()
+	db.background.Wait()
+	err := db.closeClean()
+	return errors.Join(err, db.release())
+}
+
+// closeClean checkpoints what changed and notes where the log ends, so that
+// the next opening replays nothing and can tell a shortened log.
+func (db *DB) closeClean() error {
+	if err := db.checkpointAll(context.Background(), func(p *partition) bool { return true }); err != nil {
+		return fmt.Errorf("checkpoint at close: %w", err)
+	}
+	record, err := db.catalog.LoadLog()
+	if err != nil {
+		return err
+	}
+	_, last := db.log.Bounds()
+	if record.Durable == last {
+		return nil
+	}
+	record.Revision++
+	record.Durable = last
+	return db.catalog.Commit(catalog.PutLog(record))
+}
+
+// release closes files in the reverse order of opening.
+func (db *DB) release() error {
+	var errs []error
+	if db.log != nil {
+		errs = append(errs, db.log.Close())
+	}
+	for _, a := range db.appliers {
+		a.cursor.Close()
+	}
+	if db.readers != nil {
+		errs = append(errs, db.readers.close())
+	}
+	if db.catalog != nil {
+		errs = append(errs, db.catalog.Close())
+	}
+	if db.lock != nil {
+		errs = append(errs, db.lock.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// applierCount is one applier per core.
+func applierCount() int { return min(runtime.GOMAXPROCS(0), model.Partitions) }

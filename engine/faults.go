@@ -1,0 +1,53 @@
+package engine
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/hokan-db/hokan/engine/entry"
+)
+
+// maxFaults bounds how many faults are kept; all are counted.
+const maxFaults = 100
+
+// faultList collects damage that was found and did not stop the database.
+type faultList struct {
+	mu     sync.Mutex
+	kept   []error
+	total  int
+	known  map[string]bool
+	refuse int // entries that could not be applied
+}
+
+// add keeps err unless the same was added before.
+func (f *faultList) add(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.known[err.Error()] {
+		return
+	}
+	f.total++
+	if len(f.kept) < maxFaults {
+		if f.known == nil {
+			f.known = map[string]bool{}
+		}
+		f.known[err.Error()] = true
+		f.kept = append(f.kept, err)
+	}
+}
+
+// quarantined counts an entry that could not be applied.
+func (f *faultList) quarantined(e *entry.Entry, err error) {
+	f.mu.Lock()
+	f.refuse++
+	f.mu.Unlock()
+	f.add(fmt.Errorf("entry %d of tenant %s quarantined: %w", e.Offset, e.Tenant, err))
+}
+
+// Faults returns the damage found since Open, at most 100 of it, and how many
+// log entries could not be applied. Each names its place.
+func (db *DB) Faults() (faults []error, quarantined int) {
+	db.faults.mu.Lock()
+	defer db.faults.mu.Unlock()
+	return append([]error(nil), db.faults.kept...), db.faults.refuse
+}

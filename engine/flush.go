@@ -1,0 +1,366 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/hokan-db/hokan/engine/block"
+	"github.com/hokan-db/hokan/engine/catalog"
+	"github.com/hokan-db/hokan/engine/disk"
+	"github.com/hokan-db/hokan/engine/head"
+	"github.com/hokan-db/hokan/engine/model"
+)
+
+// chunkRows is the most rows that one chunk of a flush block holds.
+const chunkRows = 4096
+
+// flusher turns frozen heads into blocks, one tenant at a time, oldest head
+// first.
+type flusher struct {
+	db *DB
+
+	mu      sync.Mutex
+	changed *sync.Cond
+	queue   []*tenant
+	queued  map[*tenant]bool
+	failed  error // of the last flush, nil when it went well
+	stopped bool
+
+	parts atomic.Uint32 // blocks begun since Open
+
+	// flushing is held over each flush, so that there is one at a time.
+	flushing sync.Mutex
+}
+
+func (f *flusher) init(db *DB) {
+	f.db = db
+	f.changed = sync.NewCond(&f.mu)
+	f.queued = map[*tenant]bool{}
+}
+
+// wake has t's frozen heads flushed soon.
+func (f *flusher) wake(t *tenant) {
+	f.mu.Lock()
+	if !f.queued[t] {
+		f.queued[t] = true
+		f.queue = append(f.queue, t)
+	}
+	f.mu.Unlock()
+	f.changed.Broadcast()
+}
+
+// waitForRoom blocks while heads hold more than twice what they may and
+// flushing gets on, so that writers cannot outrun it. It does not wait for a
+// flusher that fails: a full disk must not stop what still can go on.
+func (f *flusher) waitForRoom() {
+	if f.db.options.Manual || f.db.headBytes.Load() <= f.db.options.HeadBytes {
+		return
+	}
+	f.db.freezeLargest()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for len(f.queue) > 0 && f.failed == nil && !f.stopped && f.db.headBytes.Load() > 2*f.db.options.HeadBytes {
+		f.changed.Wait()
+	}
+}
+
+// run flushes what is queued until ctx ends.
+func (f *flusher) run(ctx context.Context) {
+	stop := context.AfterFunc(ctx, func() {
+		f.mu.Lock()
+		f.stopped = true
+		f.mu.Unlock()
+		f.changed.Broadcast()
+	})
+	defer stop()
+	for {
+		t := f.next()
+		if t == nil {
+			return
+		}
+		err := f.db.flushTenant(ctx, t)
+		f.mu.Lock()
+		f.failed = err
+		f.mu.Unlock()
+		f.changed.Broadcast()
+		if err != nil && ctx.Err() == nil {
+			f.db.faults.add(fmt.Errorf("flush tenant %s: %w", t.name, err))
+		}
+	}
+}
+
+// next waits for a tenant to flush; nil when the flusher is stopped.
+func (f *flusher) next() *tenant {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for len(f.queue) == 0 && !f.stopped {
+		f.changed.Wait()
+	}
+	if f.stopped {
+		return nil
+	}
+	t := f.queue[0]
+	f.queue = f.queue[1:]
+	delete(f.queued, t)
+	return t
+}
+
+// freezeLargest freezes the heads that hold the most until the rest is within
+// what heads may hold, and queues them.
+func (db *DB) freezeLargest() {
+	type sized struct {
+		t     *tenant
+		bytes int64
+	}
+	var heads []sized
+	var active int64
+	for _, t := range db.allTenants(func(*tenant) bool { return true }) {
+		t.mu.RLock()
+		bytes := int64(t.active.Bytes())
+		t.mu.RUnlock()
+		active += bytes
+		heads = append(heads, sized{t, bytes})
+	}
+	slices.SortStableFunc(heads, func(a, b sized) int { return int(b.bytes - a.bytes) })
+	for _, h := range heads {
+		if active <= db.options.HeadBytes/2 {
+			return
+		}
+		h.t.mu.Lock()
+		h.t.freeze()
+		h.t.mu.Unlock()
+		db.flusher.wake(h.t)
+		active -= h.bytes
+	}
+}
+
+// freezeAged freezes and queues heads whose first entry is older than the
+// flush age plus a share of it that depends on the tenant, so that ten
+// thousand tenants do not flush at once.
+func (db *DB) freezeAged(now int64) {
+	for _, t := range db.allTenants(func(*tenant) bool { return true }) {
+		spread := db.options.FlushAge / model.Partitions * int64(t.partition.id)
+		t.mu.Lock()
+		due := !t.active.Empty() && now-t.activeSince >= db.options.FlushAge+spread
+		if due {
+			t.freeze()
+		}
+		waiting := len(t.frozen) > 0
+		t.mu.Unlock()
+		if due || waiting {
+			db.flusher.wake(t)
+		}
+	}
+}
+
+// Flush moves every row of every head into blocks.
+func (db *DB) Flush(ctx context.Context) error {
+	if err := db.begin(); err != nil {
+		return err
+	}
+	defer db.use.RUnlock()
+	for _, t := range db.allTenants(func(*tenant) bool { return true }) {
+		t.mu.Lock()
+		t.freeze()
+		t.mu.Unlock()
+		if err := db.flushTenant(ctx, t); err != nil {
+			return fmt.Errorf("flush tenant %s: %w", t.name, err)
+		}
+	}
+	return nil
+}
+
+// flushTenant flushes t's frozen heads, oldest first.
+func (db *DB) flushTenant(ctx context.Context, t *tenant) error {
+	db.flusher.flushing.Lock()
+	defer db.flusher.flushing.Unlock()
+	for {
+		t.mu.RLock()
+		var oldest *frozenHead
+		if len(t.frozen) > 0 {
+			oldest = t.frozen[0]
+		}
+		t.mu.RUnlock()
+		if oldest == nil {
+			return nil
+		}
+		if err := db.flushHead(ctx, t, oldest); err != nil {
+			return err
+		}
+	}
+}
+
+// flushHead writes the blocks of one frozen head, commits them to the
+// manifest, and only then lets readers see them in the head's place.
+func (db *DB) flushHead(ctx context.Context, t *tenant, f *frozenHead) error {
+	written, err := db.writeBlocks(ctx, t, f)
+	if err == nil {
+		manifest := catalog.Manifest{
+			Revision:  t.revision + 1,
+			Epoch:     db.epoch,
+			FlushedTo: f.lastOffset,
+			Blocks:    append(slices.Clone(t.blocks), written...),
+		}
+		if err = db.catalog.Commit(catalog.PutManifest(t.name, manifest)); err == nil {
+			db.installBlocks(t, f, manifest)
+			return nil
+		}
+		// The commit may or may not have reached the disk: the next opening
+		// finds out. Until then the files stay.
+		return err
+	}
+	for _, m := range written {
+		err = errors.Join(err, db.blocks.Delete(m.Name))
+	}
+	return err
+}
+
+func (db *DB) installBlocks(t *tenant, f *frozenHead, m catalog.Manifest) {
+	t.mu.Lock()
+	t.revision, t.flushedTo, t.blocks = m.Revision, m.FlushedTo, m.Blocks
+	t.frozen = slices.Delete(slices.Clone(t.frozen), 0, 1)
+	t.mu.Unlock()
+	db.headBytes.Add(-int64(f.Bytes()))
+	db.flusher.changed.Broadcast()
+}
+
+// writeBlocks writes one block per UTC day that f has rows of. On error it
+// returns those already written too.
+func (db *DB) writeBlocks(ctx context.Context, t *tenant, f *frozenHead) ([]block.Meta, error) {
+	channels, views, err := t.flushViews(f)
+	if err != nil {
+		return nil, err
+	}
+	days, err := flushDays(views)
+	if err != nil {
+		return nil, err
+	}
+	var written []block.Meta
+	for _, day := range days {
+		if err := ctx.Err(); err != nil {
+			return written, err
+		}
+		meta, err := db.writeBlock(t, f, day, channels, views)
+		if err != nil {
+			return written, err
+		}
+		written = append(written, meta)
+	}
+	return written, nil
+}
+
+// flushViews returns f's channels with their labels and properties, and a view
+// of each one's rows.
+func (t *tenant) flushViews(f *frozenHead) ([]model.Channel, []head.View, error) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	ids := f.Channels()
+	channels := make([]model.Channel, len(ids))
+	views := make([]head.View, len(ids))
+	for i, id := range ids {
+		c := t.index.Get(id)
+		view, ok := f.View(id)
+		if c == nil || !ok {
+			return nil, nil, fmt.Errorf("%w %d in the head", ErrUnknownChannel, id)
+		}
+		channels[i], views[i] = *c, view
+	}
+	return channels, views, nil
+}
+
+// flushDays returns the UTC days that hold rows of the views, ascending.
+func flushDays(views []head.View) ([]model.Span, error) {
+	starts := map[int64]bool{}
+	var times []int64
+	var values []float64
+	for _, v := range views {
+		first, last := v.Bounds()
+		if dayOf(first) == dayOf(last) {
+			starts[dayOf(first)] = true
+			continue
+		}
+		var err error
+		if times, values, err = v.Decode(times[:0], values[:0]); err != nil {
+			return nil, err
+		}
+		for rest := times; len(rest) > 0; {
+			start := dayOf(rest[0])
+			starts[start] = true
+			next, _ := slices.BinarySearch(rest, start+model.Day)
+			rest = rest[next:]
+		}
+	}
+	days := make([]model.Span, 0, len(starts))
+	for _, start := range slices.Sorted(maps.Keys(starts)) {
+		days = append(days, model.Span{From: start, To: start + model.Day})
+	}
+	return days, nil
+}
+
+// dayOf returns the start of the UTC day that holds t.
+func dayOf(t int64) int64 {
+	start := t - t%model.Day
+	if start > t { // before 1970 the remainder is negative
+		start -= model.Day
+	}
+	return start
+}
+
+// writeBlock writes the rows of one day.
+func (db *DB) writeBlock(t *tenant, f *frozenHead, day model.Span, channels []model.Channel, views []head.View) (block.Meta, error) {
+	name := disk.BlockName{
+		Tenant: t.name, Level: block.Level, First: day.From, Last: day.To - 1,
+		FirstOffset: t.flushedTo + 1, LastOffset: f.lastOffset, Epoch: db.epoch,
+		Part: db.flusher.parts.Add(1), // a second try never meets the first one's file
+	}
+	var meta block.Meta
+	err := db.blocks.Put(name.String(), func(w io.Writer) error {
+		writer := block.NewWriter(w, block.WriterOptions{Name: name})
+		var times []int64
+		var values []float64
+		var err error
+		for i, view := range views {
+			if first, last := view.Bounds(); !day.Overlaps(first, last) {
+				continue
+			}
+			if times, values, err = view.Decode(times[:0], values[:0]); err != nil {
+				return fmt.Errorf("channel %d of the head: %w", channels[i].ID, err)
+			}
+			if err = writeChannel(writer, channels[i], clip(times, day), times, values); err != nil {
+				return err
+			}
+		}
+		meta, err = writer.Close()
+		return err
+	})
+	return meta, err
+}
+
+// clip returns the index range of ascending times that lie in s.
+func clip(times []int64, s model.Span) [2]int {
+	from, _ := slices.BinarySearch(times, s.From)
+	to, _ := slices.BinarySearch(times, s.To)
+	return [2]int{from, to}
+}
+
+func writeChannel(w *block.Writer, c model.Channel, part [2]int, times []int64, values []float64) error {
+	if part[0] == part[1] {
+		return nil
+	}
+	if err := w.AddChannel(c); err != nil {
+		return err
+	}
+	for from := part[0]; from < part[1]; from += chunkRows {
+		to := min(from+chunkRows, part[1])
+		if err := w.AddChunk(times[from:to], values[from:to]); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,498 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"sort"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"pgregory.net/rapid"
+
+	"github.com/hokan-db/hokan/engine/alarm"
+	"github.com/hokan-db/hokan/engine/entry"
+	"github.com/hokan-db/hokan/engine/model"
+)
+
+// naiveAlarm and naiveTenant are what a database should answer, kept in the
+// simplest way that there is.
+type naiveAlarm struct {
+	id, version uint64
+	channel     string
+	put         entry.PutAlarm
+	state       alarm.State
+	folded      map[int64]bool // not empty once a row was folded
+	foldedTo    int64
+	late        uint64
+}
+
+type naiveEvent struct {
+	alarm, version uint64
+	kind           string
+	time           int64
+	bits           uint64
+}
+
+type naiveTenant struct {
+	rows   map[string]map[int64]uint64 // channel → time → value bits
+	units  map[string][]model.PropertyVersion
+	order  []string // channels in the order in which they were made
+	alarms []*naiveAlarm
+	events []naiveEvent
+}
+
+func (n *naiveTenant) channel(name string) map[int64]uint64 {
+	if n.rows[name] == nil {
+		n.rows[name] = map[int64]uint64{}
+		n.order = append(n.order, name)
+	}
+	return n.rows[name]
+}
+
+func (a *naiveAlarm) holds(v float64) bool {
+	p := &a.put
+	switch alarm.Operator(p.Operator) {
+	case alarm.Greater:
+		return v > p.Threshold
+	case alarm.GreaterOrEqual:
+		return v >= p.Threshold
+	case alarm.LessOrEqual:
+		return v <= p.Threshold
+	case alarm.Less:
+		return v < p.Threshold
+	case alarm.Outside:
+		return v < p.Low || v > p.High
+	}
+	return v <= p.Low || v >= p.High
+}
+
+// fold judges the rows of one entry.
+func (n *naiveTenant) fold(columns []model.Column) {
+	type row struct {
+		time    int64
+		channel int
+		at      int
+		value   float64
+	}
+	var rows []row
+	for i, c := range columns {
+		id := slices.Index(n.order, c.Labels.Channel())
+		for j := range c.Times {
+			rows = append(rows, row{c.Times[j], id, j, c.Values[j]})
+		}
+		_ = i
+	}
+	sort.SliceStable(rows, func(i, j int) bool {
+		if rows[i].time != rows[j].time {
+			return rows[i].time < rows[j].time
+		}
+		return rows[i].channel < rows[j].channel
+	})
+	for _, r := range rows {
+		for _, a := range n.alarms {
+			if a.put.Enabled && a.channel == n.order[r.channel] {
+				n.judge(a, r.time, r.value)
+			}
+		}
+	}
+}
+
+func (n *naiveTenant) judge(a *naiveAlarm, at int64, v float64) {
+	if len(a.folded) > 0 && at <= a.foldedTo {
+		a.late++
+		return
+	}
+	a.folded = map[int64]bool{at: true}
+	a.foldedTo = at
+	if math.IsNaN(v) {
+		return
+	}
+	switch holds := a.holds(v); {
+	case holds && a.state != alarm.Active:
+		a.state = alarm.Active
+		n.events = append(n.events, naiveEvent{a.id, a.version, "start", at, math.Float64bits(v)})
+	case !holds && a.state == alarm.Active:
+		a.state = alarm.Normal
+		n.events = append(n.events, naiveEvent{a.id, a.version, "end", at, math.Float64bits(v)})
+	case !holds:
+		a.state = alarm.Normal
+	}
+}
+
+// machine runs operations on a database and on the naive model.
+type machine struct {
+	t       *rapid.T
+	fs      *vfs.MemFS
+	db      *DB
+	options Options
+	now     int64
+	tenants map[model.Tenant]*naiveTenant
+	seed    uint64
+}
+
+var machineTenants = []model.Tenant{"lake", "roof"}
+
+func newMachine(t *rapid.T) *machine {
+	m := &machine{t: t, fs: vfs.NewCrashableMem(), now: 1e18, tenants: map[model.Tenant]*naiveTenant{}}
+	m.options = Options{
+		Dir: "data", Clock: func() time.Time { return time.Unix(0, m.now) },
+		HeadRows:     rapid.SampledFrom([]int{5, 40, 100000}).Draw(t, "head rows"),
+		SegmentBytes: rapid.SampledFrom([]int64{300, 4096, 1 << 20}).Draw(t, "segment bytes"),
+		Manual:       rapid.Bool().Draw(t, "manual"),
+	}
+	m.open()
+	for _, name := range machineTenants {
+		m.must(m.db.CreateTenant(context.Background(), name))
+		m.tenants[name] = &naiveTenant{rows: map[string]map[int64]uint64{}}
+	}
+	return m
+}
+
+func (m *machine) must(err error) {
+	m.t.Helper()
+	if err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+func (m *machine) open() {
+	m.options.FS = m.fs
+	db, err := Open(m.options)
+	m.must(err)
+	m.db = db
+	faults, quarantined := db.Faults()
+	if len(faults) > 0 || quarantined > 0 {
+		m.t.Fatalf("faults after open: %v, %d entries quarantined", faults, quarantined)
+	}
+}
+
+func testLabels(channel string) model.Labels {
+	l, err := model.NewLabels(model.Label{Name: "instrument", Value: "i"}, model.Label{Name: "channel", Value: channel})
+	if err != nil {
+		panic(err)
+	}
+	return l
+}
+
+var rowTimes = rapid.Custom(func(t *rapid.T) int64 {
+	day := rapid.SampledFrom([]int64{0, 0, 0, 0, 1, 2, -1, 500}).Draw(t, "day")
+	minute := rapid.Int64Range(0, 30).Draw(t, "minute")
+	return day*model.Day + minute*60e9 - 600e9
+})
+
+var rowValues = rapid.Custom(func(t *rapid.T) float64 {
+	return rapid.SampledFrom([]float64{
+		0, 1, 2, 3, 4, 5, 2.5, -3, math.Copysign(0, -1), math.Inf(1), math.Inf(-1),
+		math.NaN(), model.QualityOver.NaN(), model.QualityNoData.NaN(), 1e300, 4.9e-324, 0.1, 0.3,
+	}).Draw(t, "value")
+})
+
+// append writes a batch to both.
+func (m *machine) append(t *rapid.T) {
+	name := rapid.SampledFrom(machineTenants).Draw(t, "tenant")
+	n := m.tenants[name]
+	b := &model.Batch{Tenant: name}
+	shared := rapid.Bool().Draw(t, "shared times")
+	var times []int64
+	for _, channel := range rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"a", "b", "c", "d"}), 1, 3, rapid.ID[string]).Draw(t, "channels") {
+		if times == nil || !shared {
+			times = rapid.SliceOfN(rowTimes, 1, 12).Draw(t, "times")
+			if rapid.Bool().Draw(t, "sorted") {
+				slices.Sort(times)
+			}
+		}
+		c := model.Column{Labels: testLabels(channel), Times: times,
+			Values: rapid.SliceOfN(rowValues, len(times), len(times)).Draw(t, "values")}
+		b.Columns = append(b.Columns, c)
+	}
+	result, err := m.db.Append(context.Background(), b)
+	m.must(err)
+	if result.Rows != b.Rows() {
+		m.t.Fatalf("%d of %d rows appended", result.Rows, b.Rows())
+	}
+	for _, c := range b.Columns {
+		rows := n.channel(c.Labels.Channel())
+		for i, at := range c.Times {
+			rows[at] = math.Float64bits(c.Values[i])
+		}
+	}
+	n.fold(b.Columns)
+}
+
+func (m *machine) putAlarm(t *rapid.T) {
+	name := rapid.SampledFrom(machineTenants).Draw(t, "tenant")
+	n := m.tenants[name]
+	if len(n.order) == 0 {
+		t.Skip("no channel yet")
+	}
+	channel := rapid.SampledFrom(n.order).Draw(t, "channel")
+	channels, err := m.db.Channels(context.Background(), name, mustSelector(fmt.Sprintf("{channel=%q}", channel)))
+	m.must(err)
+	put := entry.PutAlarm{
+		Name: "n", Match: "{}", Channel: channels[0].ID,
+		Operator:  uint8(rapid.SampledFrom([]alarm.Operator{alarm.Greater, alarm.GreaterOrEqual, alarm.LessOrEqual, alarm.Less, alarm.Outside, alarm.OutsideOrEqual}).Draw(t, "operator")),
+		Threshold: rapid.SampledFrom([]float64{0, 2, 2.5}).Draw(t, "threshold"),
+		Low:       1, High: 3, Enabled: rapid.Bool().Draw(t, "enabled"),
+	}
+	a := &naiveAlarm{}
+	if len(n.alarms) > 0 && rapid.Bool().Draw(t, "replace") {
+		a = rapid.SampledFrom(n.alarms).Draw(t, "alarm")
+		put.ID = a.id
+	}
+	got, err := m.db.PutAlarm(context.Background(), name, put)
+	m.must(err)
+	if put.ID == 0 {
+		n.alarms = append(n.alarms, a)
+	}
+	*a = naiveAlarm{id: got.ID, version: a.version + 1, channel: channel, put: put}
+}
+
+func (m *machine) switchAlarm(t *rapid.T) {
+	name := rapid.SampledFrom(machineTenants).Draw(t, "tenant")
+	n := m.tenants[name]
+	if len(n.alarms) == 0 {
+		t.Skip("no alarm yet")
+	}
+	i := rapid.IntRange(0, len(n.alarms)-1).Draw(t, "alarm")
+	a := n.alarms[i]
+	switch rapid.IntRange(0, 2).Draw(t, "how") {
+	case 0:
+		m.must(m.db.DeleteAlarm(context.Background(), name, a.id))
+		n.alarms = slices.Delete(n.alarms, i, i+1)
+	case 1:
+		_, err := m.db.SwitchAlarm(context.Background(), name, a.id, true)
+		m.must(err)
+		if !a.put.Enabled {
+			a.put.Enabled, a.state, a.folded = true, alarm.Unknown, nil
+		}
+	case 2:
+		_, err := m.db.SwitchAlarm(context.Background(), name, a.id, false)
+		m.must(err)
+		a.put.Enabled = false
+	}
+}
+
+func mustSelector(text string) model.Selector {
+	s, err := model.ParseSelector(text)
+	if err != nil {
+		panic(err)
+	}
+	return s
+}
+
+// crash loses what was not synced, of some files a part, and opens again.
+func (m *machine) crash(t *rapid.T) {
+	kept := rapid.SampledFrom([]int{0, 0, 50, 100}).Draw(t, "percent of unsynced data kept")
+	m.seed++
+	clone := m.fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: kept, RNG: rand.New(rand.NewPCG(m.seed, 1))})
+	m.db.Close() // of the file system that is gone
+	m.fs = clone
+	m.open()
+}
+
+func (m *machine) reopen(*rapid.T) {
+	m.must(m.db.Close())
+	m.open()
+}
+
+// check compares every answer.
+func (m *machine) check(t *rapid.T) {
+	for _, name := range machineTenants {
+		n := m.tenants[name]
+		channels, err := m.db.Channels(context.Background(), name, nil)
+		m.must(err)
+		if len(channels) != len(n.order) {
+			m.t.Fatalf("%s has channels %v, want %v", name, channels, n.order)
+		}
+		ids := make([]model.ChannelID, len(channels))
+		for i, c := range channels {
+			if c.Labels.Channel() != n.order[i] {
+				m.t.Fatalf("channel %d is %s, want %s", i, c.Labels, n.order[i])
+			}
+			ids[i] = c.ID
+		}
+		m.checkRows(name, ids)
+		m.checkAggregates(name, ids)
+		m.checkLatest(name, ids)
+		m.checkAlarms(name)
+	}
+}
+
+// sortedRows returns a channel's rows in span.
+func (n *naiveTenant) sortedRows(channel string, span model.Span) (times []int64, values []float64) {
+	for at := range n.rows[channel] {
+		if span.Contains(at) {
+			times = append(times, at)
+		}
+	}
+	slices.Sort(times)
+	for _, at := range times {
+		values = append(values, math.Float64frombits(n.rows[channel][at]))
+	}
+	return times, values
+}
+
+func sameBits(a, b float64) bool { return math.Float64bits(a) == math.Float64bits(b) }
+
+func (m *machine) checkRows(name model.Tenant, ids []model.ChannelID) {
+	for _, span := range []model.Span{model.AllTime(), {From: 0, To: 600e9}, {From: -model.Day, To: model.Day}} {
+		s, err := m.db.Select(context.Background(), name, ids, span)
+		m.must(err)
+		for i := range ids {
+			var times []int64
+			var values []float64
+			for c := s.Cursor(i); ; {
+				moreTimes, moreValues, err := c.Next()
+				m.must(err)
+				if len(moreTimes) == 0 {
+					break
+				}
+				times, values = append(times, moreTimes...), append(values, moreValues...)
+			}
+			wantTimes, wantValues := m.tenants[name].sortedRows(m.tenants[name].order[i], span)
+			if !slices.Equal(times, wantTimes) || !slices.EqualFunc(values, wantValues, sameBits) {
+				m.t.Fatalf("%s channel %d in %v: got %v %v, want %v %v", name, i, span, times, values, wantTimes, wantValues)
+			}
+		}
+		s.Close()
+	}
+}
+
+func (m *machine) checkAggregates(name model.Tenant, ids []model.ChannelID) {
+	n := m.tenants[name]
+	for _, span := range []model.Span{{From: -model.Day, To: 3 * model.Day}, {From: -700e9, To: 1500e9}} {
+		b, err := model.PlanBuckets(span, 7)
+		m.must(err)
+		got, err := m.db.Aggregate(context.Background(), name, ids, b)
+		m.must(err)
+		for i := range ids {
+			for k := range b.Count {
+				bucket := model.Span{From: b.From + int64(k)*b.Width, To: b.From + int64(k+1)*b.Width}
+				m.sameAggregate(&got[i][k], n.order[i], bucket, n)
+			}
+		}
+	}
+	sums, err := m.db.Summarize(context.Background(), name, ids, model.AllTime())
+	m.must(err)
+	for i := range ids {
+		m.sameAggregate(&sums[i], n.order[i], model.AllTime(), n)
+	}
+}
+
+func (m *machine) sameAggregate(got *model.Aggregate, channel string, span model.Span, n *naiveTenant) {
+	times, values := n.sortedRows(channel, span)
+	var want model.Aggregate
+	magnitude := 0.0
+	for i := range times {
+		want.Add(times[i], values[i])
+		if !math.IsNaN(values[i]) {
+			magnitude += math.Abs(values[i])
+		}
+	}
+	same := got.Count == want.Count && got.Quality == want.Quality
+	if want.Rows() > 0 {
+		same = same && got.FirstTime == want.FirstTime && got.LastTime == want.LastTime
+	}
+	if want.Count > 0 {
+		same = same && sameBits(got.Min, want.Min) && sameBits(got.Max, want.Max) &&
+			sameBits(got.First, want.First) && sameBits(got.Last, want.Last)
+		difference := math.Abs(got.Total() - want.Total())
+		same = same && (difference <= magnitude*0x1p-50 || math.IsInf(magnitude, 0))
+	}
+	if !same {
+		m.t.Fatalf("channel %s in %v: got %+v, want %+v", channel, span, *got, want)
+	}
+}
+
+func (m *machine) checkLatest(name model.Tenant, ids []model.ChannelID) {
+	latest, err := m.db.Latest(context.Background(), name, ids)
+	m.must(err)
+	for i, got := range latest {
+		times, values := m.tenants[name].sortedRows(m.tenants[name].order[i], model.AllTime())
+		last := len(times) - 1
+		if !got.OK || got.Time != times[last] || !sameBits(got.Value, values[last]) {
+			m.t.Fatalf("latest of channel %d: got %+v, want %d %v", i, got, times[last], values[last])
+		}
+	}
+}
+
+func (m *machine) checkAlarms(name model.Tenant) {
+	n := m.tenants[name]
+	alarms, err := m.db.Alarms(name)
+	m.must(err)
+	if len(alarms) != len(n.alarms) {
+		m.t.Fatalf("%d alarms, want %d", len(alarms), len(n.alarms))
+	}
+	for i, a := range alarms {
+		want := n.alarms[i]
+		if a.ID != want.id || a.Version != want.version || a.Enabled != want.put.Enabled || a.State != want.state {
+			m.t.Fatalf("alarm %+v, want %+v", a, *want)
+		}
+	}
+	events, next, err := m.db.Events(context.Background(), name, EventQuery{Span: model.AllTime(), Limit: 100000})
+	m.must(err)
+	got := make([]naiveEvent, len(events))
+	seen := map[string]bool{}
+	for i, e := range events {
+		got[i] = naiveEvent{e.Alarm, e.Version, e.Kind.String(), e.Time, math.Float64bits(e.Value)}
+		if seen[e.ID] {
+			m.t.Fatalf("event %s twice", e.ID)
+		}
+		seen[e.ID] = true
+	}
+	order := func(a, b naiveEvent) int {
+		return slices.CompareFunc([]int64{a.time, int64(a.alarm), int64(a.version)}, []int64{b.time, int64(b.alarm), int64(b.version)},
+			func(x, y int64) int { return int(min(max(x-y, -1), 1)) })
+	}
+	want := slices.Clone(n.events)
+	slices.SortStableFunc(want, order)
+	slices.SortStableFunc(got, order)
+	if next != "" || !sameEvents(got, want) {
+		m.t.Fatalf("%s: events %v (next %q), want %v", name, got, next, want)
+	}
+}
+
+// sameEvents compares without regard to the order of events of one alarm at
+// one time, which may be a start and an end in different entries.
+func sameEvents(a, b []naiveEvent) bool {
+	count := map[naiveEvent]int{}
+	for _, e := range a {
+		count[e]++
+	}
+	for _, e := range b {
+		count[e]--
+	}
+	for _, n := range count {
+		if n != 0 {
+			return false
+		}
+	}
+	return len(a) == len(b)
+}
+
+// TestModel runs random operations, crashes and restarts among them, and
+// compares every answer with the naive model. On failure rapid prints the seed
+// and the shortest list of operations that it finds.
+func TestModel(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		m := newMachine(t)
+		defer func() { m.db.Close() }()
+		t.Repeat(map[string]func(*rapid.T){
+			"append":  m.append,
+			"append2": m.append,
+			"alarm":   m.putAlarm,
+			"switch":  m.switchAlarm,
+			"flush":   func(*rapid.T) { m.must(m.db.Flush(context.Background())) },
+			"checkpoint": func(*rapid.T) {
+				m.must(m.db.Checkpoint(context.Background()))
+			},
+			"crash":  m.crash,
+			"reopen": m.reopen,
+			"":       m.check,
+		})
+	})
+}

@@ -1,0 +1,204 @@
+package engine
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"path"
+	"time"
+
+	"github.com/hokan-db/hokan/engine/catalog"
+	"github.com/hokan-db/hokan/engine/disk"
+	"github.com/hokan-db/hokan/engine/model"
+	"github.com/hokan-db/hokan/engine/wal"
+)
+
+// FormatVersion is the version of everything below DATA. A database of another
+// version is refused.
+const FormatVersion = 1
+
+// formatText is the content of DATA/FORMAT.
+var formatText = fmt.Sprintf("hokan %d\n", FormatVersion)
+
+// Open opens the database in o.Dir, making it where there is none, and brings
+// it to the state of the last durable entry. One process at a time holds a
+// database: another gets disk.ErrLocked.
+//
+// Damage that costs only what it touched does not stop Open: Faults names it.
+func Open(o Options) (db *DB, err error) {
+	if o, err = o.withDefaults(); err != nil {
+		return nil, err
+	}
+	db = &DB{options: o, fs: o.FS, tenants: map[model.Tenant]*tenant{}, blocks: disk.NewLocalBlocks(o.FS, o.Dir)}
+	for i := range db.partitions {
+		db.partitions[i] = newPartition(model.Partition(i))
+	}
+	db.flusher.init(db)
+	steps := []struct {
+		name string
+		run  func() error
+	}{
+		{"folder", db.openFolder},
+		{"catalog", db.openCatalog},
+		{"manifests", db.loadManifests},
+		{"checkpoints", db.loadCheckpoints},
+		{"log", db.openLog},
+		{"leftovers", db.removeLeftovers},
+		{"replay", db.replay},
+	}
+	for _, step := range steps {
+		if err := step.run(); err != nil {
+			return nil, errors.Join(fmt.Errorf("open %s: %s: %w", o.Dir, step.name, disk.Wrap(err)), db.release())
+		}
+	}
+	db.startBackground()
+	return db, nil
+}
+
+// openFolder makes the folder where it may, and locks it.
+func (db *DB) openFolder() error {
+	if db.options.MustExist {
+		if _, err := db.fs.Stat(path.Join(db.options.Dir, disk.FormatName)); err != nil {
+			return err
+		}
+	} else if err := db.fs.MkdirAll(db.options.Dir, 0o755); err != nil {
+		return err
+	}
+	lock, err := disk.LockDir(db.fs, db.options.Dir)
+	if err != nil {
+		return err
+	}
+	db.lock = lock
+	text, err := disk.ReadFile(db.fs, path.Join(db.options.Dir, disk.FormatName))
+	if errors.Is(err, disk.ErrNotFound) {
+		return nil // new, or killed while it was being made
+	}
+	if err != nil {
+		return err
+	}
+	if string(text) != formatText {
+		return disk.Corrupt(disk.FormatName, 0, "it says %.40q, this program reads %q", text, formatText)
+	}
+	return nil
+}
+
+// openCatalog opens the catalog and starts a new epoch. A folder that says it
+// is a database but whose catalog does not know itself has lost its catalog:
+// going on would take every block for garbage.
+func (db *DB) openCatalog() error {
+	made := true
+	if _, err := db.fs.Stat(path.Join(db.options.Dir, disk.FormatName)); err != nil {
+		made = false
+	}
+	dir := path.Join(db.options.Dir, disk.CatalogDir)
+	if made {
+		if _, err := db.fs.Stat(dir); err != nil {
+			return disk.Corrupt(disk.CatalogDir, 0, "the catalog is missing")
+		}
+	}
+	c, err := catalog.Open(db.fs, dir, catalog.Options{})
+	if err != nil {
+		return err
+	}
+	db.catalog = c
+	identity, err := c.LoadIdentity()
+	if err != nil {
+		return err
+	}
+	if identity.Epoch == 0 {
+		if made {
+			return disk.Corrupt(disk.CatalogDir, 0, "the catalog has lost its identity")
+		}
+		rand.Read(identity.ID[:])
+		identity.Format = FormatVersion
+	}
+	identity.Epoch++
+	db.epoch = identity.Epoch
+	if err := c.Commit(catalog.PutIdentity(identity)); err != nil {
+		return err
+	}
+	if made {
+		return nil
+	}
+	for _, sub := range disk.Dirs {
+		if err := db.fs.MkdirAll(path.Join(db.options.Dir, sub), 0o755); err != nil {
+			return err
+		}
+	}
+	if err := disk.SyncDir(db.fs, db.options.Dir); err != nil {
+		return err
+	}
+	return disk.WriteAtomic(db.fs, path.Join(db.options.Dir, disk.FormatName), []byte(formatText))
+}
+
+// openLog opens the log and checks that it begins and ends where the catalog
+// says it must.
+func (db *DB) openLog() error {
+	log, err := wal.Open(wal.Options{
+		FS: db.fs, Dir: path.Join(db.options.Dir, disk.LogDir), SegmentBytes: db.options.SegmentBytes,
+	})
+	if err != nil {
+		return err
+	}
+	db.log = log
+	record, err := db.catalog.LoadLog()
+	if err != nil {
+		return err
+	}
+	for _, fault := range log.Faults() {
+		db.faults.add(fault)
+	}
+	first, last := log.Bounds()
+	if last > 0 && first > record.TrimmedTo+1 {
+		db.faults.add(disk.Corrupt(disk.LogDir, 0, "entries %d to %d are missing", record.TrimmedTo+1, first-1))
+	}
+	if max(last, record.TrimmedTo) < record.Durable {
+		db.faults.add(disk.Corrupt(disk.LogDir, 0, "it ends at entry %d, but entry %d was durable", last, record.Durable))
+	}
+	newest := max(record.TrimmedTo, record.Durable)
+	for _, t := range db.tenants {
+		newest = max(newest, t.flushedTo)
+	}
+	for _, p := range db.partitions {
+		newest = max(newest, p.record.Offset)
+	}
+	log.EnsureAfter(newest)
+	return nil
+}
+
+// startBackground runs the appliers on live entries and the keeper of time.
+func (db *DB) startBackground() {
+	ctx, cancel := context.WithCancel(context.Background())
+	db.stop = func() { cancel() }
+	for _, a := range db.appliers {
+		db.background.Go(func() { a.run(ctx) })
+	}
+	if db.options.Manual {
+		return
+	}
+	db.background.Go(func() { db.flusher.run(ctx) })
+	db.background.Go(func() { db.maintain(ctx) })
+}
+
+// maintainEvery is how often the keeper of time looks for what is due. It is
+// small against the ages of policy.
+const maintainEvery = 10 * time.Second
+
+// maintain flushes heads and writes checkpoints when they are due.
+func (db *DB) maintain(ctx context.Context) {
+	ticker := time.NewTicker(maintainEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		now := db.options.Clock().UnixNano()
+		db.freezeAged(now)
+		if err := db.checkpointDue(ctx, now); err != nil && ctx.Err() == nil {
+			db.faults.add(err)
+		}
+	}
+}

@@ -1,0 +1,96 @@
+package engine
+
+import (
+	"container/list"
+	"errors"
+	"sync"
+
+	"github.com/hokan-db/hokan/engine/block"
+	"github.com/hokan-db/hokan/engine/disk"
+)
+
+// maxIdleReaders bounds how many block files stay open while no query reads
+// them.
+const maxIdleReaders = 512
+
+// readerCache keeps block files open between queries.
+type readerCache struct {
+	blocks disk.Blocks
+
+	mu   sync.Mutex
+	open map[string]*openReader
+	idle *list.List // of *openReader, most recently used first
+}
+
+type openReader struct {
+	*block.Reader
+	name    string
+	users   int
+	element *list.Element // in idle, nil while in use
+}
+
+func newReaderCache(blocks disk.Blocks) *readerCache {
+	return &readerCache{blocks: blocks, open: map[string]*openReader{}, idle: list.New()}
+}
+
+// acquire returns the reader of a block, to be given back with release.
+func (c *readerCache) acquire(name string) (*openReader, error) {
+	c.mu.Lock()
+	if r := c.open[name]; r != nil {
+		c.take(r)
+		c.mu.Unlock()
+		return r, nil
+	}
+	c.mu.Unlock()
+	opened, err := block.Open(c.blocks, name)
+	if errors.Is(err, disk.ErrNotFound) {
+		err = disk.Corrupt(name, 0, "the block is missing")
+	}
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if r := c.open[name]; r != nil { // another query was faster
+		c.take(r)
+		return r, opened.Close()
+	}
+	r := &openReader{Reader: opened, name: name, users: 1}
+	c.open[name] = r
+	return r, nil
+}
+
+func (c *readerCache) take(r *openReader) {
+	r.users++
+	if r.element != nil {
+		c.idle.Remove(r.element)
+		r.element = nil
+	}
+}
+
+// release gives a reader back and closes those longest unused beyond the bound.
+func (c *readerCache) release(r *openReader) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if r.users--; r.users > 0 {
+		return
+	}
+	r.element = c.idle.PushFront(r)
+	for c.idle.Len() > maxIdleReaders {
+		oldest := c.idle.Remove(c.idle.Back()).(*openReader)
+		delete(c.open, oldest.name)
+		oldest.Close() // of a file that was only read: nothing to lose
+	}
+}
+
+// close closes every file. No reader may be in use.
+func (c *readerCache) close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var errs []error
+	for _, r := range c.open {
+		errs = append(errs, r.Close())
+	}
+	c.open = nil
+	return errors.Join(errs...)
+}

@@ -1,0 +1,214 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/hokan-db/hokan/engine/catalog"
+	"github.com/hokan-db/hokan/engine/disk"
+	"github.com/hokan-db/hokan/engine/model"
+)
+
+// Recovery, in the order of the steps in Open: which blocks are live
+// (manifests), the fold state as of each partition's checkpoint, and the
+// entries of the log after it.
+
+// loadManifests learns each tenant's live blocks and how far they reach.
+func (db *DB) loadManifests() error {
+	return db.catalog.Manifests(func(name model.Tenant, m catalog.Manifest) error {
+		t := newTenant(name, db.partitions[name.Partition()])
+		t.revision, t.flushedTo, t.blocks = m.Revision, m.FlushedTo, m.Blocks
+		db.tenants[name] = t
+		return nil
+	})
+}
+
+// loadCheckpoints restores each partition's fold state. A checkpoint that
+// cannot be read costs its partition, which then serves nothing and keeps its
+// log; the others are not touched.
+func (db *DB) loadCheckpoints() error {
+	for _, p := range db.partitions {
+		record, err := db.catalog.LoadPartition(p.id)
+		if err != nil {
+			return err
+		}
+		p.record, p.applied, p.lastOffset = record, record.Offset, record.Offset
+		if record.Checkpoint == "" {
+			continue
+		}
+		if err := db.loadCheckpoint(p, record); err != nil {
+			if errors.Is(err, disk.ErrNotFound) {
+				err = disk.Corrupt(record.Checkpoint, 0, "the checkpoint is missing")
+			}
+			if !errors.Is(err, disk.ErrCorrupt) {
+				return err
+			}
+			p.damaged = err
+			db.faults.add(err)
+		}
+	}
+	return nil
+}
+
+func (db *DB) loadCheckpoint(p *partition, record catalog.PartitionRecord) error {
+	o, err := db.blocks.Open(record.Checkpoint)
+	if err != nil {
+		return err
+	}
+	defer o.Close()
+	id, offset, err := decodeCheckpoint(o, record.Checkpoint, func(c *tenantCheckpoint) error {
+		return db.restoreTenant(p, c)
+	})
+	if err == nil && (id != p.id || offset != record.Offset) {
+		return disk.Corrupt(record.Checkpoint, 0, "it is of partition %d at offset %d, the catalog names %d at %d",
+			id, offset, p.id, record.Offset)
+	}
+	return err
+}
+
+// restoreTenant puts a checkpoint's tenant in place. Heads whose rows have
+// reached blocks since are dropped.
+func (db *DB) restoreTenant(p *partition, c *tenantCheckpoint) error {
+	t := db.tenants[c.name]
+	if t == nil {
+		t = newTenant(c.name, p)
+		db.tenants[c.name] = t
+	}
+	for i := range c.channels {
+		if err := t.restoreChannel(&c.channels[i], c.latest[i]); err != nil {
+			return err
+		}
+	}
+	t.nextID = max(c.nextID, t.index.MaxID()+1)
+	t.alarms = c.alarmSet
+	t.lastApplied = c.applied
+	t.activeSince = c.since
+	for i, h := range c.restored {
+		switch {
+		case h.lastOffset <= t.flushedTo:
+			continue
+		case i+1 == len(c.restored) && h.lastOffset == c.applied:
+			t.active = h.Head
+		default:
+			t.frozen = append(t.frozen, h)
+		}
+		db.headBytes.Add(int64(h.Bytes()))
+	}
+	return nil
+}
+
+func (t *tenant) restoreChannel(c *model.Channel, latest latestSample) error {
+	if _, err := t.index.Define(model.Definition{ID: c.ID, Labels: c.Labels}); err != nil {
+		return err
+	}
+	t.index.Get(c.ID).History = c.History
+	if latest.known {
+		t.setLatest(c.ID, []int64{latest.time}, []float64{latest.value})
+	}
+	return nil
+}
+
+// removeLeftovers deletes what an interrupted Put, flush or checkpoint left:
+// temporaries, blocks that no manifest names and whose rows the log still
+// holds, checkpoints that no record names. Anything else that nothing names is
+// left alone.
+func (db *DB) removeLeftovers() error {
+	if err := db.blocks.RemoveTemporaries(); err != nil {
+		return err
+	}
+	named := map[string]bool{}
+	for _, t := range db.tenants {
+		for _, m := range t.blocks {
+			named[m.Name] = true
+		}
+	}
+	for _, p := range db.partitions {
+		named[p.record.Checkpoint] = true
+	}
+	blocks, err := db.blocks.List(disk.BlocksDir)
+	if err != nil {
+		return err
+	}
+	for _, name := range blocks {
+		b, ok := disk.ParseBlockName(name)
+		if !ok || named[name] {
+			delete(named, name)
+			continue
+		}
+		if t := db.tenants[b.Tenant]; t == nil || b.LastOffset > t.flushedTo {
+			if err := db.blocks.Delete(name); err != nil {
+				return err
+			}
+		}
+	}
+	checkpoints, err := db.blocks.List(disk.CheckpointsDir)
+	if err != nil {
+		return err
+	}
+	for _, name := range checkpoints {
+		if _, _, _, ok := disk.ParseCheckpointName(name); ok && !named[name] {
+			if err := db.blocks.Delete(name); err != nil {
+				return err
+			}
+		}
+	}
+	for name := range named {
+		if strings.HasPrefix(name, disk.BlocksDir) {
+			db.faults.add(disk.Corrupt(name, 0, "the block is missing"))
+		}
+	}
+	return nil
+}
+
+// replay folds the entries after each checkpoint, one applier per core,
+// flushing as it goes so that heads stay within their memory.
+func (db *DB) replay() error {
+	n := applierCount()
+	parts := make([][]model.Partition, n)
+	for i := range db.partitions {
+		parts[i%n] = append(parts[i%n], model.Partition(i))
+	}
+	after := func(p model.Partition) uint64 { return db.partitions[p].record.Offset }
+	for i := range n {
+		cursor, err := db.log.Tail(parts[i], after)
+		if err != nil {
+			return err
+		}
+		db.appliers = append(db.appliers, &applier{db: db, cursor: cursor, events: map[model.Tenant][]Event{}})
+	}
+	stopFlushing := db.flushDuringReplay()
+	defer stopFlushing()
+	errs := make([]error, n)
+	var running sync.WaitGroup
+	for i, a := range db.appliers {
+		running.Go(func() { _, errs[i] = a.replay() })
+	}
+	running.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("log: %w", err)
+	}
+	for _, fault := range db.log.Faults() {
+		db.faults.add(fault)
+	}
+	return nil
+}
+
+// flushDuringReplay runs the flusher until the returned function is called.
+func (db *DB) flushDuringReplay() (stop func()) {
+	if db.options.Manual {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { db.flusher.run(ctx) })
+	return func() {
+		cancel()
+		running.Wait()
+		db.flusher.mu.Lock()
+		db.flusher.stopped = false
+		db.flusher.mu.Unlock()
+	}
+}

@@ -1,0 +1,132 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/hokan-db/hokan/engine/merge"
+	"github.com/hokan-db/hokan/engine/model"
+	"github.com/hokan-db/hokan/engine/policy"
+)
+
+// Channels returns the channels of t that match, in ascending order of ID:
+// the order in which they were made.
+func (db *DB) Channels(ctx context.Context, name model.Tenant, s model.Selector) ([]model.Channel, error) {
+	if err := db.begin(); err != nil {
+		return nil, err
+	}
+	defer db.use.RUnlock()
+	t, err := db.tenant(name)
+	if err != nil {
+		return nil, err
+	}
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	ids := t.index.Select(s)
+	channels := make([]model.Channel, len(ids))
+	for i, id := range ids {
+		channels[i] = *t.index.Get(id)
+	}
+	return channels, nil
+}
+
+// Latest is a channel's newest row; of rows at the same time the last written.
+// OK is false where the channel has none.
+type Latest struct {
+	Time  int64
+	Value float64
+	OK    bool
+}
+
+// Latest returns the newest row of each channel. It reads no disk.
+func (db *DB) Latest(ctx context.Context, name model.Tenant, ids []model.ChannelID) ([]Latest, error) {
+	if err := db.begin(); err != nil {
+		return nil, err
+	}
+	defer db.use.RUnlock()
+	t, err := db.tenant(name)
+	if err != nil {
+		return nil, err
+	}
+	latest := make([]Latest, len(ids))
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	for i, id := range ids {
+		if t.index.Get(id) == nil {
+			return nil, fmt.Errorf("%w %d", ErrUnknownChannel, id)
+		}
+		if int(id) < len(t.latest) {
+			l := t.latest[id]
+			latest[i] = Latest{l.time, l.value, l.known}
+		}
+	}
+	return latest, nil
+}
+
+// Selection is the rows of some channels in a span as they were at one moment:
+// writes that come later do not show. It must be closed.
+type Selection struct {
+	db       *DB
+	snapshot *snapshot
+	position []int // of each channel in the snapshot
+	span     model.Span
+}
+
+// Select takes a snapshot of channels for reading their rows in span. It is
+// refused with ErrBudget where it asks for more channels than one query may.
+func (db *DB) Select(ctx context.Context, name model.Tenant, ids []model.ChannelID, span model.Span) (*Selection, error) {
+	if err := db.begin(); err != nil {
+		return nil, err
+	}
+	snapshot, position, err := db.selectPieces(ctx, name, ids, span)
+	if err != nil {
+		db.use.RUnlock()
+		return nil, err
+	}
+	return &Selection{db, snapshot, position, span}, nil // Close unlocks
+}
+
+// selectPieces checks a query and takes its snapshot. position tells where in
+// the snapshot each of ids is.
+func (db *DB) selectPieces(ctx context.Context, name model.Tenant, ids []model.ChannelID, span model.Span) (*snapshot, []int, error) {
+	t, err := db.tenant(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	if most := int(policy.QueryChannels.Default); len(ids) > most {
+		return nil, nil, fmt.Errorf("%w: %d channels, at most %d in one query", ErrBudget, len(ids), most)
+	}
+	if span.Empty() {
+		return nil, nil, fmt.Errorf("%w: it ends before it starts", model.ErrBadSpan)
+	}
+	ascending, order := sorted(ids)
+	for i := 1; i < len(ascending); i++ {
+		if ascending[i] == ascending[i-1] {
+			return nil, nil, fmt.Errorf("%w: channel %d is asked for twice", ErrInvalid, ascending[i])
+		}
+	}
+	s, err := db.snapshot(ctx, t, ascending, span)
+	if err != nil {
+		return nil, nil, err
+	}
+	position := make([]int, len(ids))
+	for i, at := range order {
+		position[at] = i
+	}
+	return s, position, nil
+}
+
+// Cursor returns a cursor over the i-th channel's rows. Each call starts
+// anew; cursors of different channels are independent.
+func (s *Selection) Cursor(i int) *merge.Cursor {
+	return merge.NewCursor(s.snapshot.pieces[s.position[i]], s.span)
+}
+
+// Close lets go of the snapshot. Cursors must not be used after it.
+func (s *Selection) Close() {
+	if s.snapshot != nil {
+		s.snapshot.close()
+		s.snapshot = nil
+		s.db.use.RUnlock()
+	}
+}

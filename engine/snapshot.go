@@ -1,0 +1,105 @@
+package engine
+
+import (
+	"context"
+	"math"
+	"slices"
+
+	"github.com/hokan-db/hokan/engine/block"
+	"github.com/hokan-db/hokan/engine/head"
+	"github.com/hokan-db/hokan/engine/merge"
+	"github.com/hokan-db/hokan/engine/model"
+)
+
+// snapshot is what one query reads: the pieces of each channel as they were at
+// one moment. It holds block files open until it is closed.
+type snapshot struct {
+	db      *DB
+	pieces  [][]merge.Piece // by position of the channel in the query
+	readers []*openReader
+}
+
+// snapshot takes the pieces of channels that may hold rows in span. ids must
+// be ascending.
+func (db *DB) snapshot(ctx context.Context, t *tenant, ids []model.ChannelID, span model.Span) (*snapshot, error) {
+	s := &snapshot{db: db, pieces: make([][]merge.Piece, len(ids))}
+	t.mu.RLock()
+	blocks := t.blocks
+	for i, id := range ids {
+		for _, f := range t.frozen {
+			s.addHead(i, f.Head, id, f.lastOffset, span)
+		}
+		s.addHead(i, t.active, id, math.MaxUint64, span)
+	}
+	t.mu.RUnlock()
+	for _, m := range blocks {
+		if !span.Overlaps(m.First, m.Last) {
+			continue
+		}
+		err := ctx.Err()
+		if err == nil {
+			err = s.addBlock(m, ids, span)
+		}
+		if err != nil {
+			s.close()
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// headRows adapts a head's view to merge.Source.
+type headRows struct{ head.View }
+
+func (s *snapshot) addHead(i int, h *head.Head, id model.ChannelID, rank uint64, span model.Span) {
+	view, ok := h.View(id)
+	if !ok {
+		return
+	}
+	if first, last := view.Bounds(); span.Overlaps(first, last) {
+		s.pieces[i] = append(s.pieces[i], merge.Piece{Rank: rank, First: first, Last: last, Source: headRows{view}})
+	}
+}
+
+func (s *snapshot) addBlock(m block.Meta, ids []model.ChannelID, span model.Span) error {
+	r, err := s.db.readers.acquire(m.Name)
+	if err != nil {
+		return err
+	}
+	s.readers = append(s.readers, r)
+	at := 0
+	return r.Chunks(ids, span, func(c block.ChunkRef) error {
+		for ids[at] != c.Channel { // both ascend
+			at++
+		}
+		source := r.Chunk(c)
+		s.pieces[at] = append(s.pieces[at], merge.Piece{
+			Rank: m.LastOffset, First: c.Summary.FirstTime, Last: c.Summary.LastTime,
+			Summary: &source.Ref.Summary, Source: &source,
+		})
+		return nil
+	})
+}
+
+func (s *snapshot) close() {
+	for _, r := range s.readers {
+		s.db.readers.release(r)
+	}
+	s.readers = nil
+}
+
+// sorted returns ids ascending, and for each of them its position in ids.
+func sorted(ids []model.ChannelID) (ascending []model.ChannelID, position []int) {
+	position = make([]int, len(ids))
+	for i := range position {
+		position[i] = i
+	}
+	if !slices.IsSorted(ids) {
+		slices.SortFunc(position, func(a, b int) int { return int(int64(ids[a]) - int64(ids[b])) })
+	}
+	ascending = make([]model.ChannelID, len(ids))
+	for i, at := range position {
+		ascending[i] = ids[at]
+	}
+	return ascending, position
+}

@@ -1,0 +1,224 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+
+	"github.com/hokan-db/hokan/engine/block"
+	"github.com/hokan-db/hokan/engine/catalog"
+	"github.com/hokan-db/hokan/engine/disk"
+	"github.com/hokan-db/hokan/engine/model"
+	"github.com/hokan-db/hokan/engine/wal"
+)
+
+// Fault is one place in a database that is not as it was written.
+type Fault struct {
+	Path   string // relative to DATA
+	Offset int64  // bytes from the start of the file
+	What   string
+}
+
+// String gives the fault on one line.
+func (f Fault) String() string { return fmt.Sprintf("%s: byte %d: %s", f.Path, f.Offset, f.What) }
+
+// Verify reads every byte of the closed database in o.Dir and calls fault for
+// each place that is damaged, and note for what is left over but harms
+// nothing: a torn tail of the log, files that nothing names, a database that
+// was killed while it was being made. It writes nothing. The error says why
+// Verify could not do its work; faults are not errors.
+func Verify(ctx context.Context, o Options, fault func(Fault), note func(string)) error {
+	v := &verifier{
+		options: o, blocks: disk.NewLocalBlocks(o.FS, o.Dir), report: fault, note: note,
+		named: map[string]bool{}, flushed: map[model.Tenant]uint64{},
+	}
+	for _, step := range []func(context.Context) error{v.folder, v.catalog, v.objects, v.log} {
+		if v.empty {
+			return nil
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := step(ctx); err != nil {
+			return fmt.Errorf("verify %s: %w", o.Dir, disk.Wrap(err))
+		}
+	}
+	return nil
+}
+
+type verifier struct {
+	options Options
+	blocks  *disk.LocalBlocks
+	report  func(Fault)
+	note    func(string)
+
+	empty   bool            // not a database yet: nothing more to read
+	named   map[string]bool // objects that the catalog names
+	flushed map[model.Tenant]uint64
+	records [model.Partitions]catalog.PartitionRecord
+	logged  catalog.LogRecord
+	lost    bool // the catalog cannot be read: what it names is unknown
+}
+
+func (v *verifier) fault(path string, offset int64, format string, args ...any) {
+	v.report(Fault{path, offset, fmt.Sprintf(format, args...)})
+}
+
+// faultOf reports err if it is damage, and else returns it.
+func (v *verifier) faultOf(path string, err error) error {
+	var damage *disk.Corruption
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &damage):
+		v.fault(damage.Path, damage.Offset, "%v", damage.Err)
+		return nil
+	case errors.Is(err, disk.ErrCorrupt):
+		v.fault(path, 0, "%v", err)
+		return nil
+	}
+	return err
+}
+
+func (v *verifier) folder(context.Context) error {
+	text, err := disk.ReadFile(v.options.FS, path.Join(v.options.Dir, disk.FormatName))
+	if errors.Is(err, disk.ErrNotFound) {
+		if _, err := v.options.FS.Stat(v.options.Dir); err != nil {
+			return err
+		}
+		v.note("FORMAT is missing: not a database, or killed while it was being made")
+		v.empty = true
+		return nil
+	}
+	if err == nil && string(text) != formatText {
+		v.fault(disk.FormatName, 0, "it says %.40q, this program reads %q", text, formatText)
+	}
+	return err
+}
+
+// catalog checks the catalog's bytes and learns what it names.
+func (v *verifier) catalog(context.Context) error {
+	dir := path.Join(v.options.Dir, disk.CatalogDir)
+	before := v.lost
+	err := catalog.Check(v.options.FS, dir, func(file string, offset int64, what string) {
+		v.fault(file, offset, "%s", what)
+		v.lost = true
+	})
+	if err != nil && v.faultOf(disk.CatalogDir, err) != nil {
+		return err
+	}
+	if v.lost != before || err != nil {
+		v.lost = true
+		return nil
+	}
+	c, err := catalog.Open(v.options.FS, dir, catalog.Options{ReadOnly: true})
+	if err != nil {
+		v.lost = true
+		return v.faultOf(disk.CatalogDir, err)
+	}
+	defer c.Close()
+	return v.faultOf(disk.CatalogDir, v.readCatalog(c))
+}
+
+func (v *verifier) readCatalog(c *catalog.Catalog) (err error) {
+	err = c.Manifests(func(t model.Tenant, m catalog.Manifest) error {
+		v.flushed[t] = m.FlushedTo
+		for _, b := range m.Blocks {
+			v.named[b.Name] = true
+		}
+		return nil
+	})
+	for p := range v.records {
+		if err != nil {
+			break
+		}
+		if v.records[p], err = c.LoadPartition(model.Partition(p)); err == nil && v.records[p].Checkpoint != "" {
+			v.named[v.records[p].Checkpoint] = true
+		}
+	}
+	if err == nil {
+		v.logged, err = c.LoadLog()
+	}
+	if err == nil {
+		var identity catalog.Identity
+		if identity, err = c.LoadIdentity(); err == nil && identity.Epoch == 0 {
+			err = disk.Corrupt(disk.CatalogDir, 0, "the catalog has lost its identity")
+		}
+	}
+	v.lost = err != nil
+	return err
+}
+
+// objects reads every block and checkpoint, those that nothing names too.
+func (v *verifier) objects(ctx context.Context) error {
+	for _, dir := range []string{disk.BlocksDir, disk.CheckpointsDir} {
+		names, err := v.blocks.List(dir)
+		if err != nil && !errors.Is(err, disk.ErrNotFound) {
+			return err
+		}
+		for _, name := range names {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			named := v.named[name]
+			delete(v.named, name)
+			if !named && !v.lost {
+				v.note(name + ": nothing names it")
+				continue
+			}
+			if err := v.object(name); err != nil {
+				return err
+			}
+		}
+	}
+	for name := range v.named {
+		v.fault(name, 0, "it is missing")
+	}
+	return nil
+}
+
+func (v *verifier) object(name string) error {
+	if _, ok := disk.ParseBlockName(name); ok {
+		return v.faultOf(name, block.Check(v.blocks, name, func(offset int64, what string) {
+			v.fault(name, offset, "%s", what)
+		}))
+	}
+	if disk.IsQuarantined(name) {
+		v.note(name + ": quarantined")
+		return nil
+	}
+	p, _, offset, ok := disk.ParseCheckpointName(name)
+	if !ok {
+		v.note(name + ": not a file of this database")
+		return nil
+	}
+	o, err := v.blocks.Open(name)
+	if err != nil {
+		return v.faultOf(name, err)
+	}
+	defer o.Close()
+	holds, at, err := decodeCheckpoint(o, name, func(*tenantCheckpoint) error { return nil })
+	if err == nil && (holds != p || at != offset) {
+		v.fault(name, disk.HeaderSize, "it is of partition %d at offset %d", holds, at)
+	}
+	return v.faultOf(name, err)
+}
+
+// log reads every byte (the log package says where it must begin) of the log, and checks that it begins and ends where
+// the catalog says it must.
+func (v *verifier) log(context.Context) error {
+	expectFrom := v.logged.TrimmedTo + 1
+	if v.lost {
+		expectFrom = 0
+	}
+	_, last, err := wal.Check(v.options.FS, path.Join(v.options.Dir, disk.LogDir), expectFrom,
+		func(file string, offset int64, what string) { v.fault(file, offset, "%s", what) }, v.note)
+	if err != nil || v.lost {
+		return v.faultOf(disk.LogDir, err)
+	}
+	if max(last, v.logged.TrimmedTo) < v.logged.Durable {
+		v.fault(disk.LogDir, 0, "it ends at entry %d, but entry %d was durable", last, v.logged.Durable)
+	}
+	return nil
+}
