@@ -302,6 +302,17 @@ func TestManyPagesAreReadByParts(t *testing.T) {
 			t.Errorf("page %d has %d bytes", i, r.index[i].length)
 		}
 	}
+	at := 0
+	err := r.Channels(func(c model.Channel) error {
+		if !reflect.DeepEqual(c, channels[at].channel) {
+			t.Fatalf("channel %+v, want %+v", c, channels[at].channel)
+		}
+		at++
+		return nil
+	})
+	if err != nil || at != len(channels) {
+		t.Errorf("%d channels, %v", at, err)
+	}
 	ids := []model.ChannelID{0, 1, 2, 3, 1001, 2001, 2003, 5999, 6000, 7000}
 	refs, _, err := readBack(r, ids, everything)
 	if err != nil {

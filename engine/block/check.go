@@ -1,9 +1,11 @@
 package block
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/hokan-db/hokan/engine/chunk"
 	"github.com/hokan-db/hokan/engine/disk"
@@ -145,19 +147,24 @@ func (c *checker) reach(position int64) error {
 
 // scan checks the frames from c.expected to end without an index.
 func (c *checker) scan(end int64) error {
+	buffer := buffers.Get().(*[]byte)
+	defer buffers.Put(buffer)
 	for c.expected < end {
-		header := make([]byte, min(disk.FrameHeaderSize, end-c.expected))
-		if err := c.readAt(header, c.expected); err != nil {
+		*buffer = slices.Grow((*buffer)[:0], disk.FrameHeaderSize)[:min(disk.FrameHeaderSize, end-c.expected)]
+		if err := c.readAt(*buffer, c.expected); err != nil {
 			return c.tell(err)
 		}
-		_, _, size, err := disk.ReadFrame(header)
-		if err != nil && size > 0 && c.expected+int64(size) <= end {
-			frame := make([]byte, size)
-			if err := c.readAt(frame, c.expected); err != nil {
+		if len(*buffer) == disk.FrameHeaderSize {
+			length := int64(binary.LittleEndian.Uint32(*buffer))
+			if length > min(maxPayload, end-c.expected-disk.FrameHeaderSize) {
+				return c.tell(c.damage(c.expected, fmt.Errorf("a frame of %d bytes", length)))
+			}
+			*buffer = slices.Grow(*buffer, int(length))[:disk.FrameHeaderSize+length]
+			if err := c.readAt((*buffer)[disk.FrameHeaderSize:], c.expected+disk.FrameHeaderSize); err != nil {
 				return c.tell(err)
 			}
-			_, _, size, err = disk.ReadFrame(frame)
 		}
+		_, _, size, err := disk.ReadFrame(*buffer)
 		if err != nil {
 			return c.tell(c.damage(c.expected, err))
 		}

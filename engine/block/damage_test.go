@@ -147,9 +147,11 @@ func TestDamageCostsOnlyWhatItTouches(t *testing.T) {
 }
 
 func TestASwappedChunkIsFound(t *testing.T) {
-	// Two frames of equal length change places: each is whole by itself.
-	rows := []chunkRows{{[]int64{1}, []float64{1}}, {[]int64{2}, []float64{2}}}
-	file, _ := build(t, []channelRows{{labelled(t, 1, "a", "b"), rows}})
+	// Two frames of equal length and times change places: each is whole by
+	// itself.
+	file, _ := build(t, []channelRows{
+		{labelled(t, 1, "a", "b"), []chunkRows{{[]int64{1}, []float64{1}}}},
+		{labelled(t, 2, "a", "c"), []chunkRows{{[]int64{1}, []float64{2}}}}})
 	size := disk.FrameHeaderSize + 16
 	a, b := file[disk.HeaderSize:disk.HeaderSize+size], file[disk.HeaderSize+size:disk.HeaderSize+2*size]
 	kept := slices.Clone(a)

@@ -115,8 +115,10 @@ const (
 	pageBytes  = 16 << 10
 	footerSize = 96
 	endMagic   = "HOKANEND"
-	// maxChunkRows bounds what a damaged entry may claim.
-	maxChunkRows = 1 << 24
+	// maxChunkRows and maxPayload bound a chunk and every frame: no damage makes
+	// a reader ask for more memory than that.
+	maxChunkRows = 1 << 20
+	maxPayload   = 32 << 20
 )
 
 // Meta describes a whole block: what the manifest needs to choose it.
@@ -186,7 +188,7 @@ func (f *footer) decode(b []byte, size int64) error {
 		end-f.directory != disk.FrameHeaderSize+uint64(f.directoryLength) {
 		return fmt.Errorf("the footer's positions %d and %d cannot be in %d bytes", f.chunksEnd, f.directory, size)
 	}
-	if f.first > f.last || f.rows == 0 || f.chunks == 0 || f.chunks > f.rows || f.channels == 0 {
+	if f.directoryLength > maxPayload || f.first > f.last || f.rows == 0 || f.chunks == 0 || f.chunks > f.rows || f.channels == 0 {
 		return errors.New("the footer contradicts itself")
 	}
 	return nil
@@ -231,7 +233,7 @@ func decodeDirectory(b []byte, start, end int64) (channels, index []page, err er
 	in := input{rest: b}
 	position := start
 	place := func(p *page) {
-		p.length = in.uint32Varint()
+		p.length = in.payloadLength()
 		p.crc = in.uint32()
 		p.position = position
 		position += disk.FrameHeaderSize + int64(p.length)

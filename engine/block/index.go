@@ -128,7 +128,7 @@ func (e *entries) next(p *page, end int64) (bool, error) {
 	}
 	s.FirstTime += in.varint()
 	s.LastTime = int64(uint64(s.FirstTime) + in.uvarint())
-	ref.Length = in.uint32Varint()
+	ref.Length = in.payloadLength()
 	ref.crc = in.uint32()
 	in.numbers(s, shape)
 	if in.failed || shape&reservedShape != 0 || ref.Channel < channel || ref.Channel == 0 ||

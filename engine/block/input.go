@@ -46,6 +46,15 @@ func (in *input) uint32Varint() uint32 {
 	return uint32(v)
 }
 
+// payloadLength reads the length of a frame's payload.
+func (in *input) payloadLength() uint32 {
+	v := in.uvarint()
+	if v > maxPayload {
+		v = in.fail()
+	}
+	return uint32(v)
+}
+
 // count reads a number of things of at least size bytes each, which must all
 // follow.
 func (in *input) count(size int) int {

@@ -234,7 +234,7 @@ func (b *Writer) begin() {
 // finish completes the frame and says where it is.
 func (b *Writer) finish() (position int64, length, crc uint32, err error) {
 	size := len(b.out) - b.start - disk.FrameHeaderSize
-	if size > disk.MaxPayload || b.frames == math.MaxUint32 {
+	if size > maxPayload || b.frames == math.MaxUint32 {
 		return 0, 0, 0, b.fail(fmt.Errorf("a frame of %d bytes, number %d, is too large", size, b.frames))
 	}
 	b.out = disk.FinishFrame(b.out, b.start, b.frames)

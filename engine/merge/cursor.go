@@ -19,7 +19,6 @@ type Cursor struct {
 	pieces  []Piece // in order of First; those not opened yet
 	open    []*run  // heap: the earliest next row first, of equal times the greatest rank
 	free    []*run
-	lent    *run // all its rows are handed out, its buffers are the caller's until the next call
 	owned   []Piece
 	times   []int64
 	values  []float64
@@ -43,7 +42,6 @@ func (c *Cursor) Reset(pieces []Piece, span model.Span) {
 
 // reset starts over on sorted pieces, which c does not own.
 func (c *Cursor) reset(sorted []Piece, span model.Span) {
-	c.reclaim()
 	c.free = append(c.free, c.open...)
 	c.open = c.open[:0]
 	c.pieces, c.span, c.failure = sorted, span, nil
@@ -52,7 +50,6 @@ func (c *Cursor) reset(sorted []Piece, span model.Span) {
 // Next returns the next rows, at least one; none means the end. The slices
 // are valid until the next call. After an error it returns the same error.
 func (c *Cursor) Next() (times []int64, values []float64, err error) {
-	c.reclaim()
 	if c.failure != nil {
 		return nil, nil, c.failure
 	}
@@ -78,7 +75,6 @@ func (c *Cursor) Next() (times []int64, values []float64, err error) {
 		c.times = append(c.times, c.open[0].times[:n]...)
 		c.values = append(c.values, c.open[0].values[:n]...)
 		c.advance(n)
-		c.reclaim()
 	}
 	return c.times, c.values, nil
 }
@@ -141,23 +137,9 @@ func (c *Cursor) drop(n int) {
 		last := len(c.open) - 1
 		c.open[0] = c.open[last]
 		c.open = c.open[:last]
-		// Only rows that lost follow within one advance: the first to run out
-		// may be with the caller, the others are not.
-		if c.lent == nil {
-			c.lent = top
-		} else {
-			c.free = append(c.free, top)
-		}
+		c.free = append(c.free, top) // not overwritten before the next call
 	}
 	c.sink()
-}
-
-// reclaim takes back the buffers that the caller had.
-func (c *Cursor) reclaim() {
-	if c.lent != nil {
-		c.free = append(c.free, c.lent)
-		c.lent = nil
-	}
 }
 
 func (c *Cursor) take() *run {
