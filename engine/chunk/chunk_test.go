@@ -122,17 +122,64 @@ func TestDecodeRefusesOtherLengthsAndRows(t *testing.T) {
 	values[99]++ // a last row that has data
 	payload := Encode(nil, times, values)
 	for n := range payload {
-		if _, _, err := Decode(payload[:n], len(times), nil, nil); !errors.Is(err, ErrCorrupt) {
-			t.Fatalf("cut to %d bytes: %v", n, err)
+		gotTimes, gotValues, err := Decode(payload[:n], len(times), []int64{7}, []float64{7})
+		if !errors.Is(err, ErrCorrupt) || len(gotTimes) != 1 || len(gotValues) != 1 {
+			t.Fatalf("cut to %d bytes: %v, slices of %d and %d", n, err, len(gotTimes), len(gotValues))
 		}
 	}
 	if _, _, err := Decode(append(payload, 0), len(times), nil, nil); !errors.Is(err, ErrCorrupt) {
 		t.Fatalf("one byte more: %v", err)
 	}
 	for _, rows := range []int{-1, 0, 1, 50, 98, 1000, math.MaxInt, math.MinInt} {
-		gotTimes, gotValues, err := Decode(payload, rows, []int64{7}, []float64{7})
-		if !errors.Is(err, ErrCorrupt) || len(gotTimes) != 1 || len(gotValues) != 1 {
-			t.Fatalf("%d rows: %v, slices of %d and %d", rows, err, len(gotTimes), len(gotValues))
+		if _, _, err := Decode(payload, rows, nil, nil); !errors.Is(err, ErrCorrupt) {
+			t.Fatalf("%d rows: %v", rows, err)
+		}
+	}
+}
+
+func TestDecodeRefuses(t *testing.T) {
+	const first = "\x05\x00\x00\x00\x00\x00\x00\x00" + "\x00\x00\x00\x00\x00\x00\xf0\x3f"
+	const timed = "\x0f\x00\x00\x00\x00\x00\x00\x00" // the first row of the group says its time
+	for name, c := range map[string]struct {
+		payload string
+		rows    int
+	}{
+		"two rows at one time":       {first + "\x00\x00\x00\x00\x00\x00\x00\x00", 2},
+		"a time that goes back":      {first + timed + "\x10\x01", 2},
+		"a time that does not go on": {first + "\xff\x00\x00\x00\x00\x00\x00\x00" + "\x10\x02" + "\x10\x01", 3},
+		"class 15 after the time":    {first + timed + "\x1f\x02", 2},
+		"time code 0":                {first + timed + "\x00\x02", 2},
+		"control of rows too many":   {first + "\x0f\x01\x00\x00\x00\x00\x00\x00" + "\x10\x02", 2},
+	} {
+		if _, _, err := Decode([]byte(c.payload), c.rows, nil, nil); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	good := first + timed + "\x10\x02"
+	times, values, err := Decode([]byte(good), 2, nil, nil)
+	if err != nil || !sameRows(times, values, []int64{5, 6}, []float64{1, 1}) {
+		t.Errorf("%v %v %v", times, values, err)
+	}
+}
+
+// TestDecodeOfNoise reads bytes that are all the same, and random ones, as as
+// many rows as they may hold.
+func TestDecodeOfNoise(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 3))
+	for n := firstRowBytes; n < 2*maxGroupBytes+100; n += 5 {
+		payload := make([]byte, n)
+		most := 1 + (n-firstRowBytes)/controlBytes*groupRows
+		for fill := range 256 {
+			for i := range payload {
+				payload[i] = byte(fill)
+			}
+			checkDecode(t, payload, most)
+		}
+		for range 20 {
+			for i := range payload {
+				payload[i] = byte(r.Uint32() & r.Uint32())
+			}
+			checkDecode(t, payload, 1+r.IntN(most))
 		}
 	}
 }

@@ -19,24 +19,26 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Add([]byte{}, 0)
 	f.Add([]byte{1}, math.MaxInt)
-	f.Fuzz(func(t *testing.T, payload []byte, rows int) {
-		times, values, err := Decode(payload, rows, nil, nil)
-		if err != nil {
-			if !errors.Is(err, ErrCorrupt) || len(times) != 0 || len(values) != 0 {
-				t.Fatalf("%d rows with %v", len(times), err)
-			}
-			return
+	f.Fuzz(checkDecode)
+}
+
+func checkDecode(t *testing.T, payload []byte, rows int) {
+	times, values, err := Decode(payload, rows, nil, nil)
+	if err != nil {
+		if !errors.Is(err, ErrCorrupt) || len(times) != 0 || len(values) != 0 {
+			t.Fatalf("%d rows with %v", len(times), err)
 		}
-		if len(times) != rows || len(values) != rows {
-			t.Fatalf("%d and %d rows, want %d", len(times), len(values), rows)
+		return
+	}
+	if len(times) != rows || len(values) != rows {
+		t.Fatalf("%d and %d rows, want %d", len(times), len(values), rows)
+	}
+	for i := 1; i < rows; i++ {
+		if times[i] <= times[i-1] {
+			t.Fatalf("times %d and %d follow each other", times[i-1], times[i])
 		}
-		for i := 1; i < rows; i++ {
-			if times[i] <= times[i-1] {
-				t.Fatalf("times %d and %d follow each other", times[i-1], times[i])
-			}
-		}
-		throughBytes(t, times, values)
-	})
+	}
+	throughBytes(t, times, values)
 }
 
 // FuzzRoundTrip makes rows of arbitrary bytes.

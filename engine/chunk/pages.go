@@ -51,17 +51,21 @@ func (p *Pages) take(size uint32) uint32 {
 	return address
 }
 
-// at returns the memory from an address to the end of its slab.
-func at(slabs [][]byte, address uint32) []byte {
-	return slabs[address>>slabBits][address&(1<<slabBits-1)*addressUnit:]
+// at returns the memory from byte offset of a page's data to the end of its
+// slab.
+func at(slabs [][]byte, address uint32, offset uint16) []byte {
+	return slabs[address>>slabBits][int(address&(1<<slabBits-1)*addressUnit)+pageHeader+int(offset):]
 }
 
-// header returns what a page that is not a stream's last one says of itself.
-func header(page []byte) (next uint32, used int) {
-	return binary.LittleEndian.Uint32(page), int(binary.LittleEndian.Uint16(page[4:]))
+// header returns what the page at an address, which is not a stream's last
+// one, says of itself.
+func header(slabs [][]byte, address uint32) (next uint32, used uint16) {
+	h := slabs[address>>slabBits][address&(1<<slabBits-1)*addressUnit:]
+	return binary.LittleEndian.Uint32(h), binary.LittleEndian.Uint16(h[4:])
 }
 
-func putHeader(page []byte, next uint32, used uint16) {
-	binary.LittleEndian.PutUint32(page, next)
-	binary.LittleEndian.PutUint16(page[4:], used)
+func (p *Pages) putHeader(address, next uint32, used uint16) {
+	h := p.slabs[address>>slabBits][address&(1<<slabBits-1)*addressUnit:]
+	binary.LittleEndian.PutUint32(h, next)
+	binary.LittleEndian.PutUint16(h[4:], used)
 }

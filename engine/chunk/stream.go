@@ -40,26 +40,25 @@ func (s *Stream) Append(p *Pages, t int64, v float64) {
 	if place == 0 {
 		s.beginGroup(p)
 	}
-	page := at(p.slabs, s.last)[pageHeader:]
 	var control uint64
 	if s.size-s.length >= maxRowBytes {
 		var n int
-		control, n = s.row.put((*[maxRowBytes]byte)(page[s.length:]), t, v)
+		control, n = s.row.put((*[maxRowBytes]byte)(at(p.slabs, s.last, s.length)), t, v)
 		s.length += uint16(n)
 	} else {
-		control = s.appendAtPageEnd(p, page, t, v)
+		control = s.appendAtPageEnd(p, t, v)
 	}
 	s.control |= control << (4 * place)
 	s.rows++
 	if place == groupRows-1 {
-		binary.LittleEndian.PutUint64(at(p.slabs, s.controlPage)[pageHeader+int(s.controlAt):], s.control)
+		binary.LittleEndian.PutUint64(at(p.slabs, s.controlPage, s.controlAt), s.control)
 	}
 }
 
 func (s *Stream) begin(p *Pages, t int64, v float64) {
 	s.first = p.take(firstPage)
 	s.last, s.size, s.length = s.first, firstPage-pageHeader, firstRowBytes
-	page := at(p.slabs, s.last)[pageHeader:]
+	page := at(p.slabs, s.last, 0)
 	binary.LittleEndian.PutUint64(page, uint64(t))
 	binary.LittleEndian.PutUint64(page[8:], math.Float64bits(v))
 	s.row = encoder{time: t, value: math.Float64bits(v)}
@@ -75,14 +74,13 @@ func (s *Stream) beginGroup(p *Pages) {
 }
 
 // appendAtPageEnd adds a row that may not fit in what is left of the page.
-func (s *Stream) appendAtPageEnd(p *Pages, page []byte, t int64, v float64) (control uint64) {
+func (s *Stream) appendAtPageEnd(p *Pages, t int64, v float64) (control uint64) {
 	var data [maxRowBytes]byte
 	control, n := s.row.put(&data, t, v)
 	if n > int(s.size-s.length) {
 		s.nextPage(p)
-		page = at(p.slabs, s.last)[pageHeader:]
 	}
-	copy(page[s.length:], data[:n])
+	copy(at(p.slabs, s.last, s.length), data[:n])
 	s.length += uint16(n)
 	return control
 }
@@ -93,7 +91,7 @@ func (s *Stream) appendAtPageEnd(p *Pages, page []byte, t int64, v float64) (con
 func (s *Stream) nextPage(p *Pages) {
 	size := min(uint32(s.size)+pageHeader+pageGrowth, largestPage)
 	next := p.take(size)
-	putHeader(at(p.slabs, s.last), next, s.length)
+	p.putHeader(s.last, next, s.length)
 	s.last, s.length, s.size = next, 0, uint16(size-pageHeader)
 }
 
@@ -116,7 +114,7 @@ func (v View) First() int64 {
 	if v.stream.rows == 0 {
 		return 0
 	}
-	return int64(binary.LittleEndian.Uint64(at(v.slabs, v.stream.first)[pageHeader:]))
+	return int64(binary.LittleEndian.Uint64(at(v.slabs, v.stream.first, 0)))
 }
 
 // Last returns the time of the last row; it means nothing where there is none.
@@ -131,12 +129,11 @@ func (v View) AppendTo(dst []byte) []byte {
 	}
 	open := (s.rows-1)%groupRows != 0 // the place of the control may be written to
 	for address := s.first; ; {
-		page := at(v.slabs, address)
-		used, next := int(s.length), address
+		next, used := address, s.length
 		if address != s.last {
-			next, used = header(page)
+			next, used = header(v.slabs, address)
 		}
-		data := page[pageHeader : pageHeader+used]
+		data := at(v.slabs, address, 0)[:used]
 		if open && address == s.controlPage {
 			dst = append(dst, data[:s.controlAt]...)
 			dst = binary.LittleEndian.AppendUint64(dst, s.control)

@@ -30,7 +30,9 @@ func TestSummarizeIsAddRowByRow(t *testing.T) {
 		rapid.Map(rapid.IntRange(-100, 100), func(i int) float64 { return float64(i) / 10 }),
 		rapid.Map(rapid.Uint64(), math.Float64frombits),
 	)
+	zeros := rapid.SampledFrom([]float64{0, math.Copysign(0, -1), math.NaN()})
 	rapid.Check(t, func(t *rapid.T) {
+		value := rapid.SampledFrom([]*rapid.Generator[float64]{value, value, zeros}).Draw(t, "kind")
 		least := rapid.SampledFrom([]int{0, 1, 2, 50}).Draw(t, "least")
 		values := rapid.SliceOfN(value, least, -1).Draw(t, "values")
 		times := make([]int64, len(values))

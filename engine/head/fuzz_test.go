@@ -76,3 +76,37 @@ func TestDecodeRefusesDamage(t *testing.T) {
 		t.Fatal("no damage is refused")
 	}
 }
+
+func TestDecodeRefuses(t *testing.T) {
+	row := string(make([]byte, 16))                         // one row: time 0, value 0
+	channel := "\x01\x01\x10\x00" + row                     // the next ID, with one row
+	late := "\xff\xff\xff\xff\xff\xff\xff\xff" + row[:8]    // time -1
+	notLate := "\x01\x00\x00\x00\x00\x00\x00\x00" + row[:8] // time 1
+	for name, c := range map[string]struct {
+		bytes string
+		good  bool
+	}{
+		"nothing":                  {"", false},
+		"an empty head":            {"\x01\x00", true},
+		"another version":          {"\x02\x00", false},
+		"two channels":             {"\x01\x02" + channel + channel, true},
+		"channels that are not":    {"\x01\x03" + channel + channel, false},
+		"a channel more":           {"\x01\x01" + channel + channel, false},
+		"ID 0":                     {"\x01\x01\x00" + channel[1:], false},
+		"the same ID again":        {"\x01\x02" + channel + "\x00" + channel[1:], false},
+		"the largest ID":           {"\x01\x01\xff\xff\xff\xff\x0f" + channel[1:], true},
+		"an ID beyond the largest": {"\x01\x02\xff\xff\xff\xff\x0f" + channel[1:] + channel, false},
+		"a channel without rows":   {"\x01\x01\x01\x00\x00\x00", false},
+		"a late row":               {"\x01\x01\x01\x01\x10\x01" + row + late, true},
+		"a late row that is cut":   {"\x01\x01\x01\x01\x10\x01" + row + late[:15], false},
+		"a late row that is not":   {"\x01\x01\x01\x01\x10\x01" + row + notLate, false},
+		"late rows only":           {"\x01\x01\x01\x00\x00\x01" + late, false},
+		"a length too long":        {"\x01\x01\x01\x01\x11\x00" + row, false},
+		"no such chunk":            {"\x01\x01\x01\x02\x10\x00" + row, false},
+	} {
+		_, err := Decode([]byte(c.bytes))
+		if c.good && err != nil || !c.good && !errors.Is(err, ErrCorrupt) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -86,6 +86,19 @@ func TestMemoryPerChannel(t *testing.T) {
 	}
 }
 
+func TestBytesCountsLateRows(t *testing.T) {
+	h := New()
+	h.AppendColumn(1, []int64{0}, []float64{0})
+	before := h.Bytes()
+	const rows = 10_000
+	for i := range int64(rows) {
+		h.AppendColumn(1, []int64{-i}, []float64{0})
+	}
+	if perRow := float64(h.Bytes()-before) / rows; perRow < 16 || perRow > 32 {
+		t.Fatalf("%v bytes per late row", perRow)
+	}
+}
+
 // TestAllocations holds the hot paths to what they may allocate.
 func TestAllocations(t *testing.T) {
 	h := New()

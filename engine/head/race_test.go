@@ -15,6 +15,7 @@ func TestViewsWhileTheHeadGrows(t *testing.T) {
 	var lock sync.Mutex
 	var wait sync.WaitGroup
 	valueAt := func(i int) float64 { return float64(i*7919%1009) / 10 }
+	written := 0
 	wait.Go(func() {
 		for i := range rows {
 			lock.Lock()
@@ -25,6 +26,7 @@ func TestViewsWhileTheHeadGrows(t *testing.T) {
 				}
 				h.AppendColumn(id, []int64{at}, []float64{valueAt(i)})
 			}
+			written++
 			lock.Unlock()
 		}
 	})
@@ -32,21 +34,24 @@ func TestViewsWhileTheHeadGrows(t *testing.T) {
 		wait.Go(func() {
 			var times []int64
 			var values []float64
-			for seen := 0; seen < rows; {
+			for want := 0; want < rows; {
 				lock.Lock()
+				want = written
 				v, ok := h.View(2)
 				s := h.Snapshot()
 				lock.Unlock()
+				if ok != (want > 0) {
+					t.Errorf("a view after %d rows: %v", want, ok)
+				}
 				if !ok {
 					continue
 				}
 				var err error
 				times, values, err = v.Decode(times[:0], values[:0])
-				if err != nil || len(times) != v.Rows() || len(times) < seen {
-					t.Errorf("%d rows of %d after %d: %v", len(times), v.Rows(), seen, err)
+				if err != nil || len(times) != want || v.Rows() != want {
+					t.Errorf("%d rows, Rows %d, want %d: %v", len(times), v.Rows(), want, err)
 					return
 				}
-				seen = len(times)
 				for i, at := range times {
 					if values[i] != valueAt(int(max(at, -at))) {
 						t.Errorf("time %d has value %v", at, values[i])
@@ -54,8 +59,8 @@ func TestViewsWhileTheHeadGrows(t *testing.T) {
 					}
 				}
 				restored, err := Decode(s.AppendTo(nil))
-				if err != nil || restored.Rows() < seen || restored.Rows() > channels*seen+channels {
-					t.Errorf("a snapshot at %d rows: %v", seen, err)
+				if err != nil || restored.Rows() != channels*want {
+					t.Errorf("a snapshot after %d rows: %v", want, err)
 					return
 				}
 			}

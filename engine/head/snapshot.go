@@ -29,19 +29,28 @@ var ErrCorrupt = errors.New("corrupt head")
 
 // Snapshot is a whole head as it was at one time. It never changes and may be
 // read while the head grows.
-type Snapshot struct{ channels []channelView }
-
-type channelView struct {
-	id model.ChannelID
-	View
+type Snapshot struct {
+	pages   chunk.Pages // only to read
+	ids     []model.ChannelID
+	streams []chunk.Stream
+	late    map[model.ChannelID]lateRows
 }
 
 // Snapshot returns the rows there are now, in time proportional to the number
 // of channels.
 func (h *Head) Snapshot() *Snapshot {
-	s := &Snapshot{make([]channelView, 0, h.streams)}
+	s := &Snapshot{
+		pages:   h.pages,
+		ids:     make([]model.ChannelID, 0, h.streams),
+		streams: make([]chunk.Stream, 0, h.streams),
+		late:    map[model.ChannelID]lateRows{},
+	}
 	h.each(func(id model.ChannelID, l *leaf, place int) {
-		s.channels = append(s.channels, channelView{id, h.view(l, place)})
+		s.ids = append(s.ids, id)
+		s.streams = append(s.streams, l.streams[place])
+		if late := l.late[place]; late != nil {
+			s.late[id] = *late
+		}
 	})
 	return s
 }
@@ -49,22 +58,22 @@ func (h *Head) Snapshot() *Snapshot {
 // AppendTo appends the bytes that Decode reads to dst.
 func (s *Snapshot) AppendTo(dst []byte) []byte {
 	dst = append(dst, snapshotVersion)
-	dst = binary.AppendUvarint(dst, uint64(len(s.channels)))
+	dst = binary.AppendUvarint(dst, uint64(len(s.ids)))
 	var before model.ChannelID
 	var payload []byte
-	for i := range s.channels {
-		c := &s.channels[i]
-		payload = c.stream.AppendTo(payload[:0])
-		dst = binary.AppendUvarint(dst, uint64(c.id-before))
-		dst = binary.AppendUvarint(dst, uint64(c.stream.Rows()))
+	for i, id := range s.ids {
+		payload = s.streams[i].View(&s.pages).AppendTo(payload[:0])
+		late := s.late[id].rows
+		dst = binary.AppendUvarint(dst, uint64(id-before))
+		dst = binary.AppendUvarint(dst, uint64(s.streams[i].Rows()))
 		dst = binary.AppendUvarint(dst, uint64(len(payload)))
-		dst = binary.AppendUvarint(dst, uint64(len(c.late.rows)))
+		dst = binary.AppendUvarint(dst, uint64(len(late)))
 		dst = append(dst, payload...)
-		for _, r := range c.late.rows {
+		for _, r := range late {
 			dst = binary.LittleEndian.AppendUint64(dst, uint64(r.Time))
 			dst = binary.LittleEndian.AppendUint64(dst, math.Float64bits(r.Value))
 		}
-		before = c.id
+		before = id
 	}
 	return dst
 }
@@ -129,7 +138,7 @@ func (d *decoder) channel(id model.ChannelID) {
 		return
 	}
 	left := uint64(len(d.b) - d.at)
-	if length > left || late > (left-length)/lateBytes || rows == 0 || rows > math.MaxInt32 {
+	if length > left || late > (left-length)/lateBytes || rows == 0 || rows > 2*length {
 		d.fail("counts that do not fit")
 		return
 	}
