@@ -58,6 +58,9 @@ func fill(channels, rows int) (h *Head, heap int) {
 }
 
 func TestMemoryPerChannel(t *testing.T) {
+	if underRace {
+		t.Skip("memory is different under the race detector")
+	}
 	channels := 20_000
 	if os.Getenv("HOKAN_LONG") != "" {
 		channels = 240_000
@@ -101,6 +104,9 @@ func TestBytesCountsLateRows(t *testing.T) {
 
 // TestAllocations holds the hot paths to what they may allocate.
 func TestAllocations(t *testing.T) {
+	if underRace {
+		t.Skip("memory is different under the race detector")
+	}
 	h := New()
 	times, values := temperatures(1, 4096)
 	for id := model.ChannelID(1); id <= 1000; id++ {
