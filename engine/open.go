@@ -34,6 +34,7 @@ func Open(o Options) (db *DB, err error) {
 	for i := range db.partitions {
 		db.partitions[i] = newPartition(model.Partition(i))
 	}
+	db.readers = newReaderCache(db.blocks)
 	db.flusher.init(db)
 	steps := []struct {
 		name string
@@ -62,7 +63,7 @@ func (db *DB) openFolder() error {
 		if _, err := db.fs.Stat(path.Join(db.options.Dir, disk.FormatName)); err != nil {
 			return err
 		}
-	} else if err := db.fs.MkdirAll(db.options.Dir, 0o755); err != nil {
+	} else if err := disk.MakeDir(db.fs, db.options.Dir); err != nil {
 		return err
 	}
 	lock, err := disk.LockDir(db.fs, db.options.Dir)
