@@ -1,10 +1,12 @@
 package wal_test
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -221,4 +223,72 @@ func syncRoot(t *testing.T, fsys vfs.FS) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestReadIsDurable opens a log whose process was killed between a write and
+// its sync: what is handed over then survives a crash of the machine.
+func TestReadIsDurable(t *testing.T) {
+	base := vfs.NewCrashableMem()
+	fsys := disktest.New(base)
+	l := mustOpen(t, fsys, "log")
+	if _, err := logtest.Append(l, logtest.Entry("a", 1, 1)); err != nil {
+		t.Fatal(err)
+	}
+	fsys.Count(func(op disktest.Op) bool { return op.Kind == "sync" })
+	fsys.FailFrom(0, syscall.EIO)
+	if _, err := logtest.Append(l, logtest.Entry("a", 2, 1)); !errors.Is(err, wal.ErrFailed) {
+		t.Fatal(err)
+	}
+	if _, err := wal.Open(wal.Options{FS: fsys, Dir: "log"}); !errors.Is(err, syscall.EIO) {
+		t.Errorf("open while nothing can be made durable: %v", err)
+	}
+	fsys.Reset()
+	before, err := logtest.Drain(mustOpen(t, fsys, "log"))
+	if err != nil || len(before) != 2 {
+		t.Fatalf("%d entries, %v", len(before), err)
+	}
+	crashed := mustOpen(t, base.CrashClone(vfs.CrashCloneCfg{}), "log")
+	after, err := logtest.Drain(crashed)
+	if err != nil || len(after) != len(before) {
+		t.Errorf("%d entries of %d that were read, %v", len(after), len(before), err)
+	}
+}
+
+// TestKeptOrRefused ends the process after a failed write: its whole frames
+// are handed over or not, but what recovery decided stays.
+func TestKeptOrRefused(t *testing.T) {
+	fsys := disktest.New(vfs.NewMem())
+	l := mustOpen(t, fsys, "log")
+	if _, err := logtest.Append(l, logtest.Entry("a", 1, 1)); err != nil {
+		t.Fatal(err)
+	}
+	tail, err := l.Tail(nil, func(model.Partition) uint64 { return 1 })
+	if err != nil {
+		t.Fatal(err)
+	}
+	fsys.LimitWrites(1000)
+	refused := 0
+	for i := range 40 {
+		if _, err := logtest.Append(l, logtest.Entry("a", 2+i, 1)); err != nil {
+			refused++
+		}
+	}
+	if entries, err := tail.TryNext(); err != nil || len(entries)+refused != 40 {
+		t.Errorf("%d handed over and %d refused of 40, %v", len(entries), refused, err)
+	}
+	fsys.UnlimitWrites()
+	next := mustOpen(t, fsys, "log")
+	before, err := logtest.Drain(next)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if offset, err := logtest.Append(next, logtest.Entry("a", 99, 1)); err != nil || offset != uint64(len(before))+1 {
+		t.Errorf("append: %d, %v", offset, err)
+	}
+	next.Close()
+	after, err := logtest.Drain(mustOpen(t, fsys, "log"))
+	if err != nil || len(after) != len(before)+1 || after[len(before)].Time != 99 {
+		t.Errorf("%d entries after %d, %v", len(after), len(before), err)
+	}
+	checkClean(t, fsys, "log")
 }

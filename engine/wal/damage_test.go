@@ -108,6 +108,9 @@ func examine(t testing.TB, fsys vfs.FS) result {
 	if len(r.opened) != len(r.faults) {
 		t.Errorf("the open log found %v, check found %v", r.opened, r.faults)
 	}
+	if notes := l.Notes(); len(notes) != len(r.notes) {
+		t.Errorf("the open log noted %v, check noted %v", notes, r.notes)
+	}
 	if first, last := l.Bounds(); len(r.entries) > 0 && (first != r.first || last != r.last) {
 		t.Errorf("the open log has %d to %d, check found %d to %d", first, last, r.first, r.last)
 	}

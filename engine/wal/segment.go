@@ -269,7 +269,7 @@ func (s *scanner) find(at int) (frame, bool) {
 // write of the next expected frame was durable.
 func (s *scanner) writtenLater(f frame) bool {
 	for {
-		if f.body == nil || f.number-f.index > s.number {
+		if f.number-f.index > s.number {
 			return true
 		}
 		var ok bool

@@ -122,6 +122,8 @@ func TestTornWrites(t *testing.T) {
 			note: "bytes of a write that failed or was not completed"},
 		{name: "limit within a write", data: data, limit: 16, expected: "[11 12 13 14 15]",
 			fault: "entry 16 is here and in the next segment"},
+		{name: "damage before a failed write", data: without(3, 4), limit: 15, expected: "[11 12 13]",
+			fault: "entry 14 missing"},
 		{name: "missing up to the next", data: data, limit: 21, expected: "[11 12 13 14 15 16 17 18]",
 			fault: "entries 19 to 20 missing"},
 	} {
