@@ -253,6 +253,9 @@ func sampleSet(t testing.TB) *alarm.Set {
 
 func TestMalformedSetsAreRefused(t *testing.T) {
 	good := sampleSet(t).AppendTo(nil)
+	if s, err := alarm.DecodeSet(good); err != nil || !bytes.Equal(s.AppendTo(nil), good) {
+		t.Fatalf("the set itself: %v", err)
+	}
 	for n := range good {
 		if _, err := alarm.DecodeSet(good[:n]); !errors.Is(err, alarm.ErrMalformed) {
 			t.Errorf("cut to %d bytes: %v", n, err)

@@ -83,13 +83,15 @@ func largeRows(t *rapid.T) *entry.Rows {
 		t.Fatal(err)
 	}
 	for i := range rapid.IntRange(0, 20).Draw(t, "definitions") {
-		rows.Definitions = append(rows.Definitions, model.Definition{ID: model.ChannelID(i + 1), Labels: labels,
-			Properties: &model.Properties{Name: strings.Repeat("n", rapid.IntRange(0, 200_000).Draw(t, "name"))}})
+		var p model.Properties
+		text := rapid.SampledFrom([]*string{&p.Name, &p.Unit, &p.Scaling, &p.Group, &p.App}).Draw(t, "property")
+		*text = strings.Repeat("n", rapid.IntRange(0, 200_000).Draw(t, "bytes"))
+		rows.Definitions = append(rows.Definitions, model.Definition{ID: model.ChannelID(i + 1), Labels: labels, Properties: &p})
 	}
 	var times []int64
-	for i := range rapid.IntRange(0, 12).Draw(t, "columns") {
+	for i := range rapid.IntRange(0, 6).Draw(t, "columns") {
 		if i == 0 || rapid.Bool().Draw(t, "own times") {
-			times = make([]int64, rapid.OneOf(rapid.IntRange(0, 3), rapid.IntRange(0, 150_000)).Draw(t, "rows"))
+			times = make([]int64, rapid.OneOf(rapid.IntRange(0, 3), rapid.IntRange(0, 130_000)).Draw(t, "rows"))
 			for j := range times {
 				times[j] = []int64{math.MaxInt64, math.MinInt64 / 3, 0, math.MinInt64}[j%4] + int64(j)
 			}
