@@ -126,7 +126,7 @@ func TestFlips(t *testing.T) {
 	base := smallCatalog(t, steps)
 	names, err := base.List(dir)
 	must(t, err)
-	strides := map[string]int{"MANIFEST": 7, ".sst": 149}
+	strides := map[string]int{"MANIFEST": 13, ".sst": 307}
 	flips, missed := map[string]int{}, map[string]int{}
 	for _, name := range names {
 		content := read(t, base, name)
@@ -135,7 +135,7 @@ func TestFlips(t *testing.T) {
 		if long() {
 			stride = 1
 		} else if stride == 0 {
-			stride = 491
+			stride = 1201
 		}
 		for i := 0; i < len(content); i += stride {
 			files := base.CrashClone(vfs.CrashCloneCfg{})

@@ -53,7 +53,7 @@ var allowed = []struct {
 	{"github.com/alecthomas/kong", "command line", []string{"tools/hokan"}},
 	{"github.com/schollz/progressbar/v3", "progress of long commands", []string{"tools/hokan"}},
 	{"golang.org/x/term", "whether output is a terminal", []string{"tools/hokan"}},
-	{"golang.org/x/text", "Shift_JIS", []string{"ingest"}},
+	{"golang.org/x/text", "Shift_JIS, and how wide characters are", []string{"ingest", "tools/hokan"}},
 	{"golang.org/x/time/rate", "rate limits", []string{"ingest", "server"}},
 	{"github.com/chromedp/chromedp", "browser tests", nil},
 	{"pgregory.net/rapid", "property tests", nil},
