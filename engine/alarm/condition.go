@@ -57,7 +57,7 @@ func (o Operator) Ranged() bool { return o == Outside || o == OutsideOrEqual }
 
 // Condition is what a value must satisfy for an alarm to be active.
 type Condition struct {
-	Operator
+	Operator  Operator
 	Threshold float64 // for > >= <= <
 	Low, High float64 // for the outside operators
 }
@@ -72,7 +72,7 @@ func (c Condition) Validate() error {
 			return fmt.Errorf("%w: %v is not finite", ErrInvalid, v)
 		}
 	}
-	if c.Ranged() && c.Low > c.High {
+	if c.Operator.Ranged() && c.Low > c.High {
 		return fmt.Errorf("%w: low %v is above high %v", ErrInvalid, c.Low, c.High)
 	}
 	return nil

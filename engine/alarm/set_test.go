@@ -179,7 +179,7 @@ func TestPutReplaces(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	s := alarm.NewSet()
 	id := mustPut(t, s, 7, above(25, 1))
-	before := fmt.Sprint(s.All())
+	before := fmt.Sprintf("%+v", s.All())
 	unknown, noChannel, noOperator := above(1, 1), above(1, 0), above(1, 1)
 	unknown.ID, noOperator.Operator = 99, 0
 	same := above(1, 2)
@@ -206,7 +206,7 @@ func TestRefusals(t *testing.T) {
 	if _, ok := s.Get(99); ok {
 		t.Error("there is an alarm 99")
 	}
-	if after := fmt.Sprint(s.All()); after != before {
+	if after := fmt.Sprintf("%+v", s.All()); after != before {
 		t.Errorf("a refused entry changed\n%s to\n%s", before, after)
 	}
 }
