@@ -148,7 +148,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"a time that goes back":      {first + timed + "\x10\x01", 2},
 		"a time that does not go on": {first + "\xff\x00\x00\x00\x00\x00\x00\x00" + "\x10\x02" + "\x10\x01", 3},
 		"class 15 after the time":    {first + timed + "\x1f\x02", 2},
-		"time code 0":                {first + timed + "\x00\x02", 2},
+		"time code 0":                {first + "\xff\x00\x00\x00\x00\x00\x00\x00" + "\x10\x02" + "\x00", 3},
 		"control of rows too many":   {first + "\x0f\x01\x00\x00\x00\x00\x00\x00" + "\x10\x02", 2},
 	} {
 		if _, _, err := Decode([]byte(c.payload), c.rows, nil, nil); !errors.Is(err, ErrCorrupt) {

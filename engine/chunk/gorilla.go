@@ -228,9 +228,8 @@ func Decode(payload []byte, rows int, times []int64, values []float64) ([]int64,
 	oldTimes, oldValues := len(times), len(values)
 	times = slices.Grow(times, rows)
 	values = slices.Grow(values, rows)
-	err := decode(payload, times[oldTimes:oldTimes+rows], values[oldValues:oldValues+rows])
-	if err != nil {
-		return times[:oldTimes], values[:oldValues], err
+	if err := decode(payload, times[oldTimes:oldTimes+rows], values[oldValues:oldValues+rows]); err != nil {
+		return times, values, err
 	}
 	return times[:oldTimes+rows], values[:oldValues+rows], nil
 }
