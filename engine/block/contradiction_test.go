@@ -133,22 +133,29 @@ func TestEntriesAreBounded(t *testing.T) {
 		"late":          func(c *ChunkRef) { c.Summary.LastTime = 21 },
 		"backwards":     func(c *ChunkRef) { c.Summary.FirstTime = 11 },
 		"in the header": func(c *ChunkRef) { c.Position = 47 },
-		"behind":        func(c *ChunkRef) { c.Length = 37 },
+		"behind":        func(c *ChunkRef) { c.Length = 1<<20 - 63 },
 	} {
 		c := good
 		change(&c)
 		var e entries
 		e.start(appendEntry(appendPageStart(nil, c.Position), &ChunkRef{}, &c))
-		more, err := e.next(&limits, 100)
+		more, err := e.next(&limits, 1<<20)
 		if (name == "") != (err == nil) || more != (err == nil) {
 			t.Errorf("%s: %v, %v", name, more, err)
 		}
+	}
+	huge := good
+	huge.Length = maxPayload + 1
+	var e entries
+	e.start(appendEntry(appendPageStart(nil, huge.Position), &ChunkRef{}, &huge))
+	if _, err := e.next(&limits, 1<<40); err == nil {
+		t.Error("a huge chunk is not noticed")
 	}
 	whole := appendEntry(appendPageStart(nil, good.Position), &ChunkRef{}, &good)
 	for n := 2; n < len(whole); n++ {
 		var e entries
 		e.start(whole[:n])
-		if more, err := e.next(&limits, 100); err == nil {
+		if more, err := e.next(&limits, 1<<20); err == nil {
 			t.Errorf("%d of %d bytes: %v", n, len(whole), more)
 		}
 	}
@@ -175,6 +182,11 @@ func TestFootersAreBounded(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	huge := good
+	huge.directoryLength = maxPayload + 1
+	if err := new(footer).decode(huge.appendTo(nil), size-84+maxPayload+1); err == nil {
+		t.Error("a huge directory is not noticed")
+	}
 	pages := []page{{length: 34, firstChannel: 1, lastChannel: 1}}
 	b := appendDirectory(nil, pages, pages)
 	for end := int64(195); end < 205; end++ {
@@ -184,6 +196,38 @@ func TestFootersAreBounded(t *testing.T) {
 	}
 	if _, _, err := decodeDirectory(append(b, 0), 100, 200); err == nil {
 		t.Error("a byte too many is not noticed")
+	}
+}
+
+func TestAChannelStandsOnce(t *testing.T) {
+	var writer, reader channelCoder
+	b := writer.append(nil, &model.Channel{ID: 1, Labels: labelled(t, 1, "a", "b").Labels})
+	in := input{rest: append(b, 0, byte(len(writer.labels)), 0, 0, 0)}
+	if c, err := reader.next(&in); c.ID != 1 || err != nil {
+		t.Errorf("channel %d, %v", c.ID, err)
+	}
+	if c, err := reader.next(&in); err == nil {
+		t.Errorf("then channel %d", c.ID)
+	}
+}
+
+func TestNeighboursAreReadTogether(t *testing.T) {
+	for name, c := range map[string]struct {
+		extents [][2]int64
+		want    int
+	}{
+		"touching":      {[][2]int64{{0, 10}, {10, 20}, {20, 30}}, 3},
+		"a small gap":   {[][2]int64{{0, 10}, {10 + gapBytes, 20 + gapBytes}}, 2},
+		"a large gap":   {[][2]int64{{0, 10}, {11 + gapBytes, 20 + gapBytes}}, 1},
+		"much":          {[][2]int64{{0, 10}, {10, readBytes}}, 2},
+		"too much":      {[][2]int64{{0, 10}, {10, readBytes}, {readBytes, readBytes + 1}}, 2},
+		"one is larger": {[][2]int64{{0, 10 * readBytes}}, 1},
+		"backwards":     {[][2]int64{{10, 20}, {0, 10}}, 1},
+	} {
+		got := together(len(c.extents), func(i int) (int64, int64) { return c.extents[i][0], c.extents[i][1] })
+		if got != c.want {
+			t.Errorf("%s: %d, want %d", name, got, c.want)
+		}
 	}
 }
 
