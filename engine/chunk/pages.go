@@ -4,8 +4,8 @@ import "encoding/binary"
 
 // Pages hands out the memory that streams grow in: pieces of slabs, which are
 // plain memory that goes when no Pages and no View refers to it. Single pages
-// are never given back. The zero value is ready for use. Every stream belongs
-// to one Pages; all writers of it are serialised by the caller.
+// are never given back. The zero value is ready for use and has room for 32 GiB.
+// Every stream belongs to one Pages; its writers are serialised by the caller.
 //
 // A page is 4 bytes of address of the page after it, 2 bytes of length in use,
 // 2 bytes without meaning, and then the stream's bytes. The first two are

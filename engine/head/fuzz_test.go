@@ -77,7 +77,9 @@ func TestDecodeRefusesDamage(t *testing.T) {
 	}
 }
 
-func TestDecodeRefuses(t *testing.T) {
+// TestFormat reads bytes made by hand after what snapshot.go says; the good
+// ones come out again as they went in.
+func TestFormat(t *testing.T) {
 	row := string(make([]byte, 16))                         // one row: time 0, value 0
 	channel := "\x01\x01\x10\x00" + row                     // the next ID, with one row
 	late := "\xff\xff\xff\xff\xff\xff\xff\xff" + row[:8]    // time -1
@@ -104,9 +106,11 @@ func TestDecodeRefuses(t *testing.T) {
 		"a length too long":        {"\x01\x01\x01\x01\x11\x00" + row, false},
 		"no such chunk":            {"\x01\x01\x01\x02\x10\x00" + row, false},
 	} {
-		_, err := Decode([]byte(c.bytes))
+		h, err := Decode([]byte(c.bytes))
 		if c.good && err != nil || !c.good && !errors.Is(err, ErrCorrupt) {
 			t.Errorf("%s: %v", name, err)
+		} else if c.good && string(h.Snapshot().AppendTo(nil)) != c.bytes {
+			t.Errorf("%s: writes other bytes than it was read from", name)
 		}
 	}
 }

@@ -51,7 +51,7 @@ const (
 // New returns an empty head.
 func New() *Head { return &Head{} }
 
-// AppendColumn adds rows of a channel, in any order. Of rows with equal times
+// AppendColumn adds rows of a channel (not 0), in any order. Of rows with equal times
 // the one that was added last counts.
 func (h *Head) AppendColumn(id model.ChannelID, times []int64, values []float64) {
 	if len(times) == 0 {
