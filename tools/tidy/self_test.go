@@ -93,6 +93,8 @@ func TestRules(t *testing.T) {
 	f(comments, "a.go", "package p\ntype (\n// A is.\nA[T any] int\n)\nfunc (*A[T]) B() {}", "exported B")
 	f(comments, "a.go", "package p\n// All.\nconst (\nA = 1\nB = 2\n)\nvar (\nC = 1 // why\nD = 2\n)", "exported D")
 	f(comments, "a_test.go", "package p\nfunc A() {}")
+	f(comments, "disktest/a_test.go", "package p\nfunc A() {}")
+	f(comments, "disktest/a.go", "package p\nfunc A() {}", "exported A")
 
 	// Words.
 	note := "TO" + "DO"
