@@ -337,3 +337,12 @@ func copyFS(t *testing.T, from *vfs.MemFS) *vfs.MemFS {
 	}
 	return to
 }
+
+// newFaultyFS wraps memory so that, of the operations that want likes, the
+// i-th and all after it fail.
+func newFaultyFS(memory *vfs.MemFS, i int, want func(kind, path string) bool) *disktest.FS {
+	faulty := disktest.New(memory)
+	faulty.Count(func(op disktest.Op) bool { return want(op.Kind, op.Path) })
+	faulty.FailFrom(i, syscall.EIO)
+	return faulty
+}

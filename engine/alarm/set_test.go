@@ -185,16 +185,16 @@ func TestRefusals(t *testing.T) {
 	same := above(1, 2)
 	same.ID, same.Low = id, math.NaN()
 	for name, p := range map[string]*entry.PutAlarm{"no channel": noChannel, "no operator": noOperator, "not finite": same} {
-		if _, err := s.Put(8, p); !errors.Is(err, alarm.ErrInvalid) {
-			t.Errorf("%s: %v", name, err)
+		if id, err := s.Put(8, p); !errors.Is(err, alarm.ErrInvalid) || id != 0 {
+			t.Errorf("%s: %d, %v", name, id, err)
 		}
 	}
 	if _, err := s.Put(8, unknown); !errors.Is(err, alarm.ErrUnknown) {
 		t.Error(err)
 	}
 	for _, offset := range []uint64{0, 7} {
-		if _, err := s.Put(offset, above(1, 1)); !errors.Is(err, alarm.ErrInvalid) {
-			t.Errorf("offset %d: %v", offset, err)
+		if id, err := s.Put(offset, above(1, 1)); !errors.Is(err, alarm.ErrInvalid) || id != 0 {
+			t.Errorf("offset %d: %d, %v", offset, id, err)
 		}
 	}
 	if err := s.Switch(&entry.SwitchAlarm{ID: 99}); !errors.Is(err, alarm.ErrUnknown) {

@@ -223,7 +223,7 @@ func TestMemory(t *testing.T) {
 		perChannel int
 		most       uint64
 	}{{"100 channels per instrument", 100, 250}, {"one channel per instrument", 1, 350}} {
-		const n = 100_000
+		const n = 50_000
 		bytes := heapBytes(func() any {
 			x, _ := instruments(t, n, c.perChannel)
 			return x
