@@ -189,8 +189,8 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("%s: %d, %v", name, id, err)
 		}
 	}
-	if _, err := s.Put(8, unknown); !errors.Is(err, alarm.ErrUnknown) {
-		t.Error(err)
+	if id, err := s.Put(8, unknown); !errors.Is(err, alarm.ErrUnknown) || id != 0 {
+		t.Error(id, err)
 	}
 	for _, offset := range []uint64{0, 7} {
 		if id, err := s.Put(offset, above(1, 1)); !errors.Is(err, alarm.ErrInvalid) || id != 0 {
