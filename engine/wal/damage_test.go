@@ -193,7 +193,7 @@ func TestFlippedBytes(t *testing.T) {
 			}
 		}
 	}
-	if silent > 3*(disk.FrameHeaderSize+8) { // the frame that ends the log
+	if silent > 3*(disk.FrameHeaderSize+16) { // the frame that ends the log
 		t.Errorf("%d changes were not reported", silent)
 	}
 }

@@ -251,7 +251,7 @@ func (l *Local) newGroup() *group {
 func (g *group) add(e *entry.Entry) error {
 	start := len(g.buffer)
 	buffer := disk.BeginFrame(g.buffer)
-	buffer = append(buffer, 0, 0, 0, 0) // the index in the group
+	buffer = append(buffer, make([]byte, prefixSize)...)
 	buffer, err := e.AppendTo(buffer)
 	if err != nil {
 		return err
@@ -262,14 +262,15 @@ func (g *group) add(e *entry.Entry) error {
 	return nil
 }
 
-// number fills in the offsets and frame headers.
-func (g *group) number(firstOffset uint64, firstFrame uint32) {
+// number fills in what add could not know.
+func (g *group) number(tag, firstOffset uint64, firstFrame uint32) {
 	end := len(g.buffer)
 	for i := len(g.starts) - 1; i >= 0; i-- {
 		start := g.starts[i]
 		payload := g.buffer[start+disk.FrameHeaderSize:]
-		binary.LittleEndian.PutUint32(payload, uint32(i))
-		binary.LittleEndian.PutUint64(payload[groupIndexSize:], firstOffset+uint64(i))
+		binary.LittleEndian.PutUint64(payload, tag)
+		binary.LittleEndian.PutUint32(payload[tagSize:], uint32(i))
+		binary.LittleEndian.PutUint64(payload[prefixSize:], firstOffset+uint64(i))
 		disk.FinishFrame(g.buffer[:end], start, firstFrame+uint32(i))
 		end = start
 	}
@@ -333,7 +334,7 @@ func (l *Local) commit(g *group, first uint64) error {
 		return err
 	}
 	w := &l.active
-	g.number(first, w.number)
+	g.number(w.segment.tag, first, w.number)
 	if _, err := w.file.Write(g.buffer); err != nil {
 		name := w.segment.name
 		l.abandon()
@@ -359,13 +360,14 @@ func (l *Local) prepare(size int64, first uint64) error {
 	}
 	l.newest++
 	fsys, name := l.options.FS, disk.SegmentName(l.newest)
-	g := &segment{number: l.newest, name: findingName(fsys, l.options.Dir, name),
-		path: fsys.PathJoin(l.options.Dir, name), first: first, limit: noLimit, size: segmentHead}
+	salt := l.options.NewSalt()
+	g := &segment{number: l.newest, identity: identity{first, tagOf(salt)}, name: findingName(fsys, l.options.Dir, name),
+		path: fsys.PathJoin(l.options.Dir, name), limit: noLimit, size: segmentHead}
 	file, err := fsys.Create(g.path, vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return fmt.Errorf("%s: %w", g.name, disk.Wrap(err))
 	}
-	if _, err := file.Write(appendSegmentHead(nil, l.options.NewSalt(), first)); err != nil {
+	if _, err := file.Write(appendSegmentHead(nil, salt, first)); err != nil {
 		file.Close()
 		fsys.Remove(g.path) // or it stays: nothing is in it
 		return fmt.Errorf("%s: %w", g.name, disk.Wrap(err))
@@ -429,7 +431,8 @@ func (l *Local) finish() {
 		return
 	}
 	if l.failed == nil && w.next == l.next {
-		end := disk.AppendFrame(nil, w.number, binary.LittleEndian.AppendUint64(nil, w.next))
+		payload := binary.LittleEndian.AppendUint64(nil, w.segment.tag)
+		end := disk.AppendFrame(nil, w.number, binary.LittleEndian.AppendUint64(payload, w.next))
 		if _, err := w.file.Write(end); err == nil {
 			w.file.SyncData()
 		}

@@ -16,10 +16,12 @@ import (
 //	byte  0  48   file header, kind segment, version 1
 //	byte 48  24   frame 0. Payload: u64 offset of the segment's first entry
 //	byte 72       frames 1, 2, …: one for each entry. Payload:
+//	                u64 tag: the first 8 bytes of the file header's salt
 //	                u32 how many frames before this one were written in the
 //	                    same write: 0 for the first
 //	                    the encoded entry, which begins with its u64 offset
 //	              at the end of a log that was closed, one more frame. Payload:
+//	                u64 tag
 //	                u64 the offset that the next entry would have had
 //
 // So the entry in frame n has the segment's first offset plus n-1, always. The
@@ -45,15 +47,19 @@ import (
 //   - In any other segment every entry up to the next segment's first must be
 //     there: else it is damage.
 //   - If the header is damaged, the first readable frame tells the first
-//     offset.
+//     offset and the tag.
+//   - Behind an unreadable place any byte may begin a frame, those within an
+//     entry too, and what is in entries others decide. The tag, which nobody
+//     knows, keeps them from writing a frame into one.
 const (
 	segmentVersion = 1
 	segmentHead    = disk.HeaderSize + disk.FrameHeaderSize + 8 // bytes before the first entry
-	groupIndexSize = 4
-	endPayload     = 8
+	tagSize        = 8
+	prefixSize     = tagSize + 4 // bytes before the entry in a payload
+	endPayload     = tagSize + 8
 	minEntryBytes  = 8 + 1 + 1 + 8 + 1 // offset, partition, kind, time, tenant's length
-	minPayload     = groupIndexSize + minEntryBytes
-	maxPayload     = groupIndexSize + entry.MaxBytes
+	minPayload     = prefixSize + minEntryBytes
+	maxPayload     = prefixSize + entry.MaxBytes
 
 	// maxSegmentBytes is more than any segment can grow to. A greater file is
 	// not read into memory.
@@ -69,30 +75,40 @@ func appendSegmentHead(dst []byte, salt [disk.SaltSize]byte, first uint64) []byt
 	return disk.AppendFrame(dst, 0, binary.LittleEndian.AppendUint64(nil, first))
 }
 
+// tagOf returns the tag of the frames of a segment.
+func tagOf(salt [disk.SaltSize]byte) uint64 { return binary.LittleEndian.Uint64(salt[:]) }
+
+// identity is what tells frames of a segment from other bytes.
+type identity struct {
+	first uint64 // offset of the segment's first entry; 0: not known
+	tag   uint64 // 0, while first is not known: not known
+}
+
 // readSegmentHead reads what appendSegmentHead wrote. Frame 0 is read even if
-// the header is damaged: ok says that first is known.
-func readSegmentHead(data []byte) (first uint64, ok bool, at int64, err error) {
-	_, err = disk.ReadHeader(data, disk.KindSegment, segmentVersion)
+// the header is damaged; the tag is then not known. An error is at byte at.
+func readSegmentHead(data []byte) (id identity, at int64, err error) {
+	header, err := disk.ReadHeader(data, disk.KindSegment, segmentVersion)
 	if len(data) < disk.HeaderSize {
-		return 0, false, 0, err
+		return identity{}, 0, err
 	}
 	payload, number, _, frameErr := disk.ReadFrame(data[disk.HeaderSize:])
 	if frameErr == nil && (number != 0 || len(payload) != 8) {
 		frameErr = fmt.Errorf("%w frame 0: number %d, %d bytes", disk.ErrCorrupt, number, len(payload))
 	}
 	if frameErr == nil {
-		first = binary.LittleEndian.Uint64(payload)
-		ok = first > 0
+		id.first = binary.LittleEndian.Uint64(payload)
 	}
 	if err != nil {
-		return first, ok, 0, err
+		return id, 0, err
 	}
-	return first, ok, disk.HeaderSize, frameErr
+	id.tag = tagOf(header.Salt)
+	return id, disk.HeaderSize, frameErr
 }
 
 // frame is a whole frame that holds an entry, or that ends a closed log.
 type frame struct {
 	at, size int // in the segment
+	tag      uint64
 	number   uint32
 	index    uint32 // frames before it in the same write
 	offset   uint64
@@ -109,24 +125,24 @@ func readFrame(data []byte, at int) (frame, error) {
 	f := frame{at: at, size: size, number: number}
 	switch {
 	case len(payload) == endPayload:
-		f.offset = binary.LittleEndian.Uint64(payload)
+		f.offset = binary.LittleEndian.Uint64(payload[tagSize:])
 	case len(payload) >= minPayload && len(payload) <= maxPayload:
-		f.index = binary.LittleEndian.Uint32(payload)
-		f.body = payload[groupIndexSize:]
+		f.index = binary.LittleEndian.Uint32(payload[tagSize:])
+		f.body = payload[prefixSize:]
 		f.offset = binary.LittleEndian.Uint64(f.body)
 	default:
 		return frame{}, fmt.Errorf("%w frame: %d bytes", disk.ErrCorrupt, len(payload))
 	}
+	f.tag = binary.LittleEndian.Uint64(payload)
 	if number == 0 || f.index >= number || f.offset < uint64(number) {
 		return frame{}, fmt.Errorf("%w frame: number %d, index %d, entry %d", disk.ErrCorrupt, number, f.index, f.offset)
 	}
 	return f, nil
 }
 
-// plausible reports whether a frame may begin at a place, without reading it
-// all: most places are ruled out by a few bytes. first is the offset of the
-// segment's first entry, 0: not known.
-func plausible(data []byte, at int, first uint64) bool {
+// plausible reports whether a frame of a segment may begin at a place, without
+// reading it all: most places are ruled out by a few bytes.
+func plausible(data []byte, at int, id identity) bool {
 	if len(data)-at < disk.FrameHeaderSize+endPayload {
 		return false
 	}
@@ -141,22 +157,23 @@ func plausible(data []byte, at int, first uint64) bool {
 	case number == 0 || number > uint64(len(data)/disk.FrameHeaderSize):
 		return false
 	case length == endPayload:
-		offset = binary.LittleEndian.Uint64(head[disk.FrameHeaderSize:])
+		offset = binary.LittleEndian.Uint64(head[disk.FrameHeaderSize+tagSize:])
 	case length < minPayload || length > maxPayload || len(data)-at < disk.FrameHeaderSize+int(length):
 		return false
 	default:
-		offset = binary.LittleEndian.Uint64(data[at+disk.FrameHeaderSize+groupIndexSize:])
+		offset = binary.LittleEndian.Uint64(data[at+disk.FrameHeaderSize+prefixSize:])
 	}
-	if first == 0 {
-		return offset >= number && offset < 1<<56
+	tag := binary.LittleEndian.Uint64(head[disk.FrameHeaderSize:])
+	if id.first == 0 {
+		return offset >= number && offset < 1<<56 && (id.tag == 0 || id.tag == tag)
 	}
-	return offset == first+number-1
+	return offset == id.first+number-1 && tag == id.tag
 }
 
 // findFrame returns the first whole frame at or behind a place.
-func findFrame(data []byte, at int, first uint64) (frame, bool) {
+func findFrame(data []byte, at int, id identity) (frame, bool) {
 	for ; at <= len(data)-disk.FrameHeaderSize; at++ {
-		if !plausible(data, at, first) {
+		if !plausible(data, at, id) {
 			continue
 		}
 		if f, err := readFrame(data, at); err == nil {
@@ -170,7 +187,7 @@ func findFrame(data []byte, at int, first uint64) (frame, bool) {
 // segments: replay, recovery and verification see the same.
 type scanner struct {
 	data   []byte
-	first  uint64 // offset of the segment's first entry
+	id     identity
 	limit  uint64 // the next segment's first offset, or noLimit
 	at     int    // of the next frame
 	number uint32 // of the next frame
@@ -181,20 +198,25 @@ type scanner struct {
 	note  func(at int, what string) // to be expected after a crash or a full disk
 }
 
-func newScanner(data []byte, first, limit uint64) *scanner {
+func newScanner(data []byte, id identity, limit uint64) *scanner {
 	ignore := func(int, string) {}
-	return &scanner{data: data, first: first, limit: limit, at: min(segmentHead, len(data)), number: 1,
+	return &scanner{data: data, id: id, limit: limit, at: min(segmentHead, len(data)), number: 1,
 		fault: ignore, lost: ignore, note: ignore}
 }
 
 // offset returns the offset that the next entry must have.
-func (s *scanner) offset() uint64 { return s.first + uint64(s.number) - 1 }
+func (s *scanner) offset() uint64 { return s.id.first + uint64(s.number) - 1 }
+
+// expects reports whether f is the frame that comes next.
+func (s *scanner) expects(f frame) bool {
+	return f.tag == s.id.tag && f.number == s.number && f.offset == s.offset()
+}
 
 // next returns the next entry; false: there is none.
 func (s *scanner) next() (frame, bool) {
 	for !s.ended && s.offset() < s.limit {
 		f, err := readFrame(s.data, s.at)
-		if err == nil && (f.number != s.number || f.offset != s.offset()) {
+		if err == nil && !s.expects(f) {
 			err = fmt.Errorf("%w frame: number %d of entry %d", disk.ErrCorrupt, f.number, f.offset)
 		}
 		if err != nil {
@@ -257,7 +279,7 @@ func (s *scanner) skip(cause error) bool {
 // find returns the first whole frame from a place on that may follow here.
 func (s *scanner) find(at int) (frame, bool) {
 	for {
-		f, ok := findFrame(s.data, at, s.first)
+		f, ok := findFrame(s.data, at, s.id)
 		if !ok || f.number >= s.number {
 			return f, ok
 		}
@@ -287,7 +309,7 @@ func (s *scanner) void() {
 	}
 	f, err := readFrame(s.data, s.at)
 	switch {
-	case err != nil || f.offset != s.offset() || f.number != s.number || f.body != nil && f.index == 0:
+	case err != nil || !s.expects(f) || f.body != nil && f.index == 0:
 		s.note(s.at, fmt.Sprintf("%d bytes of a write that failed or was not completed", left))
 	case f.body == nil && f.size == left:
 		// the end of a closed log

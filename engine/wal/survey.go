@@ -14,10 +14,10 @@ type segment struct {
 	number uint64
 	name   string // relative to the data folder, as findings name it
 	path   string
-	first  uint64 // offset of its first entry
-	limit  uint64 // offset of the next segment's first entry, or noLimit
-	size   int64  // bytes that count: what is durable
-	blame  string // the file that stands, or stood, between it and the next one
+	identity
+	limit uint64 // offset of the next segment's first entry, or noLimit
+	size  int64  // bytes that count: what is durable
+	blame string // the file that stands, or stood, between it and the next one
 }
 
 // findings are what a survey or a scan comes upon.
@@ -86,27 +86,27 @@ func (s *survey) add(fsys disk.FS, g *segment, found findings) error {
 	if err != nil {
 		return err
 	}
-	first, known, at, headErr := readSegmentHead(head)
+	id, at, headErr := readSegmentHead(head)
 	if isNewer(headErr) {
 		return headErr
 	}
-	if !known && g.size > segmentHead {
+	if headErr != nil && g.size > segmentHead {
 		data, err := readFile(fsys, g.path, g.size, nil)
 		if err != nil {
 			return err
 		}
-		if f, ok := findFrame(data, 0, 0); ok {
-			first, known = f.offset-uint64(f.number)+1, true
+		if f, ok := findFrame(data, 0, identity{tag: id.tag}); ok {
+			id = identity{first: f.offset - uint64(f.number) + 1, tag: f.tag}
 		}
 	}
-	if !known {
+	if id.first == 0 {
 		s.stray(g, found, at, headErr)
 		return nil
 	}
 	if headErr != nil {
 		found.fault(g.name, at, headErr.Error())
 	}
-	g.first = first
+	g.identity = id
 	s.segments = append(s.segments, g)
 	return nil
 }
@@ -161,7 +161,7 @@ func (s *survey) between(g, next *segment) string {
 
 // scan returns a scanner of a segment's bytes.
 func (g *segment) scan(data []byte, found findings) *scanner {
-	s := newScanner(data, g.first, g.limit)
+	s := newScanner(data, g.identity, g.limit)
 	s.fault = func(at int, what string) { found.fault(g.name, int64(at), what) }
 	s.lost = func(at int, what string) {
 		if g.blame != "" {
