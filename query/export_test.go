@@ -182,13 +182,13 @@ func TestExportReadsBackToTheSameBits(t *testing.T) {
 func benchmarkExport(b *testing.B, output func(*Export, io.Writer) error) {
 	db := openDB(b)
 	times, values := steps(200000)
-	for _, channel := range []string{"1", "2", "3", "4", "5"} {
-		for from := 0; from < len(times); from += 20000 {
-			write(b, db, "lake", channel, "C", times[from:from+20000], values[from:from+20000])
+	for from := 0; from < len(times); from += 4000 {
+		for _, channel := range []string{"1", "2", "3", "4", "5"} {
+			write(b, db, "lake", channel, "C", times[from:from+4000], values[from:from+4000])
 		}
-	}
-	if err := db.Flush(context.Background()); err != nil {
-		b.Fatal(err)
+		if err := db.Flush(context.Background()); err != nil {
+			b.Fatal(err)
+		}
 	}
 	b.ResetTimer()
 	for range b.N {

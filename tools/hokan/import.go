@@ -50,7 +50,7 @@ func (c *importCommand) Run(t *terminal) (err error) {
 	if err != nil {
 		return err
 	}
-	body, err := api.NewImportBody(c.unit())
+	body, err := api.NewImportBody(c.Unit)
 	if err != nil {
 		return err
 	}
