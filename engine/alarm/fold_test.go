@@ -264,7 +264,7 @@ func TestMalformedSetsAreRefused(t *testing.T) {
 	if _, err := alarm.DecodeSet(append(good[:len(good):len(good)], 0)); !errors.Is(err, alarm.ErrMalformed) {
 		t.Errorf("a byte more: %v", err)
 	}
-	const first = 5 // where the first alarm begins
+	const first, third = 5, 173 // where these alarms begin
 	for name, change := range map[string]struct {
 		at    int
 		value byte
@@ -272,7 +272,7 @@ func TestMalformedSetsAreRefused(t *testing.T) {
 		"version of the format": {0, 2}, "count": {1, 200}, "ID 0": {first, 0}, "IDs out of order": {first, 6},
 		"version 0": {first + 8, 0}, "channel 0": {first + 16, 0}, "operator": {first + 20, 7},
 		"a threshold that is infinite or NaN": {first + 28, 0x7F}, "flags": {first + 45, 7},
-		"active, but folded nothing": {first + 45, 1}, "state": {first + 46, 3},
+		"active, but folded nothing": {first + 45, 1}, "folded to a time, but folded nothing": {third + 45, 1}, "state": {first + 46, 3},
 		"unknown since a time": {first + 46, 0}, "since after folded to": {first + 54, 0},
 	} {
 		bad := bytes.Clone(good)
