@@ -287,3 +287,42 @@ func failingScript(t *testing.T, fsys disk.FS) map[uint64]int64 {
 	}
 	return acknowledged
 }
+
+// TestTrimDeletes trims a log that is being written: all files go whose
+// entries all may, and no other.
+func TestTrimDeletes(t *testing.T) {
+	fsys := vfs.NewMem()
+	l, err := wal.Open(wal.Options{FS: fsys, Dir: "log", SegmentBytes: 1 << 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for i := range 100 {
+		if _, err := logtest.Append(l, logtest.Entry("a", i, 3)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files := func() int {
+		names, err := fsys.List("log")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(names)
+	}
+	before, bytes := files(), l.Bytes()
+	last := uint64(1)
+	for upTo := uint64(0); upTo <= 100; upTo++ {
+		if err := l.Trim(upTo); err != nil {
+			t.Fatal(err)
+		}
+		first, _ := l.Bounds()
+		if first > upTo+1 || first < last {
+			t.Fatalf("the first entry is %d after trim to %d", first, upTo)
+		}
+		last = first
+	}
+	if left := files(); before < 5 || left != 1 || l.Bytes() >= bytes/5 {
+		t.Errorf("%d files of %d, %d bytes of %d are left", left, before, l.Bytes(), bytes)
+	}
+	checkClean(t, fsys, "log")
+}
