@@ -126,7 +126,6 @@ func (c *cursor) TryNext() ([]*entry.Entry, error) {
 		c.queue, c.spare = c.spare[:0], entries
 		return entries, nil
 	case c.ended:
-		c.wake() // for the next call
 		return nil, io.EOF
 	}
 	return nil, nil
