@@ -11,7 +11,7 @@ import (
 
 // PutAlarm creates an alarm (ID 0) or gives an existing one a new version. It
 // judges the rows that are written from then on, and starts clean.
-func (db *DB) PutAlarm(ctx context.Context, name model.Tenant, put entry.PutAlarm) (Alarm, error) {
+func (db *DB) PutAlarm(ctx context.Context, name model.Tenant, put AlarmDefinition) (Alarm, error) {
 	condition := alarm.Condition{
 		Operator: alarm.Operator(put.Operator), Threshold: put.Threshold, Low: put.Low, High: put.High,
 	}

@@ -9,7 +9,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/hokan-db/hokan/engine/alarm"
 	"github.com/hokan-db/hokan/engine/catalog"
 	"github.com/hokan-db/hokan/engine/disk"
 	"github.com/hokan-db/hokan/engine/model"
@@ -25,24 +24,14 @@ var (
 	ErrUnknownChannel = errors.New("unknown channel")
 	ErrUnknownAlarm   = errors.New("unknown alarm")
 	ErrInvalid        = errors.New("invalid")
-	ErrBudget         = errors.New("query budget exceeded")
+	ErrBudget         = errors.New("query budget exceeded") // more than one query may ask for
 	ErrClosed         = errors.New("database is closed")
-)
-
-// Types of the packages below that appear in this package's API.
-type (
-	// Alarm is an alarm's definition and state.
-	Alarm = alarm.Alarm
-	// Event is the start or the end of an alarm.
-	Event = alarm.Event
-	// EventQuery selects events and a page of them.
-	EventQuery = catalog.EventQuery
 )
 
 // Options say where a database lives and how it behaves. FS, Dir and Clock are
 // required; zero values of the rest mean the defaults of package policy.
 type Options struct {
-	FS    disk.FS
+	FS    FS
 	Dir   string
 	Clock model.Clock
 	// MustExist refuses to make a database where there is none.

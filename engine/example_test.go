@@ -9,8 +9,6 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/hokan-db/hokan/engine"
-	"github.com/hokan-db/hokan/engine/alarm"
-	"github.com/hokan-db/hokan/engine/entry"
 	"github.com/hokan-db/hokan/engine/model"
 )
 
@@ -41,8 +39,8 @@ func Example() {
 		}
 	}
 	write(0, 25)
-	if _, err := db.PutAlarm(ctx, "lake", entry.PutAlarm{
-		Name: "hot", Channel: 1, Operator: uint8(alarm.Greater), Threshold: 26, Enabled: true,
+	if _, err := db.PutAlarm(ctx, "lake", engine.AlarmDefinition{
+		Name: "hot", Channel: 1, Operator: uint8(engine.Greater), Threshold: 26, Enabled: true,
 	}); err != nil {
 		log.Fatal(err)
 	}

@@ -39,7 +39,6 @@ type naiveEvent struct {
 
 type naiveTenant struct {
 	rows   map[string]map[int64]uint64 // channel → time → value bits
-	units  map[string][]model.PropertyVersion
 	order  []string // channels in the order in which they were made
 	alarms []*naiveAlarm
 	events []naiveEvent
@@ -79,12 +78,11 @@ func (n *naiveTenant) fold(columns []model.Column) {
 		value   float64
 	}
 	var rows []row
-	for i, c := range columns {
+	for _, c := range columns {
 		id := slices.Index(n.order, c.Labels.Channel())
 		for j := range c.Times {
 			rows = append(rows, row{c.Times[j], id, j, c.Values[j]})
 		}
-		_ = i
 	}
 	sort.SliceStable(rows, func(i, j int) bool {
 		if rows[i].time != rows[j].time {
