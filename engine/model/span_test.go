@@ -38,6 +38,19 @@ func TestSpan(t *testing.T) {
 	}
 }
 
+func TestTheEndsOfTime(t *testing.T) {
+	for at, want := range map[int64]string{model.MinTime: "1678-01-01T00:00:00Z", model.MaxTime: "2262-01-01T00:00:00Z"} {
+		if got := time.Unix(0, at).UTC().Format(time.RFC3339Nano); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+	for _, s := range []model.Span{{From: model.MinTime, To: 0}, {From: 0, To: model.MaxTime}} {
+		if _, err := model.PlanBuckets(s, 1000); err != nil {
+			t.Errorf("%v: %v", s, err)
+		}
+	}
+}
+
 func TestPlanBucketsRounds(t *testing.T) {
 	at := func(s string) int64 {
 		when, err := time.Parse(time.RFC3339Nano, s)
