@@ -39,7 +39,7 @@ type naiveEvent struct {
 
 type naiveTenant struct {
 	rows   map[string]map[int64]uint64 // channel → time → value bits
-	order  []string // channels in the order in which they were made
+	order  []string                    // channels in the order in which they were made
 	alarms []*naiveAlarm
 	events []naiveEvent
 }
