@@ -168,19 +168,21 @@ func TestViewSpanFollowsFromTheRows(t *testing.T) {
 	f(Window{To: at(start - 1000e9)}, model.Span{From: start - 1000e9 - 1e6, To: start - 1000e9})
 }
 
-func TestViewOfOneInstantIsOneBucket(t *testing.T) {
+func TestViewWithinOneUnitIsOneBucket(t *testing.T) {
 	db := openDB(t)
-	write(t, db, "a", "1", "", []int64{start + 7}, []float64{5})
-	got, err := View(context.Background(), db, ViewRequest{Scope: scope(t, "{}"), Unit: Milliseconds})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var count uint64
-	for _, a := range got.Aggregates[0] {
-		count += a.Count
-	}
-	if count != 1 || got.Buckets.Count > 2 || got.Buckets.Width != 1e6 {
-		t.Errorf("%d samples in %+v", count, got.Buckets)
+	write(t, db, "a", "1", "", []int64{start + 7, start + 9}, []float64{5, 6})
+	for _, w := range []Window{{}, {From: at(start + 5)}, {To: at(start + 10)}} {
+		got, err := View(context.Background(), db, ViewRequest{Scope: scope(t, "{}"), Window: w, Unit: Milliseconds})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var count uint64
+		for _, a := range got.Aggregates[0] {
+			count += a.Count
+		}
+		if count != 2 || got.Buckets.Count > 2 || got.Buckets.Width != 1e6 {
+			t.Errorf("%d samples in %+v", count, got.Buckets)
+		}
 	}
 }
 

@@ -35,8 +35,8 @@ type ViewAnswer struct {
 
 // View summarises the selected channels in buckets of one width. A width that
 // is finer than the unit is model.ErrBadSpan, as its edges could not be told
-// apart; only where the data are a single instant and the request leaves an
-// end open is the answer one bucket of one unit.
+// apart; only where an end is left open and the rows lie within one unit is the
+// answer one bucket of one unit.
 func View(ctx context.Context, db *engine.DB, r ViewRequest) (*ViewAnswer, error) {
 	if r.Buckets == 0 {
 		r.Buckets = DefaultBuckets
@@ -76,47 +76,67 @@ func (r *ViewRequest) viewSpan(ctx context.Context, db *engine.DB, ids []model.C
 	if err != nil || r.From != nil && r.To != nil {
 		return span, err
 	}
-	var found bool
-	var rows model.Span
-	if !span.Empty() {
-		all, err := db.Summarize(ctx, r.Tenant, ids, span)
-		if err != nil {
+	found := false
+	if !span.Empty() && r.From == nil {
+		if span.From, found, err = firstTime(ctx, db, r.Tenant, ids, span); err != nil {
 			return span, err
 		}
-		rows, found = extent(all)
 	}
-	if !found { // nothing there: one empty bucket beside the end that is given
-		rows = model.Span{From: 0, To: r.Unit.Nanoseconds}
-		if r.From != nil {
-			rows = model.Span{From: *r.From, To: min(*r.From+r.Unit.Nanoseconds, model.MaxTime)}
-		} else if r.To != nil {
-			rows = model.Span{From: max(*r.To-r.Unit.Nanoseconds, model.MinTime), To: *r.To}
+	if !span.Empty() && r.To == nil {
+		var last int64
+		if last, found, err = lastTime(ctx, db, r.Tenant, ids); err != nil {
+			return span, err
 		}
-	} else if rows.To-rows.From == 1 { // a single instant
-		rows.To = min(rows.From+r.Unit.Nanoseconds, model.MaxTime)
+		span.To, found = last+1, found && last >= span.From
 	}
-	if r.From != nil {
-		rows.From = *r.From
+	if found {
+		if span.To-span.From < r.Unit.Nanoseconds { // too short to be told apart
+			if r.To == nil {
+				span.To = min(span.From+r.Unit.Nanoseconds, model.MaxTime)
+			} else {
+				span.From = max(span.To-r.Unit.Nanoseconds, model.MinTime)
+			}
+		}
+		return span, nil
 	}
-	if r.To != nil {
-		rows.To = *r.To
+	switch { // nothing there: one empty bucket beside the end that is given
+	case r.From != nil:
+		return model.Span{From: *r.From, To: min(*r.From+r.Unit.Nanoseconds, model.MaxTime)}, nil
+	case r.To != nil:
+		return model.Span{From: max(*r.To-r.Unit.Nanoseconds, model.MinTime), To: *r.To}, nil
 	}
-	return rows, nil
+	return model.Span{From: 0, To: r.Unit.Nanoseconds}, nil
 }
 
-// extent returns the span from the first to just after the last row of all.
-func extent(all []model.Aggregate) (span model.Span, found bool) {
-	for i := range all {
-		a := &all[i]
-		if a.Rows() == 0 {
-			continue
-		}
-		if !found {
-			span, found = model.Span{From: a.FirstTime, To: a.LastTime + 1}, true
-			continue
-		}
-		span.From = min(span.From, a.FirstTime)
-		span.To = max(span.To, a.LastTime+1)
+// firstTime returns the time of the earliest row in span of all channels.
+func firstTime(ctx context.Context, db *engine.DB, t model.Tenant, ids []model.ChannelID, span model.Span) (first int64, found bool, err error) {
+	selection, err := db.Select(ctx, t, ids, span)
+	if err != nil {
+		return 0, false, err
 	}
-	return span, found
+	defer selection.Close()
+	for i := range ids {
+		times, _, err := selection.Cursor(i).Next()
+		if err != nil {
+			return 0, false, err
+		}
+		if len(times) > 0 && (!found || times[0] < first) {
+			first, found = times[0], true
+		}
+	}
+	return first, found, nil
+}
+
+// lastTime returns the time of the newest row of all channels.
+func lastTime(ctx context.Context, db *engine.DB, t model.Tenant, ids []model.ChannelID) (last int64, found bool, err error) {
+	latest, err := db.Latest(ctx, t, ids)
+	if err != nil {
+		return 0, false, err
+	}
+	for _, l := range latest {
+		if l.OK && (!found || l.Time > last) {
+			last, found = l.Time, true
+		}
+	}
+	return last, found, nil
 }

@@ -305,6 +305,9 @@ func BenchmarkViewJSON(b *testing.B) {
 			write(b, a, fmt.Sprint(i), times[from:from+4320], values[from:from+4320])
 		}
 	}
+	if err := a.DB.Flush(ctx); err != nil {
+		b.Fatal(err)
+	}
 	b.Run("view", func(b *testing.B) {
 		for range b.N {
 			if _, err := a.View(ctx, tenant, ViewRequest{}); err != nil {

@@ -49,6 +49,7 @@ var statuses = map[string]int{
 	"busy":                   429,
 	"corrupt":                500,
 	"internal":               500,
+	"interrupted":            500,
 	"read_only":              500,
 	"disk_full":              507,
 	"over_quota":             507,
@@ -80,7 +81,7 @@ var codes = []struct {
 	{alarm.ErrInvalid, "invalid"},
 	{query.ErrInvalid, "invalid"},
 	{engine.ErrInvalid, "invalid"},
-	{engine.ErrBudget, "invalid"},
+	{engine.ErrTooManyChannels, "invalid"},
 }
 
 // NewError returns an error with one of the codes.

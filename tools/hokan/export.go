@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 
+	"github.com/hokan-db/hokan/engine/disk"
 	"github.com/hokan-db/hokan/query"
 	"github.com/hokan-db/hokan/server/api"
 )
@@ -53,7 +54,7 @@ func (c *exportCommand) Run(t *terminal) error {
 		err = writeFile(c.Out, func(w io.Writer) error { return e.WriteZip(t.ctx, w) })
 		bar.finish()
 		if err != nil {
-			return err
+			return disk.Wrap(err)
 		}
 		n := e.Counts()
 		return c.print(t, exported{c.Out, n.Channels, n.Rows, n.Bytes}, func() *grid {

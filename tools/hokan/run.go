@@ -66,6 +66,7 @@ type helpShown struct{}
 func run(args []string, _ io.Reader, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	t := &terminal{ctx, bufio.NewWriterSize(stdout, 64<<10), stderr}
 	err := parseAndRun(args, t)
 	if flushError := t.stdout.Flush(); err == nil {
@@ -84,6 +85,9 @@ func run(args []string, _ io.Reader, stdout, stderr io.Writer) int {
 		return exitUsage
 	}
 	failure := api.AsError(err)
+	if errors.Is(err, context.Canceled) {
+		failure = api.NewError("interrupted", "stopped by a signal; what was acknowledged is kept")
+	}
 	t.note("%v", failure)
 	return exitOf(failure)
 }
