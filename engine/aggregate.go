@@ -2,9 +2,11 @@ package engine
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/hokan-db/hokan/engine/merge"
 	"github.com/hokan-db/hokan/engine/model"
+	"github.com/hokan-db/hokan/engine/policy"
 )
 
 // Aggregate returns one aggregate per channel and bucket: result[i][k] is over
@@ -21,6 +23,10 @@ func (db *DB) Aggregate(ctx context.Context, name model.Tenant, ids []model.Chan
 		return nil, err
 	}
 	defer s.close()
+	if rows := s.rows(); rows > uint64(policy.QueryRows.Default) {
+		return nil, fmt.Errorf("%w: %d rows to read, at most %d: ask for a shorter span or fewer channels",
+			ErrTooManyRows, rows, policy.QueryRows.Default)
+	}
 	all := make([]model.Aggregate, len(ids)*b.Count)
 	result := make([][]model.Aggregate, len(ids))
 	var scratch merge.Scratch

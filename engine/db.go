@@ -20,12 +20,13 @@ import (
 // disk.ErrLocked, ErrFull, ErrReadOnly, ErrCorrupt and ErrNotFound, which pass
 // through.
 var (
-	ErrUnknownTenant  = errors.New("unknown tenant")
-	ErrUnknownChannel = errors.New("unknown channel")
-	ErrUnknownAlarm   = errors.New("unknown alarm")
-	ErrInvalid        = errors.New("invalid")
-	ErrBudget         = errors.New("query budget exceeded") // more than one query may ask for
-	ErrClosed         = errors.New("database is closed")
+	ErrUnknownTenant   = errors.New("unknown tenant")
+	ErrUnknownChannel  = errors.New("unknown channel")
+	ErrUnknownAlarm    = errors.New("unknown alarm")
+	ErrInvalid         = errors.New("invalid")
+	ErrTooManyChannels = errors.New("too many channels") // for one query
+	ErrTooManyRows     = errors.New("too many rows")     // for one view
+	ErrClosed          = errors.New("database is closed")
 )
 
 // Options say where a database lives and how it behaves. FS, Dir and Clock are

@@ -73,7 +73,7 @@ type Selection struct {
 }
 
 // Select takes a snapshot of channels for reading their rows in span. It is
-// refused with ErrBudget where it asks for more channels than one query may.
+// refused with ErrTooManyChannels where it asks for more channels than one query may.
 func (db *DB) Select(ctx context.Context, name model.Tenant, ids []model.ChannelID, span model.Span) (*Selection, error) {
 	if err := db.begin(); err != nil {
 		return nil, err
@@ -94,7 +94,7 @@ func (db *DB) selectPieces(ctx context.Context, name model.Tenant, ids []model.C
 		return nil, nil, err
 	}
 	if most := int(policy.QueryChannels.Default); len(ids) > most {
-		return nil, nil, fmt.Errorf("%w: %d channels, at most %d in one query", ErrBudget, len(ids), most)
+		return nil, nil, fmt.Errorf("%w: %d channels, at most %d in one query", ErrTooManyChannels, len(ids), most)
 	}
 	if span.Empty() {
 		return nil, nil, fmt.Errorf("%w: it ends before it starts", model.ErrBadSpan)

@@ -81,6 +81,18 @@ func (s *snapshot) addBlock(m block.Meta, ids []model.ChannelID, span model.Span
 	})
 }
 
+// rows returns about how many rows the blocks' chunks hold.
+func (s *snapshot) rows() (rows uint64) {
+	for _, pieces := range s.pieces {
+		for i := range pieces {
+			if pieces[i].Summary != nil {
+				rows += pieces[i].Summary.Rows()
+			}
+		}
+	}
+	return rows
+}
+
 func (s *snapshot) close() {
 	for _, r := range s.readers {
 		s.db.readers.release(r)

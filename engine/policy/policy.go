@@ -33,8 +33,8 @@ var (
 		"channels of one export: columns that a spreadsheet still opens"}
 	QueryChannels = Limit{"query_channels", 100_000, "too_many_channels",
 		"channels that one query may read: more than the largest tenant of one machine has"}
-	QueryRows = Limit{"query_rows", 100_000_000, "bad_span",
-		"rows that one query may decode, charged before it decodes them"}
+	QueryRows = Limit{"query_rows", 1_000_000_000, "bad_span",
+		"rows that one view may read, charged before it decodes them"}
 )
 
 // Limits on what is written.
@@ -54,8 +54,6 @@ var (
 var (
 	HeadRows = Limit{"head_rows", 4096, "",
 		"rows of one channel in a tenant's head, beyond which the head is flushed"}
-	HeadBytes = Limit{"head_bytes", 1 << 20, "",
-		"bytes of a tenant's head, beyond which it is flushed"}
 	HeadMemory = Limit{"head_memory_bytes", 512 << 20, "",
 		"bytes of all heads together, beyond which the largest is flushed"}
 	FlushAge = Limit{"flush_age_ns", int64(6 * time.Hour), "",
@@ -69,7 +67,7 @@ var (
 var limits = []Limit{
 	SelectorBytes, ViewChannels, ViewBuckets, TableChannels, TableRows, ExportChannels, QueryChannels, QueryRows,
 	EntryBytes, Labels, LabelNameBytes, LabelValueBytes,
-	HeadRows, HeadBytes, HeadMemory, FlushAge, CheckpointBytes, CheckpointAge,
+	HeadRows, HeadMemory, FlushAge, CheckpointBytes, CheckpointAge,
 }
 
 // Limits returns every limit, as a copy.

@@ -4,9 +4,6 @@ import (
 	"errors"
 
 	"github.com/hokan-db/hokan/engine"
-	"github.com/hokan-db/hokan/engine/alarm"
-	"github.com/hokan-db/hokan/engine/catalog"
-	"github.com/hokan-db/hokan/engine/disk"
 	"github.com/hokan-db/hokan/engine/model"
 	"github.com/hokan-db/hokan/query"
 )
@@ -65,20 +62,19 @@ var codes = []struct {
 	{model.ErrBadSpan, "bad_span"},
 	{query.ErrBadTime, "bad_time"},
 	{query.ErrBadCursor, "malformed"},
-	{catalog.ErrBadCursor, "malformed"},
+	{engine.ErrBadCursor, "malformed"},
 	{model.ErrBadTenant, "malformed"},
 	{query.ErrNoChannel, "no_channel"},
 	{engine.ErrUnknownChannel, "no_channel"},
 	{query.ErrTooManyChannels, "too_many_channels"},
 	{engine.ErrUnknownTenant, "not_found"},
 	{engine.ErrUnknownAlarm, "not_found"},
-	{alarm.ErrUnknown, "not_found"},
-	{disk.ErrLocked, "locked"},
-	{disk.ErrFull, "disk_full"},
-	{disk.ErrReadOnly, "read_only"},
-	{disk.ErrCorrupt, "corrupt"},
+	{engine.ErrLocked, "locked"},
+	{engine.ErrFull, "disk_full"},
+	{engine.ErrReadOnly, "read_only"},
+	{engine.ErrCorrupt, "corrupt"},
 	{model.ErrBadLabel, "invalid"},
-	{alarm.ErrInvalid, "invalid"},
+	{engine.ErrCondition, "invalid"},
 	{query.ErrInvalid, "invalid"},
 	{engine.ErrInvalid, "invalid"},
 	{engine.ErrTooManyChannels, "invalid"},
