@@ -6,8 +6,6 @@ import (
 	"strconv"
 
 	"github.com/hokan-db/hokan/engine"
-	"github.com/hokan-db/hokan/engine/alarm"
-	"github.com/hokan-db/hokan/engine/entry"
 	"github.com/hokan-db/hokan/engine/model"
 	"github.com/hokan-db/hokan/query"
 )
@@ -85,14 +83,14 @@ func alarmBody(a *engine.Alarm, c *model.Channel, unit query.Unit) AlarmBody {
 	} else {
 		body.Threshold = &Value{a.Threshold, true}
 	}
-	if a.State != alarm.Unknown {
+	if a.State != engine.AlarmUnknown {
 		since := unit.Floor(a.Since)
 		body.Since = &since
 	}
 	return body
 }
 
-func isRange(o alarm.Operator) bool { return o == alarm.Outside || o == alarm.OutsideOrEqual }
+func isRange(o engine.Operator) bool { return o == engine.Outside || o == engine.OutsideOrEqual }
 
 // Alarm gives one alarm.
 func (a *API) Alarm(ctx context.Context, t model.Tenant, id, unit string) (*AlarmBody, error) {
@@ -160,7 +158,7 @@ func (a *API) putAlarm(ctx context.Context, t model.Tenant, id uint64, r AlarmRe
 	if err != nil {
 		return nil, err
 	}
-	made, err := a.DB.PutAlarm(ctx, t, entry.PutAlarm{
+	made, err := a.DB.PutAlarm(ctx, t, engine.AlarmDefinition{
 		ID: id, Name: r.Name, Match: r.Match, Channel: channel.ID, Operator: uint8(condition.Operator),
 		Threshold: condition.Threshold, Low: condition.Low, High: condition.High,
 		Enabled: r.Enabled == nil || *r.Enabled,
@@ -175,9 +173,9 @@ func (a *API) putAlarm(ctx context.Context, t model.Tenant, id uint64, r AlarmRe
 // maxAlarmName bounds an alarm's name, in bytes.
 const maxAlarmName = 1024
 
-func (r *AlarmRequest) condition() (alarm.Condition, error) {
-	var c alarm.Condition
-	operator, err := alarm.ParseOperator(r.Operator)
+func (r *AlarmRequest) condition() (engine.Condition, error) {
+	var c engine.Condition
+	operator, err := engine.ParseOperator(r.Operator)
 	if err != nil {
 		return c, NewError("invalid", "operator "+quote(r.Operator)+" is none of > >= <= < outside outside_or_equal")
 	}

@@ -14,9 +14,6 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/hokan-db/hokan/engine"
-	"github.com/hokan-db/hokan/engine/alarm"
-	"github.com/hokan-db/hokan/engine/catalog"
-	"github.com/hokan-db/hokan/engine/disk"
 	"github.com/hokan-db/hokan/engine/model"
 	"github.com/hokan-db/hokan/ingest"
 	"github.com/hokan-db/hokan/query"
@@ -247,17 +244,17 @@ func TestErrorsOfThePackagesBelowHaveCodes(t *testing.T) {
 	f(model.ErrBadSpan, "bad_span")
 	f(query.ErrBadTime, "bad_time")
 	f(query.ErrBadCursor, "malformed")
-	f(catalog.ErrBadCursor, "malformed")
+	f(engine.ErrBadCursor, "malformed")
 	f(model.ErrBadTenant, "malformed")
 	f(query.ErrNoChannel, "no_channel")
 	f(query.ErrTooManyChannels, "too_many_channels")
 	f(engine.ErrUnknownTenant, "not_found")
 	f(engine.ErrUnknownAlarm, "not_found")
-	f(alarm.ErrInvalid, "invalid")
-	f(disk.ErrLocked, "locked")
-	f(disk.ErrFull, "disk_full")
-	f(disk.ErrReadOnly, "read_only")
-	f(disk.ErrCorrupt, "corrupt")
+	f(engine.ErrCondition, "invalid")
+	f(engine.ErrLocked, "locked")
+	f(engine.ErrFull, "disk_full")
+	f(engine.ErrReadOnly, "read_only")
+	f(engine.ErrCorrupt, "corrupt")
 	f(engine.ErrClosed, "internal")
 	f(errors.New("anything else"), "internal")
 	f(NewError("over_quota", "full"), "over_quota")
@@ -266,7 +263,7 @@ func TestErrorsOfThePackagesBelowHaveCodes(t *testing.T) {
 			t.Errorf("code %s has no status", c.code)
 		}
 	}
-	if !errors.Is(AsError(disk.ErrFull), disk.ErrFull) {
+	if !errors.Is(AsError(engine.ErrFull), engine.ErrFull) {
 		t.Error("the cause is lost")
 	}
 }
@@ -280,14 +277,14 @@ func TestImportBody(t *testing.T) {
 		Accepted: 1, Rejected: 1, Reasons: map[string]int64{"not_a_number": 1},
 		Errors: []ingest.Error{{Line: 3, Column: 2, Code: "not_a_number", Detail: "d"}}}, nil)
 	b.Add(ingest.FileResult{File: "b", Instrument: "i"}, fmt.Errorf("x: %w", &ingest.Error{Code: "malformed", Detail: "e"}))
-	b.Add(ingest.FileResult{File: "c", Instrument: "i"}, disk.ErrFull)
+	b.Add(ingest.FileResult{File: "c", Instrument: "i"}, engine.ErrFull)
 	expectJSON(t, b, nil, `{"unit":"s","files":[
 		{"file":"a","dialect":"hioki-lr8400","instrument":"i","channels":1,"rows":2,"from":1,"to":2,"accepted":1,"rejected":1,
 		 "reasons":{"not_a_number":1},"errors":[{"line":3,"column":2,"code":"not_a_number","detail":"d"}]},
 		{"file":"b","dialect":"","instrument":"i","channels":0,"rows":0,"from":null,"to":null,"accepted":0,"rejected":0,
 		 "reasons":{},"errors":[{"line":0,"column":0,"code":"malformed","detail":"e"}]},
 		{"file":"c","dialect":"","instrument":"i","channels":0,"rows":0,"from":null,"to":null,"accepted":0,"rejected":0,
-		 "reasons":{},"errors":[{"line":0,"column":0,"code":"disk_full","detail":"`+disk.ErrFull.Error()+`"}]}],
+		 "reasons":{},"errors":[{"line":0,"column":0,"code":"disk_full","detail":"`+engine.ErrFull.Error()+`"}]}],
 		"accepted":1,"rejected":1}`)
 	_, err = NewImportBody("weeks")
 	expectCode(t, err, "bad_time")

@@ -5,10 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-
 	"github.com/hokan-db/hokan/engine"
-	"github.com/hokan-db/hokan/engine/disk"
 	"github.com/hokan-db/hokan/engine/model"
 	"github.com/hokan-db/hokan/query"
 	"github.com/hokan-db/hokan/server/api"
@@ -70,7 +67,7 @@ func (f *dataFlags) clock() (model.Clock, error) {
 
 func (f *dataFlags) options(mayMake bool) (engine.Options, error) {
 	clock, err := f.clock()
-	return engine.Options{FS: vfs.Default, Dir: f.Data, Clock: clock, MustExist: !mayMake}, err
+	return engine.Options{FS: engine.DefaultFS(), Dir: f.Data, Clock: clock, MustExist: !mayMake}, err
 }
 
 // openData opens the database; only import makes one that is not there.
@@ -80,7 +77,7 @@ func (f *dataFlags) openData(t *terminal, mayMake bool) (*api.API, error) {
 		return nil, err
 	}
 	db, err := engine.Open(options)
-	if errors.Is(err, disk.ErrNotFound) {
+	if errors.Is(err, engine.ErrNotFound) {
 		return nil, api.NewError("not_found", fmt.Sprintf("there is no database in %s", f.Data))
 	}
 	if err != nil {

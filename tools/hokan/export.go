@@ -2,10 +2,11 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"os"
+	"syscall"
 
-	"github.com/hokan-db/hokan/engine/disk"
 	"github.com/hokan-db/hokan/query"
 	"github.com/hokan-db/hokan/server/api"
 )
@@ -54,7 +55,7 @@ func (c *exportCommand) Run(t *terminal) error {
 		err = writeFile(c.Out, func(w io.Writer) error { return e.WriteZip(t.ctx, w) })
 		bar.finish()
 		if err != nil {
-			return disk.Wrap(err)
+			return writeError(c.Out, err)
 		}
 		n := e.Counts()
 		return c.print(t, exported{c.Out, n.Channels, n.Rows, n.Bytes}, func() *grid {
@@ -63,6 +64,14 @@ func (c *exportCommand) Run(t *terminal) error {
 			return g
 		})
 	})
+}
+
+// writeError tells a full disk from other reasons.
+func writeError(path string, err error) error {
+	if errors.Is(err, syscall.ENOSPC) {
+		return api.NewError("disk_full", "no room for "+path)
+	}
+	return err
 }
 
 // writeFile writes a file beside path and renames it when it is whole, so that

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/hokan-db/hokan/engine"
-	"github.com/hokan-db/hokan/engine/disk"
 	"github.com/hokan-db/hokan/server/api"
 )
 
@@ -49,7 +48,7 @@ func (c *verifyCommand) Run(t *terminal) error {
 			body.Notes = append(body.Notes, text)
 			t.note("note: %s", text)
 		})
-	if errors.Is(err, disk.ErrNotFound) {
+	if errors.Is(err, engine.ErrNotFound) {
 		return api.NewError("not_found", fmt.Sprintf("there is no database in %s", c.Data))
 	}
 	if err != nil {
