@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/vmihailenco/msgpack/v5"
+
+	"github.com/hokan-db/hokan/engine/model"
 )
 
 // dump reads encoded bytes as FORMAT.md says that they are, field by field,
@@ -125,10 +127,18 @@ func (d *dump) crc(meaning string, covered ...[]byte) {
 	d.take(4, meaning)
 }
 
+// number shows a value, or why there is none.
+func number(v float64) string {
+	if q := model.QualityOf(v); q != model.QualityNone {
+		return "no number, quality " + q.String()
+	}
+	return fmt.Sprint(v)
+}
+
 func (d *dump) float(meaning string) float64 {
 	d.t.Helper()
 	v := math.Float64frombits(d.peek(8))
-	d.take(8, "%s: %v", meaning, v)
+	d.take(8, "%s: %s", meaning, number(v))
 	return v
 }
 
@@ -191,11 +201,11 @@ func (d *dump) header(magic string, kind uint64) {
 func (d *dump) frame(number uint64, what string) (end int) {
 	d.t.Helper()
 	start := d.at
-	length := int(d.u32("frame, " + what + ": bytes of payload"))
+	length := int(d.u32("frame (" + what + "): bytes of payload"))
 	if got := d.u32("number of the frame"); got != number {
 		d.t.Errorf("frame %d, want %d", got, number)
 	}
-	d.u8("key: 0 is plaintext")
+	d.u8("key (0: plaintext)")
 	d.take(3, "reserved")
 	end = start + 16 + length
 	d.crc("CRC-32C of the 12 bytes before and the payload", d.b[start:start+12], d.b[start+16:end])
@@ -301,7 +311,7 @@ func (d *dump) gorillaRow(row, class int, step, at int64, value, change uint64) 
 		change = bits
 		value ^= change
 	}
-	text += fmt.Sprintf("class %d, %v at %s", class, math.Float64frombits(value), clock(at))
+	text += fmt.Sprintf("class %d, %s at %s", class, number(math.Float64frombits(value)), clock(at))
 	if n == 0 {
 		d.lines = append(d.lines, fmt.Sprintf("%31s%s, no bytes", "", text))
 	} else {
