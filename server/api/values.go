@@ -39,16 +39,17 @@ func (v Value) Text() string {
 type Values []Value
 
 // MarshalJSON implements json.Marshaler.
-func (v Values) MarshalJSON() ([]byte, error) {
-	b := make([]byte, 0, 2+10*len(v))
-	b = append(b, '[')
+func (v Values) MarshalJSON() ([]byte, error) { return appendValues(nil, v), nil }
+
+func appendValues(dst []byte, v Values) []byte {
+	dst = append(dst, '[')
 	for i := range v {
 		if i > 0 {
-			b = append(b, ',')
+			dst = append(dst, ',')
 		}
-		b = appendValue(b, v[i])
+		dst = appendValue(dst, v[i])
 	}
-	return append(b, ']'), nil
+	return append(dst, ']')
 }
 
 // Rows are rows of cells, all of one length.
@@ -72,24 +73,25 @@ func (r *Rows) Row(i int) Values {
 }
 
 // MarshalJSON implements json.Marshaler.
-func (r Rows) MarshalJSON() ([]byte, error) {
-	b := make([]byte, 0, 2+10*len(r.values))
-	b = append(b, '[')
+func (r Rows) MarshalJSON() ([]byte, error) { return r.appendJSON(nil), nil }
+
+func (r *Rows) appendJSON(dst []byte) []byte {
+	dst = append(dst, '[')
 	for i, v := range r.values {
 		switch {
 		case i == 0:
-			b = append(b, '[')
+			dst = append(dst, '[')
 		case i%r.width == 0:
-			b = append(b, "],["...)
+			dst = append(dst, "],["...)
 		default:
-			b = append(b, ',')
+			dst = append(dst, ',')
 		}
-		b = appendValue(b, Value{v, r.present[i]})
+		dst = appendValue(dst, Value{v, r.present[i]})
 	}
 	if len(r.values) > 0 {
-		b = append(b, ']')
+		dst = append(dst, ']')
 	}
-	return append(b, ']'), nil
+	return append(dst, ']')
 }
 
 // Properties are a channel's current properties; those that nothing was said

@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/csv"
-	"encoding/json"
 	"strconv"
 	"strings"
 	"time"
@@ -28,9 +27,12 @@ func (g *grid) add(cells ...string) { g.rows = append(g.rows, cells) }
 func (o *outputFlags) print(t *terminal, body any, lines func() *grid) error {
 	switch o.Output {
 	case "json":
-		encoder := json.NewEncoder(t.stdout)
-		encoder.SetEscapeHTML(false)
-		return encoder.Encode(body)
+		text, err := api.AppendBody(nil, body)
+		if err != nil {
+			return err
+		}
+		_, err = t.stdout.Write(append(text, '\n'))
+		return err
 	case "csv":
 		g := lines()
 		w := csv.NewWriter(t.stdout)
