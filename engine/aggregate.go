@@ -14,10 +14,10 @@ import (
 // counts, minimum, maximum, first and last to the bit, the sum within 2^-50 of
 // the sum of |v|.
 func (db *DB) Aggregate(ctx context.Context, name model.Tenant, ids []model.ChannelID, b model.Buckets) ([][]model.Aggregate, error) {
-	if err := db.begin(); err != nil {
+	if err := db.gate.enter(); err != nil {
 		return nil, err
 	}
-	defer db.use.RUnlock()
+	defer db.gate.leave()
 	s, position, err := db.selectPieces(ctx, name, ids, b.Span())
 	if err != nil {
 		return nil, err
@@ -44,10 +44,10 @@ func (db *DB) Aggregate(ctx context.Context, name model.Tenant, ids []model.Chan
 
 // Summarize returns one aggregate per channel over the whole span.
 func (db *DB) Summarize(ctx context.Context, name model.Tenant, ids []model.ChannelID, span model.Span) ([]model.Aggregate, error) {
-	if err := db.begin(); err != nil {
+	if err := db.gate.enter(); err != nil {
 		return nil, err
 	}
-	defer db.use.RUnlock()
+	defer db.gate.leave()
 	s, position, err := db.selectPieces(ctx, name, ids, span)
 	if err != nil {
 		return nil, err

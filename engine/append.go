@@ -28,10 +28,10 @@ type AppendResult struct {
 // append may succeed. Cancelling ctx is heeded only between entries, since
 // what is in the log can no longer be taken back.
 func (db *DB) Append(ctx context.Context, b *model.Batch) (AppendResult, error) {
-	if err := db.begin(); err != nil {
+	if err := db.gate.enter(); err != nil {
 		return AppendResult{}, err
 	}
-	defer db.use.RUnlock()
+	defer db.gate.leave()
 	t, err := db.tenant(b.Tenant)
 	if err != nil {
 		return AppendResult{}, err
@@ -203,10 +203,10 @@ func (db *DB) writable() error {
 
 // CreateTenant makes t; a tenant that exists is left as it is.
 func (db *DB) CreateTenant(ctx context.Context, t model.Tenant) error {
-	if err := db.begin(); err != nil {
+	if err := db.gate.enter(); err != nil {
 		return err
 	}
-	defer db.use.RUnlock()
+	defer db.gate.leave()
 	if err := t.Validate(); err != nil {
 		return err
 	}
@@ -224,10 +224,10 @@ func (db *DB) CreateTenant(ctx context.Context, t model.Tenant) error {
 // Define writes channel properties, or channels without rows: definitions
 // need Labels, Properties and ValidFrom; their IDs are filled in.
 func (db *DB) Define(ctx context.Context, name model.Tenant, definitions []model.Definition) error {
-	if err := db.begin(); err != nil {
+	if err := db.gate.enter(); err != nil {
 		return err
 	}
-	defer db.use.RUnlock()
+	defer db.gate.leave()
 	t, err := db.tenant(name)
 	if err != nil {
 		return err

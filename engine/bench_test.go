@@ -299,3 +299,60 @@ func BenchmarkRecovery(b *testing.B) {
 	}
 	b.ReportMetric(channels*minutes*float64(b.N)/took.Seconds(), "rows/s")
 }
+
+// BenchmarkOpen opens a database that was closed cleanly. Its blocks hold
+// 64 MiB, or 1 GiB where HOKAN_LONG=1, of values that do not compress.
+func BenchmarkOpen(b *testing.B) {
+	const channels = 500
+	dir := b.TempDir()
+	db := openBench(b, disk.Default(), dir)
+	labels := labelsOf(channels)
+	want := uint64(64 << 20)
+	if long() {
+		want = 1 << 30
+	}
+	stored := uint64(0)
+	for from := 0; stored < want; from += 60 {
+		batch := &model.Batch{Tenant: "t"}
+		times := make([]int64, 60)
+		for i := range times {
+			times[i] = 1.7e18 + int64(from+i)*1e9
+		}
+		for c := range channels {
+			values := make([]float64, 60)
+			for i := range values {
+				values[i] = math.Sin(float64(c) + float64(from+i)*math.Pi)
+			}
+			batch.Columns = append(batch.Columns, model.Column{Labels: labels[c], Times: times, Values: values})
+		}
+		if _, err := db.Append(context.Background(), batch); err != nil {
+			b.Fatal(err)
+		}
+		stats, err := db.Stats()
+		if err != nil {
+			b.Fatal(err)
+		}
+		stored = stats.RawBytes + stats.IndexBytes
+	}
+	stats, err := db.Stats()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		b.Fatal(err)
+	}
+	b.ResetTimer()
+	for range b.N {
+		db, err := Open(Options{FS: disk.Default(), Dir: dir, Clock: time.Now})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		if err := db.Close(); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+	b.ReportMetric(float64(stored)/(1<<20), "MiB")
+	b.ReportMetric(float64(stats.Blocks), "blocks")
+}

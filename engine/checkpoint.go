@@ -71,10 +71,10 @@ type headState struct {
 // Checkpoint writes the checkpoint of every partition that has changed and
 // trims the log to the oldest.
 func (db *DB) Checkpoint(ctx context.Context) error {
-	if err := db.begin(); err != nil {
+	if err := db.gate.enter(); err != nil {
 		return err
 	}
-	defer db.use.RUnlock()
+	defer db.gate.leave()
 	return db.checkpointAll(ctx, func(*partition) bool { return true })
 }
 

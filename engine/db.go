@@ -100,9 +100,7 @@ type DB struct {
 	background sync.WaitGroup
 	stop       context.CancelFunc // ends background work
 
-	// use is held shared by every call, and taken whole by Close.
-	use    sync.RWMutex
-	closed bool
+	gate gate // every call is inside it
 }
 
 // partition is one of the virtual shards: the unit of apply and of
@@ -163,17 +161,6 @@ func (db *DB) Applied(p model.Partition) uint64 {
 	return part.applied
 }
 
-// begin admits a call unless the database is closed; the caller must call
-// db.use.RUnlock when it is done with it.
-func (db *DB) begin() error {
-	db.use.RLock()
-	if db.closed {
-		db.use.RUnlock()
-		return ErrClosed
-	}
-	return nil
-}
-
 // tenant returns t's state, or ErrUnknownTenant, or why its partition cannot
 // be served.
 func (db *DB) tenant(t model.Tenant) (*tenant, error) {
@@ -215,13 +202,9 @@ func (db *DB) allTenants(keep func(*tenant) bool) []*tenant {
 // every file. What was acknowledged is durable already, so an error here loses
 // nothing. Close waits for calls in progress.
 func (db *DB) Close() error {
-	db.use.Lock()
-	if db.closed {
-		db.use.Unlock()
+	if !db.gate.shut() {
 		return nil
 	}
-	db.closed = true
-	db.use.Unlock()
 	db.stop()
 	db.background.Wait()
 	err := db.closeClean()

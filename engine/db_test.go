@@ -362,3 +362,95 @@ func TestBadQueries(t *testing.T) {
 	_, err = db.Channels(ctx, "t", nil)
 	check("channels after Close", err, ErrClosed)
 }
+
+// TestCloseWaitsForReaders closes while a selection is open: Close waits for
+// it, and other calls are refused instead of waiting too.
+func TestCloseWaitsForReaders(t *testing.T) {
+	ctx := context.Background()
+	db := openTest(t, vfs.NewMem())
+	if err := db.CreateTenant(ctx, "t"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Append(ctx, scriptBatch(0)); err != nil {
+		t.Fatal(err)
+	}
+	s, err := db.Select(ctx, "t", []model.ChannelID{1}, model.AllTime())
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed := make(chan error)
+	go func() { closed <- db.Close() }()
+	for !errors.Is(err, ErrClosed) { // until Close has begun
+		_, err = db.Alarms("t")
+	}
+	if _, values, err := s.Cursor(0).Next(); err != nil || len(values) != 1 {
+		t.Errorf("reading while Close waits: %v, %v", values, err)
+	}
+	select {
+	case <-closed:
+		t.Error("Close did not wait for the selection")
+	default:
+	}
+	s.Close()
+	if err := <-closed; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestAgeFlushesAndCheckpoints lets the clock pass the ages at which heads are
+// flushed and checkpoints written.
+func TestAgeFlushesAndCheckpoints(t *testing.T) {
+	ctx := context.Background()
+	now := time.Unix(1e9, 0)
+	var mu sync.Mutex
+	clock := func() time.Time {
+		mu.Lock()
+		defer mu.Unlock()
+		return now
+	}
+	db, err := Open(Options{FS: vfs.NewMem(), Dir: "data", Clock: clock, FlushAge: int64(time.Hour), CheckpointAge: int64(time.Minute)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if err := db.CreateTenant(ctx, "t"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Append(ctx, scriptBatch(0)); err != nil {
+		t.Fatal(err)
+	}
+	p := db.partitions[model.Tenant("t").Partition()]
+	tenant, err := db.tenant("t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pass := func(d time.Duration, blocks int) {
+		t.Helper()
+		mu.Lock()
+		now = now.Add(d)
+		mu.Unlock()
+		db.freezeAged(clock().UnixNano())
+		if err := db.flushTenant(ctx, tenant); err != nil { // what is frozen, no more
+			t.Fatal(err)
+		}
+		stats, err := db.Stats()
+		if err != nil || stats.Blocks != blocks {
+			t.Errorf("%d blocks, want %d, %v", stats.Blocks, blocks, err)
+		}
+	}
+	check := func(due bool) {
+		t.Helper()
+		if err := db.checkpointDue(ctx, clock().UnixNano()); err != nil {
+			t.Fatal(err)
+		}
+		if done := p.record.Offset == db.Applied(p.id); done != due {
+			t.Errorf("checkpoint at %d, applied %d; want it written: %v", p.record.Offset, db.Applied(p.id), due)
+		}
+	}
+	check(false) // its time begins
+	pass(30*time.Second, 0)
+	check(false)
+	pass(2*time.Minute, 0)
+	check(true)
+	pass(3*time.Hour, 1) // the flush age and a tenant's share of it
+}

@@ -161,10 +161,10 @@ func (db *DB) freezeAged(now int64) {
 
 // Flush moves every row of every head into blocks.
 func (db *DB) Flush(ctx context.Context) error {
-	if err := db.begin(); err != nil {
+	if err := db.gate.enter(); err != nil {
 		return err
 	}
-	defer db.use.RUnlock()
+	defer db.gate.leave()
 	for _, t := range db.allTenants(func(*tenant) bool { return true }) {
 		t.mu.Lock()
 		t.freeze()

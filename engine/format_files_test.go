@@ -255,7 +255,7 @@ func (d *dump) alarms() {
 func dumpCheckpoint(t *testing.T) string {
 	h := head.New()
 	h.AppendColumn(2, []int64{formatTime}, []float64{20.5})
-	state := &partitionState{partition: 3, offset: 42, tenants: []tenantState{{
+	state := &partitionState{partition: formatPartition, offset: 42, tenants: []tenantState{{
 		name: "t", applied: 41, nextID: 3, since: formatTime,
 		channels: []model.Channel{
 			{ID: 1, Labels: formatLabels("1"), History: model.History{{ValidFrom: formatTime, Properties: *formatDefinitions()[0].Properties}}},
@@ -334,7 +334,7 @@ func formatCatalog(t *testing.T, kind string) (key, value []byte) {
 	must(t, c.Commit(
 		catalog.PutIdentity(catalog.Identity{Format: FormatVersion, ID: [16]byte(bytes.Repeat([]byte{0xcd}, 16)), Epoch: 2}),
 		catalog.PutLog(catalog.LogRecord{Revision: 1, TrimmedTo: 30, Durable: 300}),
-		catalog.PutPartition(3, catalog.PartitionRecord{Revision: 1, Epoch: 2, Offset: 42, Checkpoint: disk.CheckpointName(3, 2, 42)}),
+		catalog.PutPartition(formatPartition, catalog.PartitionRecord{Revision: 1, Epoch: 2, Offset: 42, Checkpoint: disk.CheckpointName(formatPartition, 2, 42)}),
 		catalog.PutManifest("t", catalog.Manifest{Revision: 1, Epoch: 2, FlushedTo: 42, Blocks: []block.Meta{meta}}),
 	))
 	must(t, c.Close())

@@ -156,11 +156,11 @@ func dumpNames(*testing.T) string {
 	return strings.Join([]string{
 		disk.LockName, disk.FormatName, disk.CatalogDir + "/",
 		disk.LogDir + "/" + disk.SegmentName(7),
-		disk.CheckpointName(3, 2, 42),
+		disk.CheckpointName(formatPartition, 2, 42),
 		disk.BlockName{Tenant: "t", Level: block.Level, First: formatTime, Last: formatTime + 60e9,
 			FirstOffset: 1, LastOffset: 42, Epoch: 2, Part: 1}.String(),
 		disk.FilesDir + "/t/", disk.KeysDir + "/t",
-		disk.CheckpointName(3, 2, 42) + disk.TemporarySuffix,
+		disk.CheckpointName(formatPartition, 2, 42) + disk.TemporarySuffix,
 		disk.LogDir + "/" + disk.SegmentName(7) + disk.QuarantineSuffix,
 	}, "\n") + "\n"
 }
@@ -186,8 +186,8 @@ func dumpSegment(t *testing.T) string {
 	must(t, err)
 	log.EnsureAfter(40)
 	for _, body := range []entry.Body{&entry.CreateTenant{}, &entry.DeleteAlarm{ID: 9}} {
-		_, err := log.Append(wal.Claim{Partition: 3, Epoch: 1},
-			&entry.Entry{Partition: 3, Time: formatTime, Tenant: "t", Body: body})
+		_, err := log.Append(wal.Claim{Partition: formatPartition, Epoch: 1},
+			&entry.Entry{Partition: formatPartition, Time: formatTime, Tenant: "t", Body: body})
 		must(t, err)
 	}
 	must(t, log.Close())
@@ -227,7 +227,7 @@ func (d *dump) entryHead() {
 // dumpEntry dumps an encoded entry, whose body read reads.
 func dumpEntry(body entry.Body, read func(*dump)) func(*testing.T) string {
 	return func(t *testing.T) string {
-		e := entry.Entry{Offset: 42, Partition: 3, Time: formatTime, Tenant: "t", Body: body}
+		e := entry.Entry{Offset: 42, Partition: formatPartition, Time: formatTime, Tenant: "t", Body: body}
 		b, err := e.AppendTo(nil)
 		must(t, err)
 		d := newDump(t, b)

@@ -12,10 +12,10 @@ import (
 // Channels returns the channels of t that match, in ascending order of ID:
 // the order in which they were made.
 func (db *DB) Channels(ctx context.Context, name model.Tenant, s model.Selector) ([]model.Channel, error) {
-	if err := db.begin(); err != nil {
+	if err := db.gate.enter(); err != nil {
 		return nil, err
 	}
-	defer db.use.RUnlock()
+	defer db.gate.leave()
 	t, err := db.tenant(name)
 	if err != nil {
 		return nil, err
@@ -40,10 +40,10 @@ type Latest struct {
 
 // Latest returns the newest row of each channel. It reads no disk.
 func (db *DB) Latest(ctx context.Context, name model.Tenant, ids []model.ChannelID) ([]Latest, error) {
-	if err := db.begin(); err != nil {
+	if err := db.gate.enter(); err != nil {
 		return nil, err
 	}
-	defer db.use.RUnlock()
+	defer db.gate.leave()
 	t, err := db.tenant(name)
 	if err != nil {
 		return nil, err
@@ -75,15 +75,15 @@ type Selection struct {
 // Select takes a snapshot of channels for reading their rows in span. It is
 // refused with ErrTooManyChannels where it asks for more channels than one query may.
 func (db *DB) Select(ctx context.Context, name model.Tenant, ids []model.ChannelID, span model.Span) (*Selection, error) {
-	if err := db.begin(); err != nil {
+	if err := db.gate.enter(); err != nil {
 		return nil, err
 	}
 	snapshot, position, err := db.selectPieces(ctx, name, ids, span)
 	if err != nil {
-		db.use.RUnlock()
+		db.gate.leave()
 		return nil, err
 	}
-	return &Selection{db, snapshot, position, span}, nil // Close unlocks
+	return &Selection{db, snapshot, position, span}, nil // Close leaves the gate
 }
 
 // selectPieces checks a query and takes its snapshot. position tells where in
@@ -127,6 +127,6 @@ func (s *Selection) Close() {
 	if s.snapshot != nil {
 		s.snapshot.close()
 		s.snapshot = nil
-		s.db.use.RUnlock()
+		s.db.gate.leave()
 	}
 }

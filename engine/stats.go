@@ -12,10 +12,10 @@ type Stats struct {
 
 // Stats adds up the blocks and heads of all tenants.
 func (db *DB) Stats() (Stats, error) {
-	if err := db.begin(); err != nil {
+	if err := db.gate.enter(); err != nil {
 		return Stats{}, err
 	}
-	defer db.use.RUnlock()
+	defer db.gate.leave()
 	var s Stats
 	for _, t := range db.allTenants(func(*tenant) bool { return true }) {
 		s.Tenants++

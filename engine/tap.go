@@ -31,10 +31,10 @@ type Tap struct {
 // Tap feeds the rows of channels that are applied from now on. buffer is how
 // many pieces (rows of one channel in one entry) may wait to be received.
 func (db *DB) Tap(name model.Tenant, ids []model.ChannelID, buffer int) (*Tap, error) {
-	if err := db.begin(); err != nil {
+	if err := db.gate.enter(); err != nil {
 		return nil, err
 	}
-	defer db.use.RUnlock()
+	defer db.gate.leave()
 	t, err := db.tenant(name)
 	if err != nil {
 		return nil, err

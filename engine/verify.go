@@ -26,13 +26,19 @@ func (f Fault) String() string { return fmt.Sprintf("%s: byte %d: %s", f.Path, f
 // Verify reads every byte of the closed database in o.Dir and calls fault for
 // each place that is damaged, and note for what is left over but harms
 // nothing: a torn tail of the log, files that nothing names, a database that
-// was killed while it was being made. It writes nothing. The error says why
+// was killed while it was being made. It writes nothing, and a database that is in
+// use is disk.ErrLocked. The error says why
 // Verify could not do its work; faults are not errors.
 func Verify(ctx context.Context, o Options, fault func(Fault), note func(string)) error {
 	v := &verifier{
 		options: o, blocks: disk.NewLocalBlocks(o.FS, o.Dir), report: fault, note: note,
 		named: map[string]bool{}, flushed: map[model.Tenant]uint64{},
 	}
+	unlock, err := v.lock()
+	if err != nil {
+		return fmt.Errorf("verify %s: %w", o.Dir, err)
+	}
+	defer unlock()
 	for _, step := range []func(context.Context) error{v.folder, v.catalog, v.objects, v.log} {
 		if v.empty {
 			return nil
@@ -79,6 +85,22 @@ func (v *verifier) faultOf(path string, err error) error {
 		return nil
 	}
 	return err
+}
+
+// lock keeps others from the database while it is read. Where the lock file
+// is missing or cannot be written, nobody else can hold it either.
+func (v *verifier) lock() (unlock func(), err error) {
+	if _, err := v.options.FS.Stat(path.Join(v.options.Dir, disk.LockName)); err != nil {
+		return func() {}, nil
+	}
+	lock, err := disk.LockDir(v.options.FS, v.options.Dir)
+	if errors.Is(err, disk.ErrReadOnly) {
+		return func() {}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return func() { lock.Close() }, nil
 }
 
 func (v *verifier) folder(context.Context) error {
