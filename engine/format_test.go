@@ -27,6 +27,7 @@ var rewrite = flag.Bool("rewrite", false, "write the dumps of FORMAT.md and the 
 // the engine and reads the bytes as FORMAT.md says.
 var formatDumps = map[string]func(*testing.T) string{
 	"names":                dumpNames,
+	"format":               dumpFormatFile,
 	"header":               dumpHeader,
 	"frame":                dumpFrame,
 	"segment":              dumpSegment,
@@ -107,6 +108,9 @@ func compareLines(t *testing.T, dump, found, want string) {
 // What the dumps encode. The times are seconds after formatTime.
 const formatTime = 1_700_000_000e9 // 2023-11-14T22:13:20Z
 
+// formatPartition is the partition of the tenant in the dumps.
+var formatPartition = model.Tenant("t").Partition()
+
 // formatSalt is the salt in the dumps: 00 01 02 …
 func formatSalt() (salt [disk.SaltSize]byte) {
 	for i := range salt {
@@ -163,6 +167,12 @@ func dumpNames(*testing.T) string {
 		disk.CheckpointName(formatPartition, 2, 42) + disk.TemporarySuffix,
 		disk.LogDir + "/" + disk.SegmentName(7) + disk.QuarantineSuffix,
 	}, "\n") + "\n"
+}
+
+func dumpFormatFile(t *testing.T) string {
+	d := newDump(t, []byte(formatText))
+	d.text(len(formatText), "text")
+	return d.String()
 }
 
 func dumpHeader(t *testing.T) string {
