@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/hokan-db/hokan/engine"
@@ -66,6 +67,9 @@ func (f *dataFlags) clock() (model.Clock, error) {
 }
 
 func (f *dataFlags) options(mayMake bool) (engine.Options, error) {
+	if info, err := os.Stat(f.Data); err == nil && !info.IsDir() {
+		return engine.Options{}, api.NewError("malformed", "--data "+f.Data+" is a file, not a folder")
+	}
 	clock, err := f.clock()
 	return engine.Options{FS: engine.DefaultFS(), Dir: f.Data, Clock: clock, MustExist: !mayMake}, err
 }

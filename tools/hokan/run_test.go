@@ -284,6 +284,8 @@ func TestUsageErrors(t *testing.T) {
 	f("usage", with(flags, "import", "--zone", "UTC", name)...)
 	f("malformed", "channels", "--data", data, "--tenant", "../t")
 	f("malformed", with(flags, "table", "--after", "garbage")...)
+	f("malformed", "channels", "--data", name, "--tenant", "t")
+	f("malformed", "verify", "--data", name)
 	f("bad_selector", with(flags, "channels", `{instrument}`)...)
 	f("bad_selector", with(flags, "latest", `{channel=~"("}`)...)
 	f("bad_time", with(flags, "table", "--from", "yesterday")...)
