@@ -26,9 +26,10 @@ import (
 //	offset       u64 LE   every entry up to here is folded in
 //	tenants      uvarint, then for each, ascending by name:
 //	  name       counted string (uvarint length, bytes)
-//	  applied    u64 LE   offset of its last entry
+//	  applied    u64 LE   offset of its last entry; 0 if it was only created
 //	  next ID    u32 LE   the ID that the next new channel gets
-//	  since      i64 LE   clock time of the active head's first entry, ns
+//	  since      i64 LE   clock time of the active head's first entry, ns; of no
+//	                      meaning if the last head is not active
 //	  channels   uvarint, then for each, ascending by ID:
 //	    ID       u32 LE
 //	    labels   counted (model.Labels.Encoded)
@@ -36,7 +37,8 @@ import (
 //	             scaling, group, app (counted each), decimals u8, has u8
 //	    latest   known u8, then if 1: time i64 LE, value u64 LE (bits)
 //	  alarms     counted (alarm.Set.AppendTo)
-//	  heads      uvarint, then for each, oldest first, the active one last:
+//	  heads      uvarint, then for each, oldest first; the last one is the active
+//	             one if its offset is applied:
 //	    offset   u64 LE   of the last entry it may hold
 //	    rows     counted (head.Snapshot.AppendTo)
 //

@@ -130,7 +130,7 @@ func formatLabels(channel string) model.Labels {
 func formatDefinitions() []model.Definition {
 	return []model.Definition{
 		{ID: 1, Labels: formatLabels("1"), ValidFrom: formatTime, Properties: &model.Properties{
-			Name: "lake", Unit: "C", Scaling: "x1", Group: "g", App: "gw", Decimals: 1, HasDecimals: true}},
+			Name: "lake", Unit: "C", Scaling: "x1", Group: "g", App: "gw", Decimals: 2, HasDecimals: true}},
 		{ID: 2, Labels: formatLabels("2"), ValidFrom: formatTime},
 	}
 }

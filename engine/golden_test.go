@@ -148,7 +148,7 @@ func (g *golden) write(tenant model.Tenant, times []int64, columns map[string][]
 		}
 		c := model.Column{Labels: formatLabels(channel), Times: times, Values: values}
 		if channel == "1" {
-			c.Properties = &model.Properties{Name: "lake", Unit: "C", Scaling: "x1", Group: "g", App: "gw", Decimals: 1, HasDecimals: true}
+			c.Properties = &model.Properties{Name: "lake", Unit: "C", Scaling: "x1", Group: "g", App: "gw", Decimals: 2, HasDecimals: true}
 			if times[0] >= goldenTime+60e9*20 {
 				c.Properties = &model.Properties{Name: "lake", Unit: "F", Scaling: "x1.8+32", Group: "g", App: "gw"}
 			}

@@ -87,8 +87,8 @@ func ParseCheckpointName(name string) (p model.Partition, epoch, offset uint64, 
 type BlockName struct {
 	Tenant                  model.Tenant
 	Level                   string // such as "flush": lower-case letters only
-	First, Last             int64  // times of the first and the last row, ns since the epoch
-	FirstOffset, LastOffset uint64 // of the log
+	First, Last             int64  // times that every row lies between, both included, ns since the epoch: of flushes a UTC day's
+	FirstOffset, LastOffset uint64 // of the log: the rows are of entries between these, both included
 	Epoch                   uint64
 	Part                    uint32 // tells apart blocks of one flush
 }
