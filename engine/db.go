@@ -22,7 +22,6 @@ import (
 var (
 	ErrUnknownTenant   = errors.New("unknown tenant")
 	ErrUnknownChannel  = errors.New("unknown channel")
-	ErrUnknownAlarm    = errors.New("unknown alarm")
 	ErrInvalid         = errors.New("invalid")
 	ErrTooManyChannels = errors.New("too many channels") // for one query
 	ErrTooManyRows     = errors.New("too many rows")     // for one view
@@ -80,11 +79,14 @@ type DB struct {
 	options Options
 	fs      disk.FS
 	lock    io.Closer
-	blocks  *disk.LocalBlocks
+	blocks  disk.Blocks
 	catalog *catalog.Catalog
-	log     *wal.Local
-	readers *readerCache
-	epoch   uint64 // of this opening: in claims, records and file names
+	log     wal.Log
+	// logFaults returns the damage that opening and replaying the log found.
+	logFaults func() []error
+	readers   *readerCache
+	epoch     uint64 // of this opening: in claims, records and file names
+	made      bool   // the folder was a database before this opening
 
 	partitions [model.Partitions]*partition
 	appliers   []*applier

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/hokan-db/hokan/engine/block"
 	"github.com/hokan-db/hokan/engine/catalog"
@@ -230,23 +232,23 @@ func (db *DB) installBlocks(t *tenant, f *frozenHead, m catalog.Manifest) {
 	db.flusher.changed.Broadcast()
 }
 
-// writeBlocks writes one block per UTC day that f has rows of. On error it
+// writeBlocks writes one block per UTC day, or month, that f has rows of. On error it
 // returns those already written too.
 func (db *DB) writeBlocks(ctx context.Context, t *tenant, f *frozenHead) ([]block.Meta, error) {
 	channels, views, err := t.flushViews(f)
 	if err != nil {
 		return nil, err
 	}
-	days, err := flushDays(views)
+	spans, err := flushSpans(views)
 	if err != nil {
 		return nil, err
 	}
 	var written []block.Meta
-	for _, day := range days {
+	for _, span := range spans {
 		if err := ctx.Err(); err != nil {
 			return written, err
 		}
-		meta, err := db.writeBlock(t, f, day, channels, views)
+		meta, err := db.writeBlock(t, f, span, channels, views)
 		if err != nil {
 			return written, err
 		}
@@ -274,15 +276,21 @@ func (t *tenant) flushViews(f *frozenHead) ([]model.Channel, []head.View, error)
 	return channels, views, nil
 }
 
-// flushDays returns the UTC days that hold rows of the views, ascending.
-func flushDays(views []head.View) ([]model.Span, error) {
-	starts := map[int64]bool{}
+// maxFlushDays is how many days a head is split into at most: one that spans
+// more, such as years of a daily reading, is split by month, so that a flush
+// does not make a file for every row.
+const maxFlushDays = 8
+
+// flushSpans returns the UTC days, or months, that hold rows of the views,
+// ascending.
+func flushSpans(views []head.View) ([]model.Span, error) {
+	days := map[int64]bool{}
 	var times []int64
 	var values []float64
 	for _, v := range views {
 		first, last := v.Bounds()
 		if dayOf(first) == dayOf(last) {
-			starts[dayOf(first)] = true
+			days[dayOf(first)] = true
 			continue
 		}
 		var err error
@@ -291,16 +299,27 @@ func flushDays(views []head.View) ([]model.Span, error) {
 		}
 		for rest := times; len(rest) > 0; {
 			start := dayOf(rest[0])
-			starts[start] = true
+			days[start] = true
 			next, _ := slices.BinarySearch(rest, start+model.Day)
 			rest = rest[next:]
 		}
 	}
-	days := make([]model.Span, 0, len(starts))
-	for _, start := range slices.Sorted(maps.Keys(starts)) {
-		days = append(days, model.Span{From: start, To: start + model.Day})
+	spanOf := func(day int64) model.Span { return model.Span{From: day, To: day + model.Day} }
+	if len(days) > maxFlushDays {
+		spanOf = monthOf
 	}
-	return days, nil
+	spans := map[model.Span]bool{}
+	for day := range days {
+		spans[spanOf(day)] = true
+	}
+	return slices.SortedFunc(maps.Keys(spans), func(a, b model.Span) int { return cmp.Compare(a.From, b.From) }), nil
+}
+
+// monthOf returns the UTC month that holds t.
+func monthOf(t int64) model.Span {
+	year, month, _ := time.Unix(0, t).UTC().Date()
+	from := time.Date(year, month, 1, 0, 0, 0, 0, time.UTC)
+	return model.Span{From: from.UnixNano(), To: from.AddDate(0, 1, 0).UnixNano()}
 }
 
 // dayOf returns the start of the UTC day that holds t.
@@ -312,10 +331,10 @@ func dayOf(t int64) int64 {
 	return start
 }
 
-// writeBlock writes the rows of one day.
-func (db *DB) writeBlock(t *tenant, f *frozenHead, day model.Span, channels []model.Channel, views []head.View) (block.Meta, error) {
+// writeBlock writes the rows of one span.
+func (db *DB) writeBlock(t *tenant, f *frozenHead, span model.Span, channels []model.Channel, views []head.View) (block.Meta, error) {
 	name := disk.BlockName{
-		Tenant: t.name, Level: block.Level, First: day.From, Last: day.To - 1,
+		Tenant: t.name, Level: block.Level, First: span.From, Last: span.To - 1,
 		FirstOffset: t.flushedTo + 1, LastOffset: f.lastOffset, Epoch: db.epoch,
 		Part: db.flusher.parts.Add(1), // a second try never meets the first one's file
 	}
@@ -326,13 +345,13 @@ func (db *DB) writeBlock(t *tenant, f *frozenHead, day model.Span, channels []mo
 		var values []float64
 		var err error
 		for i, view := range views {
-			if first, last := view.Bounds(); !day.Overlaps(first, last) {
+			if first, last := view.Bounds(); !span.Overlaps(first, last) {
 				continue
 			}
 			if times, values, err = view.Decode(times[:0], values[:0]); err != nil {
 				return fmt.Errorf("channel %d of the head: %w", channels[i].ID, err)
 			}
-			if err = writeChannel(writer, channels[i], clip(times, day), times, values); err != nil {
+			if err = writeChannel(writer, channels[i], clip(times, span), times, values); err != nil {
 				return err
 			}
 		}

@@ -23,6 +23,8 @@ type dump struct {
 	b     []byte
 	at    int
 	lines []string
+
+	frames []int // where each frame begins
 }
 
 // bytesPerLine is how many bytes a line shows; a longer field goes on in lines
@@ -201,6 +203,7 @@ func (d *dump) header(magic string, kind uint64) {
 func (d *dump) frame(number uint64, what string) (end int) {
 	d.t.Helper()
 	start := d.at
+	d.frames = append(d.frames, start)
 	length := int(d.u32("frame (" + what + "): bytes of payload"))
 	if got := d.u32("number of the frame"); got != number {
 		d.t.Errorf("frame %d, want %d", got, number)

@@ -159,10 +159,12 @@ func (d *dump) index(end int) {
 }
 
 func (d *dump) directory(end int) {
+	frame := 3 // behind those of the chunks
 	for range d.uvarint("channels frames") {
 		d.uvarint("its first channel ID less the one before's")
 		d.uvarint("bytes of its payload")
-		d.take(4, "its frame CRC")
+		d.frameCRC(d.frames[frame])
+		frame++
 	}
 	for range d.uvarint("index frames") {
 		d.uvarint("its first channel ID less the last of the one before")
@@ -170,7 +172,8 @@ func (d *dump) directory(end int) {
 		d.zigzagTime("earliest time less the one before's", 0)
 		d.uvarint("latest time less the earliest")
 		d.uvarint("bytes of its payload")
-		d.take(4, "its frame CRC")
+		d.frameCRC(d.frames[frame])
+		frame++
 	}
 	d.ends(end)
 }

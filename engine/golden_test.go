@@ -125,6 +125,9 @@ func writeGolden(t *testing.T) {
 	g.check(listing)
 	killed := crashClone(memory, 1, 100)
 	must(t, g.db.Close())
+	if t.Failed() {
+		t.FailNow()
+	}
 
 	must(t, os.RemoveAll(goldenData))
 	_, err = vfs.Clone(killed, vfs.Default, "data", goldenData)

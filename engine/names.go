@@ -47,13 +47,14 @@ const (
 
 // Sentinels of the packages below that callers branch on.
 var (
-	ErrLocked    = disk.ErrLocked   // another process has the database
-	ErrFull      = disk.ErrFull     // no room on the disk
-	ErrReadOnly  = disk.ErrReadOnly // the folder cannot be written
-	ErrCorrupt   = disk.ErrCorrupt  // damage; the error names the place
-	ErrNotFound  = disk.ErrNotFound // no database there
-	ErrBadCursor = catalog.ErrBadCursor
-	ErrCondition = alarm.ErrInvalid // a condition that means nothing
+	ErrLocked       = disk.ErrLocked   // another process has the database
+	ErrFull         = disk.ErrFull     // no room on the disk
+	ErrReadOnly     = disk.ErrReadOnly // the folder cannot be written
+	ErrCorrupt      = disk.ErrCorrupt  // damage; the error names the place
+	ErrNotFound     = disk.ErrNotFound // no database there
+	ErrUnknownAlarm = alarm.ErrUnknown
+	ErrBadCursor    = catalog.ErrBadCursor
+	ErrCondition    = alarm.ErrInvalid // a condition that means nothing
 )
 
 // ParseOperator reads an operator as conditions are written:

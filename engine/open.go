@@ -30,22 +30,25 @@ func Open(o Options) (db *DB, err error) {
 	if o, err = o.withDefaults(); err != nil {
 		return nil, err
 	}
-	db = &DB{options: o, fs: o.FS, tenants: map[model.Tenant]*tenant{}, blocks: disk.NewLocalBlocks(o.FS, o.Dir)}
+	db = &DB{options: o, fs: o.FS, tenants: map[model.Tenant]*tenant{}}
 	for i := range db.partitions {
 		db.partitions[i] = newPartition(model.Partition(i))
 	}
-	db.readers = newReaderCache(db.blocks)
+	local := disk.NewLocalBlocks(o.FS, o.Dir)
+	db.blocks, db.readers = local, newReaderCache(local)
 	db.flusher.init(db)
 	steps := []struct {
 		name string
 		run  func() error
 	}{
 		{"folder", db.openFolder},
+		{"leftovers", local.RemoveTemporaries},
 		{"catalog", db.openCatalog},
+		{"making", db.finishMaking},
 		{"manifests", db.loadManifests},
 		{"checkpoints", db.loadCheckpoints},
 		{"log", db.openLog},
-		{"leftovers", db.removeLeftovers},
+		{"unnamed objects", db.removeUnnamed},
 		{"replay", db.replay},
 	}
 	for _, step := range steps {
@@ -81,6 +84,7 @@ func (db *DB) openFolder() error {
 	if string(text) != formatText {
 		return disk.Corrupt(disk.FormatName, 0, "it says %.40q, this program reads %q", text, formatText)
 	}
+	db.made = true
 	return nil
 }
 
@@ -88,17 +92,19 @@ func (db *DB) openFolder() error {
 // is a database but whose catalog does not know itself has lost its catalog:
 // going on would take every block for garbage.
 func (db *DB) openCatalog() error {
-	made := true
-	if _, err := db.fs.Stat(path.Join(db.options.Dir, disk.FormatName)); err != nil {
-		made = false
-	}
 	dir := path.Join(db.options.Dir, disk.CatalogDir)
-	if made {
+	if db.made {
 		if _, err := db.fs.Stat(dir); err != nil {
-			return disk.Corrupt(disk.CatalogDir, 0, "the catalog is missing")
+			return disk.Corrupt(disk.CatalogDir, 0, "the catalog cannot be found: %w", err)
 		}
 	}
 	c, err := catalog.Open(db.fs, dir, catalog.Options{})
+	if err != nil && !db.made && db.holdsNothing() {
+		// Killed while the catalog was being made, before anything was written.
+		if err = db.fs.RemoveAll(dir); err == nil {
+			c, err = catalog.Open(db.fs, dir, catalog.Options{})
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -108,7 +114,7 @@ func (db *DB) openCatalog() error {
 		return err
 	}
 	if identity.Epoch == 0 {
-		if made {
+		if db.made {
 			return disk.Corrupt(disk.CatalogDir, 0, "the catalog has lost its identity")
 		}
 		rand.Read(identity.ID[:])
@@ -116,10 +122,24 @@ func (db *DB) openCatalog() error {
 	}
 	identity.Epoch++
 	db.epoch = identity.Epoch
-	if err := c.Commit(catalog.PutIdentity(identity)); err != nil {
-		return err
+	return c.Commit(catalog.PutIdentity(identity))
+}
+
+// holdsNothing reports whether the folder has no log, block or checkpoint.
+func (db *DB) holdsNothing() bool {
+	for _, dir := range []string{disk.LogDir, disk.BlocksDir, disk.CheckpointsDir} {
+		names, err := db.fs.List(path.Join(db.options.Dir, dir))
+		if err = disk.Wrap(err); len(names) > 0 || err != nil && !errors.Is(err, disk.ErrNotFound) {
+			return false
+		}
 	}
-	if made {
+	return true
+}
+
+// finishMaking makes the other folders of a new database and, last, the file
+// that says that it is one.
+func (db *DB) finishMaking() error {
+	if db.made {
 		return nil
 	}
 	for _, sub := range disk.Dirs {
@@ -147,9 +167,7 @@ func (db *DB) openLog() error {
 	if err != nil {
 		return err
 	}
-	for _, fault := range log.Faults() {
-		db.faults.add(fault)
-	}
+	db.logFaults = log.Faults
 	first, last := log.Bounds()
 	if last > 0 && first > record.TrimmedTo+1 {
 		db.faults.add(disk.Corrupt(disk.LogDir, 0, "entries %d to %d are missing", record.TrimmedTo+1, first-1))

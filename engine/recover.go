@@ -111,14 +111,10 @@ func (t *tenant) restoreChannel(c *model.Channel, latest latestSample) error {
 	return nil
 }
 
-// removeLeftovers deletes what an interrupted Put, flush or checkpoint left:
-// temporaries, blocks that no manifest names and whose rows the log still
-// holds, checkpoints that no record names. Anything else that nothing names is
-// left alone.
-func (db *DB) removeLeftovers() error {
-	if err := db.blocks.RemoveTemporaries(); err != nil {
-		return err
-	}
+// removeUnnamed deletes what an interrupted flush or checkpoint left: blocks
+// that no manifest names and whose rows the log still holds, and checkpoints
+// that no record names. Anything else that nothing names is left alone.
+func (db *DB) removeUnnamed() error {
 	named := map[string]bool{}
 	for _, t := range db.tenants {
 		for _, m := range t.blocks {
@@ -190,7 +186,7 @@ func (db *DB) replay() error {
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("log: %w", err)
 	}
-	for _, fault := range db.log.Faults() {
+	for _, fault := range db.logFaults() {
 		db.faults.add(fault)
 	}
 	return nil
