@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"path"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -60,6 +61,7 @@ func filesBelow(t *testing.T, fs disk.FS, dir string, keep func(string) bool) []
 	if err != nil {
 		t.Fatal(err)
 	}
+	slices.Sort(names)
 	for _, name := range names {
 		full := path.Join(dir, name)
 		if info, err := fs.Stat(full); err == nil && info.IsDir() {

@@ -162,14 +162,6 @@ func (d *dump) uvarint(meaning string) uint64 {
 	return v
 }
 
-// zigzag reads a signed number.
-func (d *dump) zigzag(meaning string) int64 {
-	d.t.Helper()
-	v, n := binary.Varint(d.b[d.at:])
-	d.take(n, "%s: %d", meaning, v)
-	return v
-}
-
 // zigzagTime reads the difference of a time to before.
 func (d *dump) zigzagTime(meaning string, before int64) int64 {
 	d.t.Helper()

@@ -99,12 +99,6 @@ func (db *DB) openCatalog() error {
 		}
 	}
 	c, err := catalog.Open(db.fs, dir, catalog.Options{})
-	if err != nil && !db.made && db.holdsNothing() {
-		// Killed while the catalog was being made, before anything was written.
-		if err = db.fs.RemoveAll(dir); err == nil {
-			c, err = catalog.Open(db.fs, dir, catalog.Options{})
-		}
-	}
 	if err != nil {
 		return err
 	}
@@ -123,17 +117,6 @@ func (db *DB) openCatalog() error {
 	identity.Epoch++
 	db.epoch = identity.Epoch
 	return c.Commit(catalog.PutIdentity(identity))
-}
-
-// holdsNothing reports whether the folder has no log, block or checkpoint.
-func (db *DB) holdsNothing() bool {
-	for _, dir := range []string{disk.LogDir, disk.BlocksDir, disk.CheckpointsDir} {
-		names, err := db.fs.List(path.Join(db.options.Dir, dir))
-		if err = disk.Wrap(err); len(names) > 0 || err != nil && !errors.Is(err, disk.ErrNotFound) {
-			return false
-		}
-	}
-	return true
 }
 
 // finishMaking makes the other folders of a new database and, last, the file

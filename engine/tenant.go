@@ -77,7 +77,7 @@ func (t *tenant) freeze() *frozenHead {
 	}
 	f := &frozenHead{Head: t.active, lastOffset: t.lastApplied}
 	t.frozen = append(t.frozen, f)
-	t.active = head.New()
+	t.active, t.activeSince = head.New(), 0
 	return f
 }
 

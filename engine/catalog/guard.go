@@ -4,10 +4,13 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"strings"
 	"sync"
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/hokan-db/hokan/engine/disk"
 )
 
 // guardFS stands between pebble and the disk, because pebble cannot be trusted
@@ -88,11 +91,26 @@ func (g *guardFS) createAbove(name string) (vfs.File, error) {
 	return g.upper.Create(name, vfs.WriteCategoryUnspecified)
 }
 
-// Create implements vfs.FS.
+// markerPrefix begins the names of pebble's markers: files whose name says
+// which of the others is in force, such as the MANIFEST.
+const markerPrefix = "marker."
+
+// Create implements vfs.FS. Pebble makes a MANIFEST and then the marker that
+// names it, and syncs the folder once after both: a disk that keeps the second
+// name and not the first leaves a catalog that cannot be opened. So the folder
+// is synced before a marker is made too.
 func (g *guardFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
 	f := &guardFile{guard: g, name: name}
 	err := g.change(
-		func() (err error) { f.below, err = g.lower.Create(name, category); return err },
+		func() (err error) {
+			if strings.HasPrefix(g.lower.PathBase(name), markerPrefix) {
+				if err := disk.SyncDir(g.lower, g.lower.PathDir(name)); err != nil {
+					return err
+				}
+			}
+			f.below, err = g.lower.Create(name, category)
+			return err
+		},
 		func() (err error) { f.above, err = g.createAbove(name); return err })
 	if err != nil {
 		return nil, err

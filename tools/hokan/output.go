@@ -49,9 +49,7 @@ func (o *outputFlags) print(t *terminal, body any, lines func() *grid) error {
 func (g *grid) align(t *terminal) {
 	lines := make([][]string, 0, 1+len(g.rows))
 	lines = append(lines, g.header)
-	for _, row := range g.rows {
-		lines = append(lines, row)
-	}
+	lines = append(lines, g.rows...)
 	widths := make([]int, len(g.header))
 	for _, line := range lines {
 		for i, cell := range line {
