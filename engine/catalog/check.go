@@ -125,6 +125,8 @@ func (c *Catalog) checkRecord(key, value []byte) error {
 		record = &block.Meta{}
 	case keyEvent:
 		record = &alarm.Event{}
+	case keyService:
+		record = &serviceRecord{}
 	case keyEventOfAlarm:
 		if len(value) != 0 {
 			return fmt.Errorf("has %d bytes, want none", len(value))

@@ -10,6 +10,7 @@ package catalog
 //	'b' tenant 00 block name                   block.Meta
 //	'e' tenant 00 time(8) event(16)            alarm.Event
 //	'a' tenant 00 alarm(8) time(8) event(16)   nothing: events by alarm
+//	's' key                                    serviceRecord, of the service around the engine
 //
 // A time is its two's complement with the sign bit flipped, which sorts
 // negative times first; an event is the 16 bytes of its ID. A tenant's name
@@ -44,6 +45,7 @@ const (
 	keyBlock        = 'b'
 	keyEvent        = 'e'
 	keyEventOfAlarm = 'a'
+	keyService        = 's'
 )
 
 // checksumBytes is the length of a value's checksum.

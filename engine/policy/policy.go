@@ -49,6 +49,42 @@ var (
 		"bytes of a label's value"}
 )
 
+// Limits of the HTTP server.
+var (
+	BodyBytes = Limit{"body_bytes", 32 << 20, "body_too_large",
+		"bytes of a request's body, as sent and unpacked"}
+	SmallBodyBytes = Limit{"small_body_bytes", 64 << 10, "body_too_large",
+		"bytes of the body of a request that writes no samples"}
+	HeaderBytes = Limit{"header_bytes", 32 << 10, "",
+		"bytes of a request's headers; beyond it the answer is 431"}
+	HeaderTime = Limit{"header_time_ns", int64(10 * time.Second), "",
+		"time in which a request's headers must arrive; then the connection is closed"}
+	RequestTime = Limit{"request_time_ns", int64(60 * time.Second), "busy",
+		"time in which a request's body must arrive and be answered, streams apart"}
+	WriteTime = Limit{"write_time_ns", int64(30 * time.Second), "",
+		"time in which a client must take each piece of an answer; then the connection is closed"}
+	IdleTime = Limit{"idle_time_ns", int64(2 * time.Minute), "",
+		"time after which a connection without a request is closed"}
+	ShutdownTime = Limit{"shutdown_time_ns", int64(30 * time.Second), "",
+		"time that requests in progress have to end when the server stops"}
+	Connections = Limit{"connections", 20_000, "",
+		"open connections; others wait to be accepted"}
+	Requests = Limit{"requests", 1024, "busy",
+		"requests in progress"}
+	TenantRequests = Limit{"tenant_requests", 256, "busy",
+		"requests in progress of one tenant"}
+	InFlightBytes = Limit{"in_flight_bytes", 512 << 20, "busy",
+		"bytes of request bodies in progress"}
+	TenantInFlightBytes = Limit{"tenant_in_flight_bytes", 128 << 20, "busy",
+		"bytes of request bodies in progress of one tenant"}
+	Streams = Limit{"streams", 2000, "busy",
+		"live streams"}
+	TenantStreams = Limit{"tenant_streams", 500, "busy",
+		"live streams of one tenant"}
+	AheadTime = Limit{"ahead_time_ns", int64(24 * time.Hour), "too_far_ahead",
+		"time that a sample may lie ahead of the server's clock"}
+)
+
 // Limits on what is kept in memory and in the log. Reaching one starts a flush
 // or a checkpoint and refuses nothing.
 var (
@@ -67,6 +103,8 @@ var (
 var limits = []Limit{
 	SelectorBytes, ViewChannels, ViewBuckets, TableChannels, TableRows, ExportChannels, QueryChannels, QueryRows,
 	EntryBytes, Labels, LabelNameBytes, LabelValueBytes,
+	BodyBytes, SmallBodyBytes, HeaderBytes, HeaderTime, RequestTime, WriteTime, IdleTime, ShutdownTime,
+	Connections, Requests, TenantRequests, InFlightBytes, TenantInFlightBytes, Streams, TenantStreams, AheadTime,
 	HeadRows, HeadMemory, FlushAge, CheckpointBytes, CheckpointAge,
 }
 

@@ -1,0 +1,53 @@
+package engine
+
+import (
+	"context"
+
+	"github.com/hokan-db/hokan/engine/catalog"
+)
+
+// Records are small values of the service around the engine: tokens, plans,
+// what was sent. They are ordinary synced writes beside the log: nothing that
+// is folded from the log may depend on them.
+
+// PutRecord stores value under key, in place of what was there. When it
+// returns, that is durable.
+func (db *DB) PutRecord(ctx context.Context, key string, value []byte) error {
+	return db.changeRecords(ctx, catalog.PutService(key, value))
+}
+
+// DeleteRecord removes the record under key, durably; that there is none is no
+// error.
+func (db *DB) DeleteRecord(ctx context.Context, key string) error {
+	return db.changeRecords(ctx, catalog.DeleteService(key))
+}
+
+func (db *DB) changeRecords(ctx context.Context, change catalog.Change) error {
+	if err := db.gate.enter(); err != nil {
+		return err
+	}
+	defer db.gate.leave()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return db.catalog.Commit(change)
+}
+
+// Record returns the value under key and whether there is one.
+func (db *DB) Record(key string) ([]byte, bool, error) {
+	if err := db.gate.enter(); err != nil {
+		return nil, false, err
+	}
+	defer db.gate.leave()
+	return db.catalog.ServiceRecord(key)
+}
+
+// Records visits the records whose keys begin with prefix, in the order of
+// their keys, until visit returns an error. A value is visit's to keep.
+func (db *DB) Records(prefix string, visit func(key string, value []byte) error) error {
+	if err := db.gate.enter(); err != nil {
+		return err
+	}
+	defer db.gate.leave()
+	return db.catalog.ServiceRecords(prefix, visit)
+}
