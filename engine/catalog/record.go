@@ -45,7 +45,7 @@ const (
 	keyBlock        = 'b'
 	keyEvent        = 'e'
 	keyEventOfAlarm = 'a'
-	keyService        = 's'
+	keyService      = 's'
 )
 
 // checksumBytes is the length of a value's checksum.

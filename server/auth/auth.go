@@ -1,0 +1,222 @@
+// Package auth keeps the tokens that open the API. A token belongs to one
+// tenant, or is the administrator's. Its secret is shown once, when it is
+// made; what is stored is the secret's SHA-256.
+package auth
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hokan-db/hokan/engine"
+	"github.com/hokan-db/hokan/engine/model"
+)
+
+// What callers branch on.
+var (
+	ErrUnknown = errors.New("unknown token") // never made, or revoked
+	ErrInvalid = errors.New("invalid token request")
+)
+
+// Scope is what a token may do with its tenant's data.
+type Scope string
+
+// The scopes.
+const (
+	Read  Scope = "read"
+	Write Scope = "write"
+	Both  Scope = "both"
+)
+
+// CanRead reports whether the scope lets its holder see data.
+func (s Scope) CanRead() bool { return s == Read || s == Both }
+
+// CanWrite reports whether the scope lets its holder change data.
+func (s Scope) CanWrite() bool { return s == Write || s == Both }
+
+// Token is what is known of a token, its secret apart.
+type Token struct {
+	ID      string       `json:"id"`     // 16 hex digits, no secret
+	Tenant  model.Tenant `json:"tenant"` // "" for an administrator's
+	Name    string       `json:"name"`   // for people
+	Scope   Scope        `json:"scope"`  // "" for an administrator's
+	Admin   bool         `json:"admin"`
+	Created time.Time    `json:"created"`
+}
+
+// Prefix begins every secret, so that one is recognised where it leaks.
+const Prefix = "hkn_"
+
+const (
+	secretBytes  = 32   // of randomness in a secret
+	idBytes      = 8    // of a token's ID
+	maxNameBytes = 256  // of a token's name
+	maxTextBytes = 1024 // of what is looked up: longer is no secret
+)
+
+// keyPrefix begins the keys of the records that hold tokens: the record of the
+// token ID is at keyPrefix+ID, JSON of stored.
+const keyPrefix = "token/"
+
+// stored is a token as it is kept.
+type stored struct {
+	Token
+	Hash string `json:"hash"` // SHA-256 of the secret in hex
+}
+
+// Store is the tokens of one database. It is safe for concurrent use.
+type Store struct {
+	db    *engine.DB
+	clock model.Clock
+
+	change sync.Mutex // one Create or Revoke at a time
+
+	mu     sync.RWMutex
+	byHash map[[sha256.Size]byte]Token
+}
+
+// Open reads the tokens of db.
+func Open(db *engine.DB, clock model.Clock) (*Store, error) {
+	s := &Store{db: db, clock: clock, byHash: map[[sha256.Size]byte]Token{}}
+	err := db.Records(keyPrefix, func(key string, value []byte) error {
+		var record stored
+		if err := json.Unmarshal(value, &record); err != nil {
+			return fmt.Errorf("%w: record %s: %w", engine.ErrCorrupt, key, err)
+		}
+		hash, err := hex.DecodeString(record.Hash)
+		if err != nil || len(hash) != sha256.Size || keyPrefix+record.ID != key {
+			return fmt.Errorf("%w: record %s holds no token", engine.ErrCorrupt, key)
+		}
+		s.byHash[[sha256.Size]byte(hash)] = record.Token
+		return nil
+	})
+	return s, err
+}
+
+// Create makes a token from its tenant, name, scope ("" is both) and whether
+// it is the administrator's, and makes the tenant where it is missing. The
+// secret is known to the caller alone; the token is durable on return.
+func (s *Store) Create(ctx context.Context, t Token) (secret string, made Token, err error) {
+	if err := check(&t); err != nil {
+		return "", Token{}, err
+	}
+	s.change.Lock()
+	defer s.change.Unlock()
+	if !t.Admin && !s.db.HasTenant(t.Tenant) {
+		if err := s.db.CreateTenant(ctx, t.Tenant); err != nil {
+			return "", Token{}, err
+		}
+	}
+	var random [secretBytes + idBytes]byte
+	rand.Read(random[:]) // never fails
+	secret = Prefix + base64.RawURLEncoding.EncodeToString(random[:secretBytes])
+	t.ID = hex.EncodeToString(random[secretBytes:])
+	t.Created = s.clock().UTC().Truncate(time.Millisecond)
+	hash := sha256.Sum256([]byte(secret))
+	value, err := json.Marshal(stored{t, hex.EncodeToString(hash[:])})
+	if err != nil {
+		return "", Token{}, err
+	}
+	if err := s.db.PutRecord(ctx, keyPrefix+t.ID, value); err != nil {
+		return "", Token{}, err
+	}
+	s.mu.Lock()
+	s.byHash[hash] = t
+	s.mu.Unlock()
+	return secret, t, nil
+}
+
+// check completes what a token is made from.
+func check(t *Token) error {
+	if len(t.Name) > maxNameBytes {
+		return fmt.Errorf("%w: its name has %d bytes, at most %d", ErrInvalid, len(t.Name), maxNameBytes)
+	}
+	if t.Admin {
+		if t.Tenant != "" || t.Scope != "" {
+			return fmt.Errorf("%w: an administrator's token has neither tenant nor scope", ErrInvalid)
+		}
+		return nil
+	}
+	if t.Scope == "" {
+		t.Scope = Both
+	}
+	if !t.Scope.CanRead() && !t.Scope.CanWrite() {
+		return fmt.Errorf("%w: scope %q is none of read, write, both", ErrInvalid, t.Scope)
+	}
+	if err := t.Tenant.Validate(); err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	return nil
+}
+
+// List returns the tokens, oldest first.
+func (s *Store) List() []Token {
+	s.mu.RLock()
+	all := make([]Token, 0, len(s.byHash))
+	for _, t := range s.byHash {
+		all = append(all, t)
+	}
+	s.mu.RUnlock()
+	slices.SortFunc(all, func(a, b Token) int {
+		if order := a.Created.Compare(b.Created); order != 0 {
+			return order
+		}
+		return strings.Compare(a.ID, b.ID)
+	})
+	return all
+}
+
+// Revoke makes a token void, at once and durably.
+func (s *Store) Revoke(ctx context.Context, id string) error {
+	s.change.Lock()
+	defer s.change.Unlock()
+	for hash, t := range s.snapshot() {
+		if t.ID != id {
+			continue
+		}
+		if err := s.db.DeleteRecord(ctx, keyPrefix+id); err != nil {
+			return err
+		}
+		s.mu.Lock()
+		delete(s.byHash, hash)
+		s.mu.Unlock()
+		return nil
+	}
+	return fmt.Errorf("%w: no token has the ID %.40q", ErrUnknown, id)
+}
+
+// snapshot returns the tokens by hash. The caller holds change.
+func (s *Store) snapshot() map[[sha256.Size]byte]Token {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	all := make(map[[sha256.Size]byte]Token, len(s.byHash))
+	for hash, t := range s.byHash {
+		all[hash] = t
+	}
+	return all
+}
+
+// Lookup returns the token whose secret is given, or ErrUnknown. How long it
+// takes tells nothing of other secrets: they are found by their hash.
+func (s *Store) Lookup(secret string) (Token, error) {
+	if len(secret) > maxTextBytes {
+		return Token{}, ErrUnknown
+	}
+	hash := sha256.Sum256([]byte(secret))
+	s.mu.RLock()
+	t, ok := s.byHash[hash]
+	s.mu.RUnlock()
+	if !ok {
+		return Token{}, ErrUnknown
+	}
+	return t, nil
+}
