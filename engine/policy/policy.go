@@ -47,6 +47,12 @@ var (
 		"bytes of a label's name"}
 	LabelValueBytes = Limit{"label_value_bytes", model.MaxLabelValueBytes, "bad_label",
 		"bytes of a label's value"}
+	PropertyBytes = Limit{"property_bytes", 1024, "bad_label",
+		"bytes of one property of a channel"}
+	BodySamples = Limit{"body_samples", 4_000_000, "body_too_large",
+		"times, or values, of one request that writes samples"}
+	BodyChannels = Limit{"body_channels", 100_000, "too_many_channels",
+		"channels of one request that writes samples"}
 )
 
 // Limits of the HTTP server.
@@ -83,6 +89,8 @@ var (
 		"live streams of one tenant"}
 	AheadTime = Limit{"ahead_time_ns", int64(24 * time.Hour), "too_far_ahead",
 		"time that a sample may lie ahead of the server's clock"}
+	LiveRows = Limit{"live_rows", 65_536, "",
+		"rows and alarm events that wait for one live reader; more are dropped, and it is told how many"}
 )
 
 // Limits on what is kept in memory and in the log. Reaching one starts a flush
@@ -102,9 +110,9 @@ var (
 
 var limits = []Limit{
 	SelectorBytes, ViewChannels, ViewBuckets, TableChannels, TableRows, ExportChannels, QueryChannels, QueryRows,
-	EntryBytes, Labels, LabelNameBytes, LabelValueBytes,
+	EntryBytes, Labels, LabelNameBytes, LabelValueBytes, PropertyBytes, BodySamples, BodyChannels,
 	BodyBytes, SmallBodyBytes, HeaderBytes, HeaderTime, RequestTime, WriteTime, IdleTime, ShutdownTime,
-	Connections, Requests, TenantRequests, InFlightBytes, TenantInFlightBytes, Streams, TenantStreams, AheadTime,
+	Connections, Requests, TenantRequests, InFlightBytes, TenantInFlightBytes, Streams, TenantStreams, AheadTime, LiveRows,
 	HeadRows, HeadMemory, FlushAge, CheckpointBytes, CheckpointAge,
 }
 
