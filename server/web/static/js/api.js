@@ -1,0 +1,117 @@
+// The API: fetch with errors as values of class Problem, the session, and live
+// events.
+import { t } from "./i18n.js";
+
+// Problem is an answer of the API that says no, or the lack of one (status 0).
+export class Problem extends Error {
+  constructor(status, code, detail) {
+    super(detail || code);
+    this.status = status; this.code = code; this.detail = detail;
+  }
+  // text is what a reader is told: the catalogue's words, then the server's.
+  get text() {
+    const known = t("error." + this.code), words = known === "error." + this.code ? t("error.other") : known;
+    return this.detail && this.status ? `${words} (${this.detail})` : words;
+  }
+}
+
+// toLogin leaves for the sign-in page, which comes back here.
+export function toLogin() {
+  if (location.pathname === "/login") return;
+  const here = location.pathname + location.search;
+  location.replace("/login" + (here === "/" || here === "/monitor" ? "" : "?next=" + encodeURIComponent(here)));
+}
+
+// A token in the address (#token=…) is taken out of it at once and exchanged
+// for the session's cookie before anything is asked.
+let session = Promise.resolve();
+const given = /^#token=([^&]+)/.exec(location.hash);
+if (given) {
+  history.replaceState(null, "", location.pathname + location.search);
+  session = signIn(decodeURIComponent(given[1])).catch(toLogin);
+}
+export async function signIn(token) {
+  const answer = await ask("/api/v1/session", { method: "POST", body: { token } });
+  return answer;
+}
+export const signOut = () => ask("/api/v1/session", { method: "DELETE" });
+export const ready = () => session;
+
+async function ask(path, { method = "GET", body, signal, keepalive } = {}) {
+  let answer;
+  try {
+    answer = await fetch(path, {
+      method, signal, keepalive, credentials: "same-origin", cache: "no-store",
+      headers: body === undefined ? {} : { "Content-Type": "application/json" },
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
+  } catch (e) {
+    if (e.name === "AbortError") throw e;
+    throw new Problem(0, "offline", "");
+  }
+  if (answer.status === 204) return null;
+  const text = await answer.text();
+  let content = {};
+  try { content = JSON.parse(text); } catch { /* an answer of something in between */ }
+  if (answer.ok) return content;
+  throw new Problem(answer.status, content.code || "other", content.detail || "");
+}
+
+// api("view", { match, from, to, buckets }) asks GET /api/v1/view; what is null
+// is left out. An array stands several times. A 401 goes to the sign-in page.
+export async function api(path, query = {}, options = {}) {
+  await session;
+  const q = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) for (const one of [value].flat()) if (one != null) q.append(name, one);
+  const text = q.toString();
+  try {
+    return await ask(`/api/v1/${path}${text ? "?" + text : ""}`, options);
+  } catch (e) {
+    if (e.status === 401) { toLogin(); return new Promise(() => {}); } // the page is left
+    throw e;
+  }
+}
+export const send = (method, path, body, options) => api(path, {}, { method, body, ...options });
+
+// --- the server's clock ---------------------------------------------------------
+// Ages and "now" are by the server's clock, which drills may set elsewhere and
+// from which a device may be off. Differences under 2 s are left alone.
+let difference = 0;
+export const now = () => Date.now() + difference;
+// setClock(match) asks it once, through any channel.
+export async function setClock(match) {
+  const before = Date.now();
+  const view = await api("view", { match, from: "now-1s", to: "now", buckets: 1000 });
+  const there = view.from + 1000, here = (before + Date.now()) / 2;
+  difference = Math.abs(there - here) < 2000 ? 0 : there - here;
+}
+
+// --- live -------------------------------------------------------------------------
+// live(match, { samples, alarm, missed, state }) follows /api/v1/live until
+// close() of what it returns. state("live" | "waiting") says how it stands. A
+// page that is hidden for a minute lets go, as browsers allow few streams.
+export function live(match, on) {
+  let source = null, retry = 0, hidden = 0, closed = false, wait = 1000;
+  const drop = state => { clearTimeout(retry); source?.close(); source = null; on.state?.(state); };
+  async function connect() {
+    clearTimeout(retry);
+    await session;
+    if (closed || source || document.hidden && hidden < 0) return;
+    source = new EventSource(`/api/v1/live?${new URLSearchParams({ match })}`);
+    source.onopen = () => { wait = 1000; on.state?.("live"); };
+    source.onerror = () => {
+      drop("waiting");
+      retry = setTimeout(connect, wait);
+      wait = Math.min(wait * 2, 30e3);
+    };
+    for (const kind of ["samples", "alarm", "missed"]) source.addEventListener(kind, e => on[kind]?.(JSON.parse(e.data)));
+  }
+  function seen() {
+    clearTimeout(hidden);
+    if (document.hidden) hidden = setTimeout(() => { hidden = -1; drop("waiting"); }, 60e3);
+    else { hidden = 0; if (!source) connect(); }
+  }
+  document.addEventListener("visibilitychange", seen);
+  connect();
+  return { close() { closed = true; document.removeEventListener("visibilitychange", seen); drop("waiting"); } };
+}

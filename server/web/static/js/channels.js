@@ -1,0 +1,45 @@
+// Channels as the API gives them, {labels, properties, …}: names, selectors and
+// links.
+export const MAX = 32; // channels in a view
+
+// key(channel) tells channels apart: all labels, in order.
+export const key = channel => JSON.stringify(Object.entries(channel.labels).sort(([a], [b]) => a < b ? -1 : 1));
+export const name = channel => channel.properties?.name || channel.labels.channel;
+export const instrument = channel => channel.labels.instrument;
+export const group = channel => channel.properties?.group || "";
+export const app = channel => channel.properties?.app || "";
+// labelled: what tells the channel apart where its name is not its label.
+export const labelled = channel => channel.properties?.name && channel.properties.name !== channel.labels.channel ? channel.labels.channel : "";
+
+// selector(labels) selects the channels with these labels: {a="b",…}.
+export const selector = labels => `{${Object.entries(labels).map(([n, v]) => `${n}=${JSON.stringify(v)}`).join(",")}}`;
+const escape = text => text.replace(/[\\.+*?()|[\]{}^$]/g, "\\$&");
+
+// selectors(channels) gives one selector per instrument (and set of further
+// labels), each of at most `most` channels: [{match, channels}].
+export function selectors(channels, most = MAX) {
+  const sets = new Map();
+  for (const c of channels) {
+    const { channel: _, ...rest } = c.labels, id = selector(rest);
+    let parts = sets.get(id);
+    if (!parts) sets.set(id, parts = [{ rest, channels: [] }]);
+    if (parts.at(-1).channels.length >= most) parts.push({ rest, channels: [] });
+    parts.at(-1).channels.push(c);
+  }
+  return [...sets.values()].flat().map(({ rest, channels }) => ({ channels, match: several(rest, channels) }));
+}
+function several(rest, channels) {
+  if (channels.length === 1) return selector(channels[0].labels);
+  const pattern = channels.map(c => escape(c.labels.channel)).join("|");
+  return selector(rest).slice(0, -1) + `,channel=~${JSON.stringify(pattern)}}`;
+}
+
+// viewerLink(channels, { hours } | { from, to } | { alarm, at }): the address of
+// a view. match may stand in it several times, each a selector, in this order.
+export function viewerLink(channels, range = {}) {
+  const query = new URLSearchParams(selectors(channels).map(s => ["match", s.match]));
+  for (const [n, v] of Object.entries(range)) query.set(n, String(v));
+  return `/viewer?${query}`;
+}
+// matchesOf(location.search) reads them again.
+export const matchesOf = search => new URLSearchParams(search).getAll("match");
