@@ -35,6 +35,7 @@ var statuses = map[string]int{
 	"forbidden":              403,
 	"not_found":              404,
 	"no_channel":             404,
+	"method_not_allowed":     405,
 	"conflict":               409,
 	"locked":                 409,
 	"body_too_large":         413,

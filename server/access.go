@@ -1,0 +1,94 @@
+package server
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/hokan-db/hokan/engine/model"
+	"github.com/hokan-db/hokan/server/auth"
+)
+
+// access is who may use a route.
+type access int
+
+const (
+	open        access = iota // without a token
+	anyToken                  // whoever has a token
+	readTenant                // a tenant's token that may read
+	writeTenant               // a tenant's token that may write
+	adminOnly                 // an administrator's token
+)
+
+// sessionCookie holds the page's token.
+const sessionCookie = "hokan_session"
+
+// caller is who sent a request. The zero value is one without a token.
+type caller struct{ auth.Token }
+
+type callerKey struct{}
+
+// tenantOf returns the tenant whose data the request is about.
+func tenantOf(ctx context.Context) model.Tenant {
+	c, _ := ctx.Value(callerKey{}).(caller)
+	return c.Tenant
+}
+
+// callerOf returns who sends r, as far as the route asks for that.
+func (s *Server) callerOf(r *http.Request, a access) (caller, error) {
+	if a == open {
+		return caller{}, nil
+	}
+	secret, byCookie, err := secretOf(r)
+	if err != nil {
+		return caller{}, err
+	}
+	token, err := s.tokens.Lookup(secret)
+	if err != nil {
+		return caller{}, newProblem("unauthorized", "the token is unknown or was revoked")
+	}
+	if byCookie {
+		if err := s.sameOrigin.Check(r); err != nil {
+			return caller{}, newProblem("forbidden", "a request with a session cookie must come from the server's own pages")
+		}
+	}
+	return caller{token}, a.permits(&token)
+}
+
+// secretOf returns the secret that r shows: in a header, or in the page's
+// cookie.
+func secretOf(r *http.Request) (secret string, byCookie bool, err error) {
+	if header := r.Header.Get("Authorization"); header != "" {
+		scheme, secret, _ := strings.Cut(header, " ")
+		if !strings.EqualFold(scheme, "Bearer") {
+			return "", false, newProblem("unauthorized", "the Authorization header must be: Bearer and a token")
+		}
+		return strings.TrimSpace(secret), false, nil
+	}
+	cookie, err := r.Cookie(sessionCookie)
+	if err != nil {
+		return "", false, newProblem("unauthorized", "a token is missing: send the header Authorization: Bearer TOKEN")
+	}
+	return cookie.Value, true, nil
+}
+
+// permits returns why a token may not use a route.
+func (a access) permits(t *auth.Token) error {
+	switch a {
+	case adminOnly:
+		if !t.Admin {
+			return newProblem("forbidden", "this takes an administrator's token")
+		}
+	case readTenant, writeTenant:
+		if t.Admin {
+			return newProblem("forbidden", "this takes a tenant's token, not an administrator's")
+		}
+		if a == readTenant && !t.Scope.CanRead() {
+			return newProblem("forbidden", "the token may write, not read")
+		}
+		if a == writeTenant && !t.Scope.CanWrite() {
+			return newProblem("forbidden", "the token may read, not write")
+		}
+	}
+	return nil
+}

@@ -1,0 +1,175 @@
+package server
+
+import (
+	"io"
+	"net/http"
+	"time"
+)
+
+// answer is the writer of one answer: it sets what every answer has, keeps
+// account, bounds the time that a client may take to read, and compresses JSON
+// where that pays and the client reads it.
+type answer struct {
+	http.ResponseWriter
+	control   *http.ResponseController
+	request   *http.Request
+	writeTime time.Duration
+
+	route    string
+	quiet    bool
+	caller   caller
+	status   int   // 0: nothing sent
+	sent     int64 // bytes of the body, as sent
+	err      error // why it failed
+	limit    string
+	aborted  bool         // cut off
+	notFound func() error // what a 404 of the handler becomes
+	dropping bool         // the handler's own body is not sent
+
+	held    bool           // the header waits for the first piece of the body
+	packer  io.WriteCloser // nil: the body goes out as it is
+	recycle func()         // lets another answer use the packer
+}
+
+// secure sets the headers that every answer has.
+func (a *answer) secure(tls bool) {
+	h := a.Header()
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
+	if tls {
+		h.Set("Strict-Transport-Security", "max-age=31536000")
+	}
+}
+
+// fail answers with a problem, or cuts the answer off where it has begun.
+func (a *answer) fail(err error) {
+	p := problemOf(err)
+	if p.limit != "" {
+		a.limit = p.limit
+	}
+	if a.err == nil {
+		a.err = err
+	}
+	if a.status != 0 {
+		panic(http.ErrAbortHandler)
+	}
+	a.notFound = nil
+	p.write(a)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
+// WriteHeader implements http.ResponseWriter.
+func (a *answer) WriteHeader(status int) {
+	if status < 200 {
+		a.ResponseWriter.WriteHeader(status)
+		return
+	}
+	if a.status != 0 {
+		return
+	}
+	if status == http.StatusNotFound && a.notFound != nil {
+		a.dropping = true
+		err := a.notFound()
+		a.notFound = nil
+		a.Header().Del("Content-Length")
+		p := problemOf(err)
+		a.err = err
+		a.dropping = false
+		p.write(a)
+		a.dropping = true
+		return
+	}
+	a.status = status
+	h := a.Header()
+	switch status {
+	case http.StatusTooManyRequests:
+		h.Set("Retry-After", "1")
+	case http.StatusUnauthorized:
+		h.Set("WWW-Authenticate", "Bearer")
+	}
+	if h.Get("Cache-Control") == "" {
+		h.Set("Cache-Control", "no-store")
+	}
+	if a.mayPack() {
+		a.held = true
+		return
+	}
+	a.extend()
+	a.ResponseWriter.WriteHeader(status)
+}
+
+// extend gives the client its time to take the next piece.
+func (a *answer) extend() {
+	_ = a.control.SetWriteDeadline(time.Now().Add(a.writeTime)) // recorders have none
+}
+
+// Write implements http.ResponseWriter.
+func (a *answer) Write(b []byte) (int, error) {
+	if a.status == 0 {
+		a.WriteHeader(http.StatusOK)
+	}
+	if a.dropping {
+		return len(b), nil
+	}
+	if a.held {
+		a.open(len(b))
+	}
+	if a.packer != nil {
+		return a.packer.Write(b)
+	}
+	return a.send(b)
+}
+
+// pieceBytes is how much is sent under one deadline.
+const pieceBytes = 64 << 10
+
+// send hands bytes to the connection, with a deadline for every piece.
+func (a *answer) send(b []byte) (n int, err error) {
+	for len(b) > 0 {
+		a.extend()
+		m, err := a.ResponseWriter.Write(b[:min(len(b), pieceBytes)])
+		n += m
+		a.sent += int64(m)
+		if err != nil {
+			return n, err
+		}
+		b = b[m:]
+	}
+	return n, nil
+}
+
+// FlushError sends what was written, for http.ResponseController.
+func (a *answer) FlushError() error {
+	if a.status == 0 {
+		a.WriteHeader(http.StatusOK)
+	}
+	if a.held {
+		a.open(0)
+	}
+	a.extend()
+	return a.control.Flush()
+}
+
+// Flush implements http.Flusher.
+func (a *answer) Flush() { _ = a.FlushError() } // the next write says what is wrong
+
+// finish ends the answer.
+func (a *answer) finish() {
+	if a.held {
+		a.open(0)
+	}
+	if a.packer != nil {
+		if err := a.packer.Close(); err != nil && a.err == nil {
+			a.err = err
+		}
+		a.recycle()
+		a.packer = nil
+	}
+}

@@ -1,0 +1,51 @@
+package server
+
+import (
+	"io"
+
+	"github.com/hokan-db/hokan/engine/model"
+)
+
+// chargeStep is how many bytes of a body are charged at a time.
+const chargeStep = 256 << 10
+
+// body is a request's body. Its bytes count as in progress from when they are
+// read until the request is answered.
+type body struct {
+	io.ReadCloser
+	admitted *admission
+	tenant   model.Tenant
+	charged  int64
+	read     int64
+	refused  error
+}
+
+// charge returns a body that is charged to t; "" is charged to nobody, as such
+// requests have small bodies only.
+func (s *Server) charge(r io.ReadCloser, t model.Tenant) *body {
+	return &body{ReadCloser: r, admitted: s.admitted, tenant: t}
+}
+
+// Read implements io.Reader.
+func (b *body) Read(p []byte) (int, error) {
+	if b.refused != nil {
+		return 0, b.refused
+	}
+	n, err := b.ReadCloser.Read(p)
+	b.read += int64(n)
+	if b.tenant != "" && b.read > b.charged {
+		more := max(b.read-b.charged, chargeStep)
+		if b.refused = b.admitted.enter(b.tenant, usage{bytes: more}); b.refused != nil {
+			return 0, b.refused
+		}
+		b.charged += more
+	}
+	return n, err
+}
+
+// done takes back what was charged.
+func (b *body) done() {
+	if b.charged > 0 {
+		b.admitted.leave(b.tenant, usage{bytes: b.charged})
+	}
+}

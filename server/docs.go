@@ -1,0 +1,114 @@
+package server
+
+import (
+	"bytes"
+	_ "embed" // the page's template and style
+	"encoding/json"
+	"html/template"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+//go:embed docs.html
+var docsTemplate string
+
+//go:embed docs.css
+var docsStyle []byte
+
+// docsOperation is an operation as the page shows it.
+type docsOperation struct {
+	*huma.Operation
+	Body    string // schema of the request's body
+	Answers []docsAnswer
+}
+
+// docsAnswer is what an operation answers with.
+type docsAnswer struct{ Status, Text, Media, Schema string }
+
+func statusText(status int) string { return strconv.Itoa(status) }
+
+// renderDocument makes the API's page: plain HTML, nothing to load but a style
+// sheet.
+func renderDocument(document *huma.OpenAPI) ([]byte, error) {
+	page := struct {
+		Info       *huma.Info
+		Operations []docsOperation
+		Schemas    []docsAnswer
+	}{Info: document.Info}
+	for _, item := range document.Paths {
+		for _, op := range []*huma.Operation{item.Get, item.Post, item.Put, item.Delete} {
+			if op != nil {
+				page.Operations = append(page.Operations, describe(op))
+			}
+		}
+	}
+	order := []string{"POST", "GET", "PUT", "DELETE"}
+	slices.SortFunc(page.Operations, func(a, b docsOperation) int {
+		if c := strings.Compare(a.Path, b.Path); c != 0 {
+			return c
+		}
+		return slices.Index(order, a.Method) - slices.Index(order, b.Method)
+	})
+	for name, schema := range document.Components.Schemas.Map() {
+		page.Schemas = append(page.Schemas, docsAnswer{Text: name, Schema: indented(schema)})
+	}
+	slices.SortFunc(page.Schemas, func(a, b docsAnswer) int { return strings.Compare(a.Text, b.Text) })
+	parsed, err := template.New("docs").Parse(docsTemplate)
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	err = parsed.Execute(&b, page)
+	return b.Bytes(), err
+}
+
+func describe(op *huma.Operation) docsOperation {
+	d := docsOperation{Operation: op}
+	if op.RequestBody != nil {
+		for media, c := range op.RequestBody.Content {
+			if media == "application/json" {
+				d.Body = indented(c.Schema)
+			}
+		}
+	}
+	for status, r := range op.Responses {
+		a := docsAnswer{Status: status, Text: r.Description}
+		for media, c := range r.Content {
+			a.Media = media
+			if c.Schema != nil && c.Schema.Ref != "" {
+				a.Schema = c.Schema.Ref[strings.LastIndex(c.Schema.Ref, "/")+1:]
+			}
+		}
+		d.Answers = append(d.Answers, a)
+	}
+	slices.SortFunc(d.Answers, func(a, b docsAnswer) int { return strings.Compare(a.Status, b.Status) })
+	return d
+}
+
+func indented(schema *huma.Schema) string {
+	text, err := json.Marshal(schema)
+	if err != nil {
+		return err.Error()
+	}
+	var b bytes.Buffer
+	if json.Indent(&b, text, "", "  ") != nil {
+		return string(text)
+	}
+	return b.String()
+}
+
+func (s *Server) showDocument(w http.ResponseWriter, _ *http.Request) error {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	_, err := w.Write(s.docs)
+	return err
+}
+
+func (s *Server) styleDocument(w http.ResponseWriter, _ *http.Request) error {
+	w.Header().Set("Content-Type", "text/css; charset=utf-8")
+	_, err := w.Write(docsStyle)
+	return err
+}

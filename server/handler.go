@@ -1,0 +1,241 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+)
+
+// Handler answers every request.
+func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serve) }
+
+// serve answers a request and accounts for it, whatever happens in between.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	begun := time.Now()
+	a := &answer{ResponseWriter: w, control: http.NewResponseController(w), writeTime: s.limits.WriteTime, request: r}
+	a.secure(r.TLS != nil)
+	defer func() {
+		if cause := recover(); cause != nil {
+			s.recovered(a, r, cause)
+			if a.aborted { // what was sent cannot be taken back: the client must notice
+				s.account(a, r, begun)
+				panic(http.ErrAbortHandler)
+			}
+		}
+		s.account(a, r, begun)
+	}()
+	if err := s.admitted.enter("", usage{requests: 1}); err != nil {
+		a.fail(err)
+		return
+	}
+	defer s.admitted.leave("", usage{requests: 1})
+	s.dispatch(a, r)
+	a.finish()
+}
+
+// recovered answers a request whose handler panicked.
+func (s *Server) recovered(a *answer, r *http.Request, cause any) {
+	if err, ok := cause.(error); !ok || !errors.Is(err, http.ErrAbortHandler) {
+		s.metrics.panics.Inc()
+		s.log.Error("a handler panicked", "method", r.Method, "route", a.route, "panic", fmt.Sprint(cause),
+			"stack", string(debug.Stack()))
+		if a.status == 0 {
+			a.fail(newProblem("internal", "the server failed; its log says why"))
+			return
+		}
+	}
+	a.aborted = true
+}
+
+// account logs and counts an answered request. Neither holds a secret: tokens
+// come in headers and bodies only.
+func (s *Server) account(a *answer, r *http.Request, begun time.Time) {
+	taken := time.Since(begun)
+	status := a.status
+	if status == 0 {
+		status = http.StatusOK
+	}
+	if a.aborted {
+		status = statusAborted
+	}
+	s.metrics.answered(a, r.Method, status, taken)
+	level := slog.LevelInfo
+	switch {
+	case status >= 500:
+		level = slog.LevelError
+	case a.route == routePages || a.quiet:
+		level = slog.LevelDebug
+	}
+	if !s.log.Enabled(r.Context(), level) {
+		return
+	}
+	attributes := []slog.Attr{
+		slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", status),
+		slog.Int64("bytes", a.sent), slog.Duration("taken", taken), slog.String("remote", r.RemoteAddr),
+	}
+	if a.caller.ID != "" {
+		attributes = append(attributes, slog.String("token", a.caller.ID), slog.String("tenant", string(a.caller.Tenant)))
+	}
+	if a.err != nil {
+		attributes = append(attributes, slog.String("error", a.err.Error()))
+	}
+	s.log.LogAttrs(r.Context(), level, "request", attributes...)
+}
+
+// statusAborted stands in the log and in metrics for an answer that was cut
+// off; no client sees it.
+const statusAborted = 499
+
+// What requests that meet no operation are counted as.
+const (
+	routePages = "pages"
+	routeNone  = "none"
+)
+
+// reserved are paths of other programs' protocols. Pages never have them.
+var reserved = []string{"/write", "/query", "/ping", "/health", "/v1/metrics", "/metrics", "/healthz", "/readyz"}
+
+// dispatch finds who answers: an operation, or the pages.
+func (s *Server) dispatch(a *answer, r *http.Request) {
+	a.route = routeNone
+	if _, pattern := s.mux.Handler(r); pattern != "" {
+		s.mux.ServeHTTP(a, r)
+		return
+	}
+	// The mux has no such path, or not with this method: its own answer says
+	// which, in plain text.
+	judged := &judgement{header: http.Header{}}
+	s.mux.ServeHTTP(judged, r)
+	switch {
+	case judged.status == http.StatusMethodNotAllowed:
+		a.Header().Set("Allow", judged.header.Get("Allow"))
+		a.fail(notAllowed(r.Method))
+	case isPage(r.URL.Path):
+		a.route = routePages
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			a.Header().Set("Allow", "GET, HEAD")
+			a.fail(notAllowed(r.Method))
+			return
+		}
+		s.servePage(a, r)
+	default:
+		a.fail(newProblem("not_found", "there is nothing at this path"))
+	}
+}
+
+// servePage lets the pages answer; what they do not have is not_found.
+func (s *Server) servePage(a *answer, r *http.Request) {
+	a.notFound = func() error { return newProblem("not_found", "there is no such page") }
+	s.pages.ServeHTTP(a, r)
+}
+
+func isPage(path string) bool {
+	if strings.HasPrefix(path, "/api/") {
+		return false
+	}
+	for _, taken := range reserved {
+		if path == taken {
+			return false
+		}
+	}
+	return true
+}
+
+func notAllowed(method string) error {
+	return newProblem("method_not_allowed", "the method "+method+" is not for this path")
+}
+
+// judgement keeps the status that the mux would answer with.
+type judgement struct {
+	header http.Header
+	status int
+}
+
+// Header implements http.ResponseWriter.
+func (j *judgement) Header() http.Header { return j.header }
+
+// WriteHeader implements http.ResponseWriter.
+func (j *judgement) WriteHeader(status int) { j.status = status }
+
+// Write implements http.ResponseWriter.
+func (j *judgement) Write(b []byte) (int, error) { return len(b), nil }
+
+// operation is what is known of a route beside its document.
+type operation struct {
+	pattern string
+	access  access
+	stream  bool  // its answer has no end of its own
+	long    bool  // its answer may take as long as the client reads
+	body    int64 // most bytes of a request's body
+	quiet   bool  // not worth a line in the log
+}
+
+// handle adds a route: admission, deadlines and access, then the handler.
+func (s *Server) handle(o operation, handler func(http.ResponseWriter, *http.Request) error) {
+	s.mux.HandleFunc(o.pattern, func(w http.ResponseWriter, r *http.Request) {
+		a := w.(*answer)
+		a.route, a.quiet = o.pattern, o.quiet
+		if err := s.guarded(o, a, r, handler); err != nil {
+			a.fail(err)
+		}
+	})
+}
+
+// guarded runs a handler for whoever may use it, within the limits.
+func (s *Server) guarded(o operation, a *answer, r *http.Request, handler func(http.ResponseWriter, *http.Request) error) error {
+	if err := a.control.SetReadDeadline(time.Now().Add(s.limits.RequestTime)); err == nil {
+		// Behind the body a stream watches the connection without a bound.
+		defer func() { _ = a.control.SetReadDeadline(time.Time{}) }()
+	}
+	who, err := s.callerOf(r, o.access)
+	a.caller = who
+	if err != nil {
+		if problemOf(err).Status == http.StatusUnauthorized {
+			if _, cookieErr := r.Cookie(sessionCookie); cookieErr == nil {
+				http.SetCookie(a, endedSession(r))
+			}
+		}
+		return err
+	}
+	taken := usage{requests: 1}
+	if o.stream {
+		taken = usage{streams: 1}
+	}
+	tenant := who.Tenant
+	if tenant != "" {
+		if err := s.admitted.enter(tenant, taken); err != nil {
+			return err
+		}
+		defer s.admitted.leave(tenant, taken)
+	}
+	if r.ContentLength > o.body {
+		return &http.MaxBytesError{Limit: o.body}
+	}
+	body := s.charge(http.MaxBytesReader(a.ResponseWriter, r.Body, o.body), tenant)
+	defer body.done()
+	ctx := context.WithValue(r.Context(), callerKey{}, who)
+	if !o.stream && !o.long {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, s.limits.RequestTime)
+		defer cancel()
+	}
+	r = r.WithContext(ctx)
+	r.Body = body
+	return handler(a, r)
+}
+
+// isLoopback reports whether a request came from this machine.
+func isLoopback(r *http.Request) bool {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}

@@ -1,0 +1,94 @@
+package server
+
+import (
+	"time"
+
+	"github.com/hokan-db/hokan/engine/policy"
+)
+
+// Limits bound what clients can hold of a server. Zero values mean the
+// defaults of package policy.
+type Limits struct {
+	BodyBytes           int64         // of POST /samples, as sent and unpacked
+	SmallBodyBytes      int64         // of any other body
+	HeaderBytes         int           // of a request's headers
+	HeaderTime          time.Duration // for the headers to arrive
+	RequestTime         time.Duration // for the body to arrive and to be answered, streams apart
+	WriteTime           time.Duration // for a client to take a piece of an answer
+	IdleTime            time.Duration // for a connection without a request
+	ShutdownTime        time.Duration // for requests in progress when the server stops
+	Connections         int           // open
+	Requests            int           // in progress
+	TenantRequests      int           // of one tenant
+	InFlightBytes       int64         // of bodies in progress
+	TenantInFlightBytes int64         // of one tenant
+	Streams             int           // live
+	TenantStreams       int           // of one tenant
+	AheadTime           time.Duration // of a sample before the clock
+}
+
+// LimitRow is a line of LimitTable.
+type LimitRow struct {
+	policy.Limit
+	Metric string // what shows how near it is, or how often it was reached
+}
+
+// What counts refusals by limit, and what shows how much is in use.
+const (
+	metricRefused     = "hokan_http_refused_total"
+	metricConnections = "hokan_http_connections"
+	metricRequests    = "hokan_http_requests_in_progress"
+	metricBytes       = "hokan_http_body_bytes_in_progress"
+	metricStreams     = "hokan_live_streams"
+	metricRejected    = "hokan_samples_rejected_total"
+)
+
+// LimitTable is every limit of the server: name, default, code and metric.
+// Refusals are counted by hokan_http_refused_total with the name as label
+// "limit".
+func LimitTable() []LimitRow {
+	return []LimitRow{
+		{policy.BodyBytes, metricRefused},
+		{policy.SmallBodyBytes, metricRefused},
+		{policy.HeaderBytes, metricConnections},
+		{policy.HeaderTime, metricConnections},
+		{policy.RequestTime, metricRefused},
+		{policy.WriteTime, metricRefused},
+		{policy.IdleTime, metricConnections},
+		{policy.ShutdownTime, metricRequests},
+		{policy.Connections, metricConnections},
+		{policy.Requests, metricRequests},
+		{policy.TenantRequests, metricRefused},
+		{policy.InFlightBytes, metricBytes},
+		{policy.TenantInFlightBytes, metricRefused},
+		{policy.Streams, metricStreams},
+		{policy.TenantStreams, metricRefused},
+		{policy.AheadTime, metricRejected},
+	}
+}
+
+func (l Limits) withDefaults() Limits {
+	setDefault(&l.BodyBytes, policy.BodyBytes)
+	setDefault(&l.SmallBodyBytes, policy.SmallBodyBytes)
+	setDefault(&l.HeaderBytes, policy.HeaderBytes)
+	setDefault(&l.HeaderTime, policy.HeaderTime)
+	setDefault(&l.RequestTime, policy.RequestTime)
+	setDefault(&l.WriteTime, policy.WriteTime)
+	setDefault(&l.IdleTime, policy.IdleTime)
+	setDefault(&l.ShutdownTime, policy.ShutdownTime)
+	setDefault(&l.Connections, policy.Connections)
+	setDefault(&l.Requests, policy.Requests)
+	setDefault(&l.TenantRequests, policy.TenantRequests)
+	setDefault(&l.InFlightBytes, policy.InFlightBytes)
+	setDefault(&l.TenantInFlightBytes, policy.TenantInFlightBytes)
+	setDefault(&l.Streams, policy.Streams)
+	setDefault(&l.TenantStreams, policy.TenantStreams)
+	setDefault(&l.AheadTime, policy.AheadTime)
+	return l
+}
+
+func setDefault[N int | int64 | time.Duration](value *N, limit policy.Limit) {
+	if *value == 0 {
+		*value = N(limit.Default)
+	}
+}

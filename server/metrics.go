@@ -1,0 +1,162 @@
+package server
+
+import (
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/hokan-db/hokan/engine"
+	"github.com/hokan-db/hokan/server/api"
+)
+
+// metrics counts what the server does, in a registry of its own.
+type metrics struct {
+	registry *prometheus.Registry
+	handler  http.Handler
+
+	requests *prometheus.CounterVec   // route, method, code
+	seconds  *prometheus.HistogramVec // route
+	sent     prometheus.Counter
+	refused  *prometheus.CounterVec // limit
+	panics   prometheus.Counter
+	accepted prometheus.Counter
+	rejected *prometheus.CounterVec // reason
+
+	mu          sync.Mutex
+	connections map[net.Conn]struct{}
+}
+
+func newMetrics(s *Server) *metrics {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	}
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		requests: counter("hokan_http_requests_total", "Requests answered.", "route", "method", "code"),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "hokan_http_request_seconds", Help: "Time from a request's headers to the end of its answer, streams included.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10, 60},
+		}, []string{"route"}),
+		sent:        prometheus.NewCounter(prometheus.CounterOpts{Name: "hokan_http_sent_bytes_total", Help: "Bytes of bodies sent."}),
+		refused:     counter(metricRefused, "Requests refused, by the limit that they met.", "limit"),
+		panics:      prometheus.NewCounter(prometheus.CounterOpts{Name: "hokan_http_panics_total", Help: "Handlers that panicked."}),
+		accepted:    prometheus.NewCounter(prometheus.CounterOpts{Name: "hokan_samples_accepted_total", Help: "Samples written."}),
+		rejected:    counter(metricRejected, "Samples refused, by reason.", "reason"),
+		connections: map[net.Conn]struct{}{},
+	}
+	gauge := func(name, help string, value func() float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)
+	}
+	m.registry.MustRegister(
+		m.requests, m.seconds, m.sent, m.refused, m.panics, m.accepted, m.rejected,
+		gauge(metricConnections, "Open connections.", func() float64 { return float64(m.open()) }),
+		gauge(metricRequests, "Requests in progress.", func() float64 { return float64(s.admitted.now().requests) }),
+		gauge(metricBytes, "Bytes of request bodies in progress.", func() float64 { return float64(s.admitted.now().bytes) }),
+		gauge(metricStreams, "Live streams.", func() float64 { return float64(s.admitted.now().streams) }),
+		&databaseCollector{s.options.DB},
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	for _, row := range LimitTable() {
+		m.refused.WithLabelValues(row.Name)
+	}
+	m.handler = promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+	return m
+}
+
+// connection follows what happens to the connections.
+func (m *metrics) connection(c net.Conn, state http.ConnState) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch state {
+	case http.StateNew:
+		m.connections[c] = struct{}{}
+	case http.StateClosed, http.StateHijacked:
+		delete(m.connections, c)
+	}
+}
+
+func (m *metrics) open() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.connections)
+}
+
+// answered counts one answer.
+func (m *metrics) answered(a *answer, method string, status int, taken time.Duration) {
+	m.requests.WithLabelValues(a.route, knownMethod(method), strconv.Itoa(status)).Inc()
+	m.seconds.WithLabelValues(a.route).Observe(taken.Seconds())
+	m.sent.Add(float64(a.sent))
+	if a.limit != "" {
+		m.refused.WithLabelValues(a.limit).Inc()
+	}
+}
+
+// knownMethod keeps what clients make up out of the labels.
+func knownMethod(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodDelete:
+		return method
+	}
+	return "other"
+}
+
+// written counts the samples of one request.
+func (m *metrics) written(b *api.SamplesBody) {
+	if b == nil {
+		return
+	}
+	m.accepted.Add(float64(b.Accepted))
+	for reason, n := range b.Reasons {
+		m.rejected.WithLabelValues(reason).Add(float64(n))
+	}
+}
+
+// databaseCollector tells how much a database holds.
+type databaseCollector struct{ db *engine.DB }
+
+var (
+	tenantsDescription  = prometheus.NewDesc("hokan_tenants", "Tenants.", nil, nil)
+	blocksDescription   = prometheus.NewDesc("hokan_blocks", "Block files.", nil, nil)
+	rowsDescription     = prometheus.NewDesc("hokan_block_rows", "Rows in blocks.", nil, nil)
+	headDescription     = prometheus.NewDesc("hokan_head_rows", "Rows that no block holds yet.", nil, nil)
+	bytesDescription    = prometheus.NewDesc("hokan_block_bytes", "Bytes of block files, by what they hold.", []string{"part"}, nil)
+	faultsDescription   = prometheus.NewDesc("hokan_faults", "Damage found since the database was opened.", nil, nil)
+	brokenDescription   = prometheus.NewDesc("hokan_quarantined_total", "What was set aside because it was damaged.", []string{"kind"}, nil)
+	databaseDescription = []*prometheus.Desc{
+		tenantsDescription, blocksDescription, rowsDescription, headDescription, bytesDescription, faultsDescription, brokenDescription,
+	}
+)
+
+// Describe implements prometheus.Collector.
+func (c *databaseCollector) Describe(to chan<- *prometheus.Desc) {
+	for _, d := range databaseDescription {
+		to <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *databaseCollector) Collect(to chan<- prometheus.Metric) {
+	stats, err := c.db.Stats()
+	if err != nil {
+		return // the database is closed: there is nothing to tell
+	}
+	faults, quarantined := c.db.Faults()
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	gauge(tenantsDescription, float64(stats.Tenants))
+	gauge(blocksDescription, float64(stats.Blocks))
+	gauge(rowsDescription, float64(stats.Rows))
+	gauge(headDescription, float64(stats.HeadRows))
+	gauge(bytesDescription, float64(stats.RawBytes), "raw")
+	gauge(bytesDescription, float64(stats.IndexBytes), "index")
+	gauge(faultsDescription, float64(len(faults)))
+	to <- prometheus.MustNewConstMetric(brokenDescription, prometheus.CounterValue, float64(quarantined), "entry")
+}

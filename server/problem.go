@@ -1,0 +1,141 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/hokan-db/hokan/server/api"
+)
+
+// Problem is the body of every error: RFC 9457 with the code that programs
+// branch on.
+type Problem struct {
+	Type   string `json:"type" doc:"urn:hokan: and the code"`
+	Title  string `json:"title" doc:"The status in words"`
+	Status int    `json:"status" doc:"The HTTP status"`
+	Detail string `json:"detail" doc:"For people"`
+	Code   string `json:"code" doc:"For programs; never changes its meaning"`
+
+	limit string // the limit that refused, "" if none did
+	cause error
+}
+
+// retryAfter is how many seconds a client should wait after a 429.
+const retryAfter = 1
+
+// Error implements error.
+func (p *Problem) Error() string { return p.Code + ": " + p.Detail }
+
+// Unwrap returns what the problem was made from.
+func (p *Problem) Unwrap() error { return p.cause }
+
+// GetStatus implements huma.StatusError.
+func (p *Problem) GetStatus() int { return p.Status }
+
+// ContentType implements huma.ContentTypeFilter.
+func (p *Problem) ContentType(string) string { return "application/problem+json" }
+
+// newProblem returns a problem with one of the codes of package api.
+func newProblem(code, detail string) *Problem {
+	return problemOf(api.NewError(code, detail))
+}
+
+// problemOf returns the problem that err is.
+func problemOf(err error) *Problem {
+	var p *Problem
+	if errors.As(err, &p) {
+		return p
+	}
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		p = newProblem("body_too_large", "the body has more than "+strconv.FormatInt(tooLarge.Limit, 10)+" bytes")
+		p.cause = err
+		return p
+	case errors.Is(err, context.DeadlineExceeded):
+		p = newProblem("busy", "the answer took longer than the server allows")
+		p.limit, p.cause = "request_time_ns", err
+		return p
+	}
+	e := api.AsError(err)
+	p = &Problem{
+		Type: "urn:hokan:" + e.Code, Title: http.StatusText(e.Status), Status: e.Status, Detail: e.Detail, Code: e.Code,
+		cause: err,
+	}
+	if e.Code == "internal" {
+		p.Detail = "the server failed; its log says why" // the cause may name what is not the client's
+	}
+	return p
+}
+
+// write sends the problem as the answer.
+func (p *Problem) write(w http.ResponseWriter) {
+	h := w.Header()
+	h.Set("Content-Type", p.ContentType(""))
+	h.Set("Cache-Control", "no-store")
+	h.Del("Content-Encoding")
+	h.Del("Content-Disposition")
+	p.addHeaders(h)
+	w.WriteHeader(p.Status)
+	body, err := json.Marshal(p)
+	if err == nil {
+		_, _ = w.Write(append(body, '\n')) // the client may be gone
+	}
+}
+
+func (p *Problem) addHeaders(h http.Header) {
+	switch p.Status {
+	case http.StatusTooManyRequests:
+		h.Set("Retry-After", strconv.Itoa(retryAfter))
+	case http.StatusUnauthorized:
+		h.Set("WWW-Authenticate", "Bearer")
+	}
+}
+
+// codeOf is the code of the errors that huma makes: what could not be read is
+// malformed, what was read and is not allowed is invalid.
+func codeOf(status int) string {
+	switch status {
+	case http.StatusUnauthorized:
+		return "unauthorized"
+	case http.StatusForbidden:
+		return "forbidden"
+	case http.StatusNotFound:
+		return "not_found"
+	case http.StatusRequestEntityTooLarge:
+		return "body_too_large"
+	case http.StatusUnsupportedMediaType:
+		return "unsupported_media_type"
+	case http.StatusUnprocessableEntity:
+		return "invalid"
+	case http.StatusTooManyRequests:
+		return "busy"
+	}
+	if status < 500 {
+		return "malformed"
+	}
+	return "internal"
+}
+
+// Huma asks these variables how errors look, which every API of the program
+// shares.
+func init() {
+	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
+		for _, err := range errs {
+			if err == nil {
+				continue
+			}
+			if p := problemOf(err); p.Code != "internal" {
+				return p
+			}
+			message += ": " + err.Error()
+		}
+		return newProblem(codeOf(status), message)
+	}
+	huma.DefaultArrayNullable = false
+}

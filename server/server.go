@@ -1,0 +1,154 @@
+// Package server is Hokan's HTTP server: the API under /api/v1 with its
+// OpenAPI document, tokens and limits, live streams, the pages, health and
+// metrics. What the endpoints answer is made by package api and the packages
+// beside it; this one says who may ask, how much, and how it is carried.
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/hokan-db/hokan/engine"
+	"github.com/hokan-db/hokan/engine/model"
+	"github.com/hokan-db/hokan/server/api"
+	"github.com/hokan-db/hokan/server/auth"
+	"github.com/hokan-db/hokan/server/live"
+	"github.com/hokan-db/hokan/server/samples"
+	"github.com/hokan-db/hokan/server/web"
+)
+
+// Options say what a server serves. DB is required.
+type Options struct {
+	DB      *engine.DB
+	Clock   model.Clock  // nil: the machine's
+	Logger  *slog.Logger // nil: nothing is logged
+	Tokens  *auth.Store  // nil: those of DB
+	TLS     *tls.Config  // nil: plain HTTP
+	Version string       // of the program, in the API's document
+	Limits  Limits
+}
+
+// Server answers HTTP requests for one database. It is safe for concurrent
+// use.
+type Server struct {
+	options  Options
+	limits   Limits
+	log      *slog.Logger
+	api      *api.API
+	tokens   *auth.Store
+	samples  *samples.Writer
+	live     *live.Streamer
+	mux      *http.ServeMux
+	pages    http.Handler
+	document huma.API
+	openAPI  []byte // the document as JSON
+	docs     []byte // the document as a page
+	metrics  *metrics
+	admitted *admission
+
+	sameOrigin *http.CrossOriginProtection
+	draining   atomic.Bool
+	streams    context.Context // ends when live streams must
+	endStreams context.CancelFunc
+}
+
+// New makes a server. It starts nothing; the database stays the caller's to
+// close, after Serve has returned.
+func New(o Options) (*Server, error) {
+	if o.DB == nil {
+		return nil, errors.New("a server needs a database")
+	}
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Version == "" {
+		o.Version = "devel"
+	}
+	s := &Server{
+		options: o, limits: o.Limits.withDefaults(), log: o.Logger, tokens: o.Tokens,
+		api: &api.API{DB: o.DB, Clock: o.Clock}, mux: http.NewServeMux(), pages: web.Handler(),
+		sameOrigin: http.NewCrossOriginProtection(),
+	}
+	if s.tokens == nil {
+		var err error
+		if s.tokens, err = auth.Open(o.DB, o.Clock); err != nil {
+			return nil, fmt.Errorf("read tokens: %w", err)
+		}
+	}
+	s.samples = &samples.Writer{
+		DB: o.DB, Clock: o.Clock, MaxBody: s.limits.BodyBytes, MaxAhead: int64(s.limits.AheadTime),
+	}
+	s.live = &live.Streamer{DB: o.DB, Clock: o.Clock}
+	s.streams, s.endStreams = context.WithCancel(context.Background())
+	s.admitted = newAdmission(&s.limits)
+	s.metrics = newMetrics(s)
+	return s, s.addRoutes()
+}
+
+// Tokens returns the tokens that open the server.
+func (s *Server) Tokens() *auth.Store { return s.tokens }
+
+// Registry returns what the server's metrics are gathered from.
+func (s *Server) Registry() *prometheus.Registry { return s.metrics.registry }
+
+// Serve answers on l until ctx ends. Then it accepts nothing more, ends the
+// live streams, answers the requests that it has accepted, and returns nil. It
+// serves once.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	h := &http.Server{
+		Handler:           s.Handler(),
+		ReadHeaderTimeout: s.limits.HeaderTime,
+		IdleTimeout:       s.limits.IdleTime,
+		MaxHeaderBytes:    s.limits.HeaderBytes,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // what clients do wrong
+		TLSConfig:         s.options.TLS,
+		ConnState:         s.metrics.connection,
+	}
+	l = limitConnections(l, s.limits.Connections)
+	served := make(chan error, 1)
+	go func() {
+		if s.options.TLS != nil {
+			served <- h.ServeTLS(l, "", "")
+		} else {
+			served <- h.Serve(l)
+		}
+	}()
+	select {
+	case err := <-served:
+		s.endStreams()
+		return errors.Join(err, h.Close())
+	case <-ctx.Done():
+	}
+	s.draining.Store(true)
+	s.endStreams()
+	// The wait must outlast ctx, whose end began it.
+	wait, done := context.WithTimeout(context.WithoutCancel(ctx), s.limits.ShutdownTime)
+	defer done()
+	if err := h.Shutdown(wait); err != nil {
+		return fmt.Errorf("requests were still in progress: %w", errors.Join(err, h.Close()))
+	}
+	return nil
+}
+
+// LoadTLS returns a configuration for Options.TLS: a certificate with its
+// chain, and its key, both in PEM. Nothing older than TLS 1.2 is spoken.
+func LoadTLS(certificate, key string) (*tls.Config, error) {
+	pair, err := tls.LoadX509KeyPair(certificate, key)
+	if err != nil {
+		return nil, err
+	}
+	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
+}
