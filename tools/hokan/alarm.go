@@ -34,8 +34,8 @@ Examples:
 
 // Run implements the command.
 func (c *alarmCreateCommand) Run(t *terminal) error {
-	return c.with(t, func(db database) error {
-		body, err := db.CreateAlarm(t.ctx, db.tenant, api.AlarmRequest{
+	return c.with(t, func(from source) error {
+		body, err := from.CreateAlarm(t.ctx, api.AlarmRequest{
 			Name: c.Name, Match: c.Selector, Operator: c.Operator, Threshold: c.Threshold, Low: c.Low, High: c.High,
 		}, c.unit())
 		if err != nil {
@@ -79,8 +79,8 @@ func (c *alarmListCommand) Help() string {
 
 // Run implements the command.
 func (c *alarmListCommand) Run(t *terminal) error {
-	return c.with(t, func(db database) error {
-		body, err := db.Alarms(t.ctx, db.tenant, c.unit())
+	return c.with(t, func(from source) error {
+		body, err := from.Alarms(t.ctx, c.unit())
 		if err != nil {
 			return err
 		}
@@ -123,8 +123,8 @@ func (c *alarmDisableCommand) Run(t *terminal) error {
 }
 
 func switchAlarm(t *terminal, where *tenantFlags, how *outputFlags, id string, enabled bool) error {
-	return where.with(t, func(db database) error {
-		body, err := db.SwitchAlarm(t.ctx, db.tenant, id, enabled, how.unit())
+	return where.with(t, func(from source) error {
+		body, err := from.SwitchAlarm(t.ctx, id, enabled, how.unit())
 		if err != nil {
 			return err
 		}
@@ -146,5 +146,5 @@ func (c *alarmDeleteCommand) Help() string {
 
 // Run implements the command. As the endpoint's body, its result is empty.
 func (c *alarmDeleteCommand) Run(t *terminal) error {
-	return c.with(t, func(db database) error { return db.DeleteAlarm(t.ctx, db.tenant, c.ID) })
+	return c.with(t, func(from source) error { return from.DeleteAlarm(t.ctx, c.ID) })
 }

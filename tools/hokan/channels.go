@@ -17,8 +17,8 @@ func (c *channelsCommand) Help() string {
 
 // Run implements the command.
 func (c *channelsCommand) Run(t *terminal) error {
-	return c.with(t, func(db database) error {
-		body, err := db.Channels(t.ctx, db.tenant, api.Selection{Match: c.Selector, Unit: c.unit()})
+	return c.with(t, func(from source) error {
+		body, err := from.Channels(t.ctx, api.Selection{Match: c.Selector, Unit: c.unit()})
 		if err != nil {
 			return err
 		}
@@ -50,8 +50,8 @@ func (c *latestCommand) Help() string {
 
 // Run implements the command.
 func (c *latestCommand) Run(t *terminal) error {
-	return c.with(t, func(db database) error {
-		body, err := db.Latest(t.ctx, db.tenant, api.Selection{Match: c.Selector, Unit: c.unit()})
+	return c.with(t, func(from source) error {
+		body, err := from.Latest(t.ctx, api.Selection{Match: c.Selector, Unit: c.unit()})
 		if err != nil {
 			return err
 		}

@@ -18,12 +18,6 @@ type dataFlags struct {
 	Clock string `placeholder:"TIME" help:"Let the clock start at this time: for drills and tests."`
 }
 
-// tenantFlags name a tenant's data in a database.
-type tenantFlags struct {
-	dataFlags
-	Tenant string `required:"" placeholder:"T" help:"Whose data."`
-}
-
 // outputFlags say how results are printed.
 type outputFlags struct {
 	Output string `short:"o" enum:"table,json,csv" default:"table" help:"table, json (the body of the matching endpoint) or csv."`
@@ -44,12 +38,6 @@ type spanFlags struct {
 	Selector string `arg:"" optional:"" default:"{}" help:"Which channels (default all)."`
 	From     string `placeholder:"TIME" help:"Start of the span (default the first sample)."`
 	To       string `placeholder:"TIME" help:"End of the span, itself left out (default just after the last sample)."`
-}
-
-// database is an open database with the handlers of one tenant's endpoints.
-type database struct {
-	*api.API
-	tenant model.Tenant
 }
 
 // clock starts at the given time, or is the machine's.
@@ -74,7 +62,7 @@ func (f *dataFlags) options(mayMake bool) (engine.Options, error) {
 	return engine.Options{FS: engine.DefaultFS(), Dir: f.Data, Clock: clock, MustExist: !mayMake}, err
 }
 
-// openData opens the database; only import makes one that is not there.
+// openData opens the database; it makes one that is not there only if it may.
 func (f *dataFlags) openData(t *terminal, mayMake bool) (*api.API, error) {
 	options, err := f.options(mayMake)
 	if err != nil {
@@ -97,18 +85,9 @@ func (f *dataFlags) openData(t *terminal, mayMake bool) (*api.API, error) {
 	return &api.API{DB: db, Clock: options.Clock}, nil
 }
 
-func (f *tenantFlags) tenant() (model.Tenant, error) {
-	name := model.Tenant(f.Tenant)
-	return name, name.Validate()
-}
-
-// with opens the database for the length of do.
-func (f *tenantFlags) with(t *terminal, do func(database) error) (err error) {
-	name, err := f.tenant()
-	if err != nil {
-		return err
-	}
-	opened, err := f.openData(t, false)
+// withData opens the database for the length of do.
+func (f *dataFlags) withData(t *terminal, mayMake bool, do func(*api.API) error) (err error) {
+	opened, err := f.openData(t, mayMake)
 	if err != nil {
 		return err
 	}
@@ -117,5 +96,5 @@ func (f *tenantFlags) with(t *terminal, do func(database) error) (err error) {
 			err = closing
 		}
 	}()
-	return do(database{opened, name})
+	return do(opened)
 }

@@ -24,8 +24,8 @@ func (c *eventsCommand) Run(t *terminal) error {
 	if c.Limit == 0 {
 		return api.NewError("malformed", "--limit must be at least 1")
 	}
-	return c.with(t, func(db database) error {
-		body, err := db.Events(t.ctx, db.tenant, api.EventsRequest{
+	return c.with(t, func(from source) error {
+		body, err := from.Events(t.ctx, api.EventsRequest{
 			Alarm: c.Alarm, From: c.From, To: c.To, After: c.After, Limit: c.Limit, Unit: c.unit(),
 		})
 		if err != nil {

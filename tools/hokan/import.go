@@ -11,6 +11,7 @@ import (
 	"github.com/hokan-db/hokan/ingest"
 	"github.com/hokan-db/hokan/query"
 	"github.com/hokan-db/hokan/server/api"
+	"github.com/hokan-db/hokan/server/client"
 )
 
 type importCommand struct {
@@ -40,8 +41,11 @@ type importer struct {
 	terminal *terminal
 	tenant   model.Tenant
 	options  ingest.FileOptions
-	opened   *api.API // nil until something is to be kept
-	refused  []string // codes of the files that were not read to their end
+	opened   *api.API       // nil until something is to be kept in a folder
+	server   *client.Client // nil where a folder is meant
+	refused  []string       // codes of the files that were not read to their end
+
+	rejected api.SamplesBody // what the server refused of the file in hand
 }
 
 // Run implements the command.
@@ -55,6 +59,9 @@ func (c *importCommand) Run(t *terminal) (err error) {
 		return err
 	}
 	defer func() {
+		if i.server != nil {
+			i.server.Close()
+		}
 		if i.opened == nil {
 			return
 		}
@@ -83,11 +90,14 @@ func (c *importCommand) Run(t *terminal) (err error) {
 }
 
 func (c *importCommand) prepare(t *terminal) (*importer, error) {
-	name, err := c.tenantFlags.tenant()
-	if err != nil {
-		return nil, err
+	name, to := model.Tenant("t"), (*client.Client)(nil) // the token says whose
+	var err error
+	if c.Server != "" {
+		to, err = client.New(c.Server, c.Token)
+	} else if name, err = c.tenantFlags.tenant(); err == nil {
+		_, err = c.folder().clock()
 	}
-	if _, err := c.clock(); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	var zone *time.Location
@@ -96,7 +106,7 @@ func (c *importCommand) prepare(t *terminal) (*importer, error) {
 			return nil, err
 		}
 	}
-	return &importer{importCommand: c, terminal: t, tenant: name, options: ingest.FileOptions{
+	return &importer{importCommand: c, terminal: t, server: to, tenant: name, options: ingest.FileOptions{
 		Tenant: name, Instrument: c.Instrument, Group: c.Group, Zone: zone, Start: c.Start, DryRun: c.DryRun,
 	}}, nil
 }
@@ -104,10 +114,10 @@ func (c *importCommand) prepare(t *terminal) (*importer, error) {
 // open opens the database with the first batch: an import of which nothing is
 // kept makes nothing.
 func (i *importer) open() error {
-	if i.opened != nil {
+	if i.opened != nil || i.server != nil {
 		return nil
 	}
-	opened, err := i.openData(i.terminal, true)
+	opened, err := i.folder().openData(i.terminal, true)
 	if err != nil {
 		return err
 	}
@@ -116,12 +126,48 @@ func (i *importer) open() error {
 }
 
 func (i *importer) append(ctx context.Context, b *model.Batch) error {
+	if i.server != nil {
+		return i.send(ctx, b)
+	}
 	if err := i.open(); err != nil {
 		return err
 	}
 	_, err := i.opened.DB.Append(ctx, b)
 	return err
 }
+
+// send writes a batch to the server, and notes what that refuses.
+func (i *importer) send(ctx context.Context, b *model.Batch) error {
+	body, err := i.server.Write(ctx, b)
+	if body != nil && body.Rejected > 0 {
+		i.rejected.Rejected += body.Rejected
+		for code, n := range body.Reasons {
+			i.rejected.Reasons[code] += n
+		}
+		i.rejected.Errors = append(i.rejected.Errors, body.Errors...)
+		if err != nil && api.AsError(err).Code == "nothing_accepted" {
+			return nil // the file has more
+		}
+	}
+	return err
+}
+
+// settle moves what the server refused of a file from accepted to rejected.
+func (i *importer) settle(result *ingest.FileResult) {
+	result.Accepted -= i.rejected.Rejected
+	result.Rejected += i.rejected.Rejected
+	for code, n := range i.rejected.Reasons {
+		result.Reasons[code] += n
+	}
+	for _, e := range i.rejected.Errors {
+		if len(result.Errors) < maxFileErrors {
+			result.Errors = append(result.Errors, ingest.Error{Code: e.Code, Detail: e.Detail})
+		}
+	}
+}
+
+// maxFileErrors is how many refusals the result of a file lists.
+const maxFileErrors = 20
 
 func (i *importer) file(path string) (ingest.FileResult, error) {
 	nothing := ingest.FileResult{File: path, Instrument: i.Instrument}
@@ -142,7 +188,10 @@ func (i *importer) file(path string) (ingest.FileResult, error) {
 	shown := newBar(i.terminal, path, options.Total)
 	defer shown.finish()
 	options.Progress = func(read, _ int64) { shown.set(read) }
-	return ingest.ImportFile(i.terminal.ctx, i.append, f, path, options)
+	i.rejected = api.SamplesBody{Reasons: map[string]int64{}}
+	result, err := ingest.ImportFile(i.terminal.ctx, i.append, f, path, options)
+	i.settle(&result)
+	return result, err
 }
 
 func unreadable(path string, err error) error {

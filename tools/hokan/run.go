@@ -26,6 +26,9 @@ const (
 
 // grammar is the command line: one field per command.
 type grammar struct {
+	Demo     demoCommand     `cmd:"" help:"Start a server with a simulated plant and a month of data."`
+	Serve    serveCommand    `cmd:"" help:"Serve a folder: the API and the pages."`
+	Token    tokenCommand    `cmd:"" help:"Create, list and revoke what opens a server."`
 	Import   importCommand   `cmd:"" help:"Bring logger files in."`
 	Channels channelsCommand `cmd:"" help:"List channels and how much they hold."`
 	Latest   latestCommand   `cmd:"" help:"Show the newest sample of every channel."`
@@ -34,6 +37,7 @@ type grammar struct {
 	Export   exportCommand   `cmd:"" help:"Write samples to a file."`
 	Alarm    alarmCommand    `cmd:"" help:"Create, list, switch and delete alarms."`
 	Events   eventsCommand   `cmd:"" help:"List the starts and ends of alarms."`
+	Live     liveCommand     `cmd:"" help:"Show samples and alarms as they are written."`
 	Compact  compactCommand  `cmd:"" help:"Move what is in memory into blocks."`
 	Verify   verifyCommand   `cmd:"" help:"Read every byte and name every fault."`
 	Version  versionCommand  `cmd:"" help:"Print the version."`

@@ -22,8 +22,8 @@ func (c *tableCommand) Run(t *terminal) error {
 	if c.Limit == 0 {
 		return api.NewError("malformed", "--limit must be at least 1")
 	}
-	return c.with(t, func(db database) error {
-		body, err := db.Table(t.ctx, db.tenant, api.TableRequest{
+	return c.with(t, func(from source) error {
+		body, err := from.Table(t.ctx, api.TableRequest{
 			Selection: api.Selection{Match: c.Selector, From: c.From, To: c.To, Unit: c.unit()},
 			Limit:     c.Limit, After: c.After,
 		})

@@ -14,6 +14,14 @@ type versionCommand struct{}
 
 // Run implements the command.
 func (c *versionCommand) Run(t *terminal) error {
+	v, revision := programVersion()
+	fmt.Fprintf(t.stdout, "hokan %s %s %s\n", v, revision, runtime.Version())
+	return nil
+}
+
+// programVersion returns the version and the commit that the program was built
+// from.
+func programVersion() (name, commitName string) {
 	v, revision := version, commit
 	if info, ok := debug.ReadBuildInfo(); ok {
 		if v == "" && info.Main.Version != "" && info.Main.Version != "(devel)" {
@@ -25,8 +33,7 @@ func (c *versionCommand) Run(t *terminal) error {
 			}
 		}
 	}
-	fmt.Fprintf(t.stdout, "hokan %s %s %s\n", orUnknown(v, "dev"), orUnknown(revision, "unknown"), runtime.Version())
-	return nil
+	return orUnknown(v, "dev"), orUnknown(revision, "unknown")
 }
 
 func orUnknown(text, otherwise string) string {

@@ -23,8 +23,8 @@ func (c *viewCommand) Run(t *terminal) error {
 	if c.Buckets == 0 {
 		return api.NewError("malformed", "--buckets must be at least 1")
 	}
-	return c.with(t, func(db database) error {
-		body, err := db.View(t.ctx, db.tenant, api.ViewRequest{
+	return c.with(t, func(from source) error {
+		body, err := from.View(t.ctx, api.ViewRequest{
 			Selection: api.Selection{Match: c.Selector, From: c.From, To: c.To, Unit: c.unit()}, Buckets: c.Buckets,
 		})
 		if err != nil {

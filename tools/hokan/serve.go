@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+
+	"github.com/hokan-db/hokan/server"
+	"github.com/hokan-db/hokan/server/api"
+	"github.com/hokan-db/hokan/server/auth"
+)
+
+// listenFlags say where a server listens.
+type listenFlags struct {
+	Listen         string `default:"127.0.0.1:4180" placeholder:"HOST:PORT" help:"Where to listen (default ${default}); port 0 chooses one."`
+	AllowPlaintext bool   `help:"Listen beyond this machine without TLS: tokens and data can be read on the way."`
+}
+
+// listen opens the port. Without TLS it takes a flag to be reached from
+// elsewhere.
+func (f *listenFlags) listen(encrypted bool) (net.Listener, error) {
+	host, _, err := net.SplitHostPort(f.Listen)
+	if err != nil {
+		return nil, api.NewError("malformed", fmt.Sprintf("--listen %s is not HOST:PORT", f.Listen))
+	}
+	if !encrypted && !f.AllowPlaintext && !isLoopback(host) {
+		return nil, api.NewError("malformed", fmt.Sprintf("--listen %s can be reached from other machines: "+
+			"give --tls-cert and --tls-key, or --allow-plaintext where the way there is protected", f.Listen))
+	}
+	l, err := net.Listen("tcp", f.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("--listen: %w", err)
+	}
+	return l, nil
+}
+
+func isLoopback(host string) bool {
+	address, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && address.IsLoopback()
+}
+
+// address is where a browser on this machine finds what listens on l.
+func address(l net.Listener, encrypted bool) string {
+	at := l.Addr().(*net.TCPAddr)
+	host := at.IP.String()
+	if at.IP.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	scheme := "http"
+	if encrypted {
+		scheme = "https"
+	}
+	return fmt.Sprintf("%s://%s", scheme, net.JoinHostPort(host, fmt.Sprint(at.Port)))
+}
+
+type serveCommand struct {
+	dataFlags
+	listenFlags
+	TLSCert string `name:"tls-cert" placeholder:"FILE" help:"Certificate with its chain, PEM; TLS 1.2 or later is spoken."`
+	TLSKey  string `name:"tls-key" placeholder:"FILE" help:"The certificate's key, PEM."`
+	Log     string `enum:"debug,info,warn,error" default:"info" help:"What to log on stderr: debug, info, warn or error (default ${default})."`
+}
+
+// Help gives examples.
+func (c *serveCommand) Help() string {
+	return `The API and the pages. Makes the folder where it is missing. The first line on
+stdout is the address, printed once it can be reached. SIGTERM and Ctrl-C end it:
+what was accepted is answered, exit 0; a second signal ends it at once.
+
+Without --tls-cert and --tls-key it listens on this machine alone, unless
+--allow-plaintext is given. A token opens it: hokan token create.
+
+Examples:
+  hokan serve --data d
+  hokan serve --data d --listen 0.0.0.0:443 --tls-cert cert.pem --tls-key key.pem`
+}
+
+// Run implements the command.
+func (c *serveCommand) Run(t *terminal) error {
+	var encryption *tls.Config
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		return api.NewError("malformed", "--tls-cert and --tls-key go together")
+	}
+	if c.TLSCert != "" {
+		var err error
+		if encryption, err = server.LoadTLS(c.TLSCert, c.TLSKey); err != nil {
+			return fmt.Errorf("--tls-cert, --tls-key: %w", err)
+		}
+	}
+	return c.withData(t, true, func(opened *api.API) error {
+		l, err := c.listen(encryption != nil)
+		if err != nil {
+			return err
+		}
+		defer l.Close()
+		tokens, err := auth.Open(opened.DB, opened.Clock)
+		if err != nil {
+			return err
+		}
+		if len(tokens.List()) == 0 {
+			t.note("there is no token yet: stop, and hokan token create --data %s --tenant T", c.Data)
+		}
+		s, err := newServer(opened, tokens, newLogger(t, c.Log), encryption)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(t.stdout, "%s/\n", address(l, encryption != nil))
+		if err := t.stdout.Flush(); err != nil {
+			return err
+		}
+		return serve(t.ctx, s, l)
+	})
+}
+
+// newServer makes a server with the pages.
+func newServer(opened *api.API, tokens *auth.Store, logger *slog.Logger, encryption *tls.Config) (*server.Server, error) {
+	name, _ := programVersion()
+	return server.New(server.Options{
+		DB: opened.DB, Clock: opened.Clock, Logger: logger, Tokens: tokens, TLS: encryption, Version: name,
+	})
+}
+
+func newLogger(t *terminal, level string) *slog.Logger {
+	var least slog.Level
+	_ = least.UnmarshalText([]byte(level)) // the parser has checked it
+	return slog.New(slog.NewTextHandler(t.stderr, &slog.HandlerOptions{Level: least}))
+}
+
+// serve answers until ctx ends; then a second signal ends the program.
+func serve(ctx context.Context, s *server.Server, l net.Listener) error {
+	err := s.Serve(ctx, l)
+	if ctx.Err() == nil && err != nil {
+		return fmt.Errorf("serve: %w", err)
+	}
+	return err
+}
