@@ -78,6 +78,8 @@ func (a *applier) applyGroup(entries []*entry.Entry) {
 		// gives the same events again then.
 		if err := a.db.catalog.PutEvents(t, events); err != nil {
 			a.db.faults.add(err)
+		} else if state, err := a.db.tenant(t); err == nil {
+			state.offerEvents(events)
 		}
 		delete(a.events, t)
 	}
@@ -145,8 +147,14 @@ func (db *DB) createTenant(p *partition, name model.Tenant) {
 // define applies definitions. The caller holds mu.
 func (t *tenant) define(definitions []model.Definition) error {
 	for _, d := range definitions {
-		if _, err := t.index.Define(d); err != nil {
+		changed, err := t.index.Define(d)
+		if err != nil {
 			return err
+		}
+		if changed {
+			for _, tap := range t.taps {
+				tap.reconsider(d.ID)
+			}
 		}
 		delete(t.pending, d.Labels)
 		t.nextID = max(t.nextID, d.ID+1)
@@ -199,8 +207,8 @@ func (a *applier) applyRows(t *tenant, e *entry.Entry, rows *entry.Rows) error {
 			a.events[t.name] = append(a.events[t.name], event)
 		})
 	}
-	for _, tap := range t.taps {
-		tap.offer(e.Offset, rows.Columns)
+	if len(t.taps) > 0 {
+		t.offerRows(e.Offset, rows.Columns)
 	}
 	if t.active.LargestChannel() >= a.db.options.HeadRows && !a.db.options.Manual {
 		t.freeze()

@@ -240,49 +240,6 @@ func TestLargeBatchIsSplit(t *testing.T) {
 	}
 }
 
-// TestTap receives what it asked for, in order, drops what does not fit and
-// says how much.
-func TestTap(t *testing.T) {
-	ctx := context.Background()
-	db := openTest(t, vfs.NewMem())
-	defer db.Close()
-	if err := db.CreateTenant(ctx, "t"); err != nil {
-		t.Fatal(err)
-	}
-	write := func(i int) {
-		t.Helper()
-		if _, err := db.Append(ctx, scriptBatch(i)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write(0)
-	tap, err := db.Tap("t", []model.ChannelID{2}, 3)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := 1; i <= 5; i++ {
-		write(i)
-	}
-	if dropped := tap.Dropped(); dropped != 2 {
-		t.Errorf("%d rows dropped, want 2", dropped)
-	}
-	if dropped := tap.Dropped(); dropped != 0 {
-		t.Errorf("%d rows dropped since, want 0", dropped)
-	}
-	tap.Close()
-	var got []float64
-	for rows := range tap.Rows() {
-		if rows.Channel != 2 || len(rows.Times) != 1 {
-			t.Errorf("got %+v", rows)
-		}
-		got = append(got, rows.Values...)
-	}
-	if want := []float64{1, 2, 0}; !slices.Equal(got, want) {
-		t.Errorf("got %v, want %v", got, want)
-	}
-	write(6) // after Close: harms nothing
-}
-
 // TestSelectionIsOneMoment reads a selection after later writes, a flush and
 // a correction: it shows none of them.
 func TestSelectionIsOneMoment(t *testing.T) {

@@ -1,36 +1,68 @@
 package engine
 
 import (
+	"fmt"
 	"slices"
 	"sync"
 
+	"github.com/hokan-db/hokan/engine/alarm"
 	"github.com/hokan-db/hokan/engine/entry"
 	"github.com/hokan-db/hokan/engine/model"
 )
 
-// TapRows are rows of one channel as they were applied.
+// TapRows are rows of one channel as they were applied. Several taps may share
+// them: they must not be changed.
 type TapRows struct {
 	Channel model.ChannelID
+	Labels  model.Labels
 	Offset  uint64 // of the entry that wrote them
 	Times   []int64
 	Values  []float64
 }
 
-// Tap is a live feed of rows, in the order in which they are applied. It never
-// holds up writing: what does not fit into its buffer is dropped and counted.
-type Tap struct {
-	tenant *tenant
-	wanted map[model.ChannelID]bool
-
-	mu      sync.Mutex
-	rows    chan TapRows
-	dropped uint64
-	closed  bool
+// TapEvent is the start or the end of an alarm on one of a tap's channels.
+type TapEvent struct {
+	Event
+	Labels model.Labels // of the channel
 }
 
-// Tap feeds the rows of channels that are applied from now on. buffer is how
-// many pieces (rows of one channel in one entry) may wait to be received.
-func (db *DB) Tap(name model.Tenant, ids []model.ChannelID, buffer int) (*Tap, error) {
+// TapFeed is what a tap has gathered. Each list is in the order in which it was
+// applied.
+type TapFeed struct {
+	Rows    []TapRows
+	Events  []TapEvent
+	Dropped uint64 // rows and events that found no room, after those above
+}
+
+// Tap is a live feed of the rows and alarm events of some channels. It never
+// holds up writing: what finds no room until Take is called is dropped and
+// counted.
+type Tap struct {
+	tenant   *tenant
+	selector model.Selector
+	limit    int
+	ready    chan struct{} // of capacity 1: holds a token while there is a feed
+
+	mu      sync.Mutex
+	wanted  []wanted // by channel ID
+	feed    TapFeed
+	waiting int // rows and events in feed
+}
+
+// wanted is whether a tap's selector selects a channel.
+type wanted uint8
+
+const (
+	undecided wanted = iota
+	isWanted
+	isUnwanted
+)
+
+// Tap feeds the rows and events that are applied from now on, of the channels
+// that s selects: also of those that are made, or come to be selected, later.
+// limit is how many rows and events may wait; rows that come together are
+// taken together, if nothing waits also beyond limit.
+func (db *DB) Tap(name model.Tenant, s model.Selector, limit int) (*Tap, error) {
 	if err := db.gate.enter(); err != nil {
 		return nil, err
 	}
@@ -39,54 +71,133 @@ func (db *DB) Tap(name model.Tenant, ids []model.ChannelID, buffer int) (*Tap, e
 	if err != nil {
 		return nil, err
 	}
-	tap := &Tap{tenant: t, wanted: map[model.ChannelID]bool{}, rows: make(chan TapRows, buffer)}
-	for _, id := range ids {
-		tap.wanted[id] = true
+	if limit < 1 {
+		return nil, fmt.Errorf("%w: a tap of %d rows", ErrInvalid, limit)
 	}
+	tap := &Tap{tenant: t, selector: s, limit: limit, ready: make(chan struct{}, 1)}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	// The index finds what is selected faster than asking channel by channel.
+	tap.wanted = slices.Repeat([]wanted{isUnwanted}, int(t.index.MaxID())+1)
+	for _, id := range t.index.Select(s) {
+		tap.wanted[id] = isWanted
+	}
 	t.taps = append(slices.Clone(t.taps), tap)
 	return tap, nil
 }
 
-// Rows delivers the feed; it is closed by Close.
-func (t *Tap) Rows() <-chan TapRows { return t.rows }
+// Ready delivers a token once there is something to take.
+func (t *Tap) Ready() <-chan struct{} { return t.ready }
 
-// Dropped returns how many rows were dropped since the last call.
-func (t *Tap) Dropped() uint64 {
+// Take returns what came since the last call. It may use the memory of spent,
+// a feed that the caller needs no longer.
+func (t *Tap) Take(spent TapFeed) TapFeed {
+	clear(spent.Rows)
+	clear(spent.Events)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	n := t.dropped
-	t.dropped = 0
-	return n
+	feed := t.feed
+	t.feed = TapFeed{Rows: spent.Rows[:0], Events: spent.Events[:0]}
+	t.waiting = 0
+	return feed
 }
 
 // Close ends the feed.
 func (t *Tap) Close() {
 	t.tenant.mu.Lock()
+	defer t.tenant.mu.Unlock()
 	t.tenant.taps = slices.DeleteFunc(slices.Clone(t.tenant.taps), func(o *Tap) bool { return o == t })
-	t.tenant.mu.Unlock()
+}
+
+// wants tells whether the tap wants a channel. The caller holds t.mu and the
+// tenant's.
+func (t *Tap) wants(id model.ChannelID) bool {
+	if int(id) >= len(t.wanted) {
+		t.wanted = append(t.wanted, make([]wanted, int(id)+1-len(t.wanted))...)
+	}
+	if t.wanted[id] == undecided {
+		t.wanted[id] = isUnwanted
+		if c := t.tenant.index.Get(id); c != nil && t.selector.Matches(c) {
+			t.wanted[id] = isWanted
+		}
+	}
+	return t.wanted[id] == isWanted
+}
+
+// reconsider forgets whether a channel is wanted: its properties changed. The
+// caller holds the tenant's mu.
+func (t *Tap) reconsider(id model.ChannelID) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !t.closed {
-		t.closed = true
-		close(t.rows)
+	if int(id) < len(t.wanted) {
+		t.wanted[id] = undecided
 	}
 }
 
-// offer gives the tap copies of the rows it wants, as far as there is room.
-func (t *Tap) offer(offset uint64, columns []entry.Column) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for i := range columns {
-		c := &columns[i]
-		if t.closed || !t.wanted[c.Channel] || len(c.Times) == 0 {
-			continue
+// room takes room for n rows or events, or counts them as dropped. The caller
+// holds t.mu.
+func (t *Tap) room(n int) bool {
+	if t.feed.Dropped > 0 || t.waiting > 0 && t.waiting+n > t.limit {
+		t.feed.Dropped += uint64(n) // and all that follow, so that there is one gap
+		return false
+	}
+	t.waiting += n
+	return true
+}
+
+func (t *Tap) tell() {
+	select {
+	case t.ready <- struct{}{}:
+	default: // there is a token
+	}
+}
+
+// offerRows gives the taps copies of the rows they want, made once for all.
+// The caller holds the tenant's mu.
+func (t *tenant) offerRows(offset uint64, columns []entry.Column) {
+	copies := make([]TapRows, len(columns))
+	for _, tap := range t.taps {
+		offered := false
+		tap.mu.Lock()
+		for i := range columns {
+			c := &columns[i]
+			if len(c.Times) == 0 || !tap.wants(c.Channel) {
+				continue
+			}
+			offered = true
+			if !tap.room(len(c.Times)) {
+				continue
+			}
+			if copies[i].Times == nil {
+				copies[i] = TapRows{c.Channel, t.index.Get(c.Channel).Labels, offset, slices.Clone(c.Times), slices.Clone(c.Values)}
+			}
+			tap.feed.Rows = append(tap.feed.Rows, copies[i])
 		}
-		if len(t.rows) == cap(t.rows) {
-			t.dropped += uint64(len(c.Times))
-			continue
+		tap.mu.Unlock()
+		if offered {
+			tap.tell()
 		}
-		t.rows <- TapRows{c.Channel, offset, slices.Clone(c.Times), slices.Clone(c.Values)}
+	}
+}
+
+// offerEvents gives the taps the events they want.
+func (t *tenant) offerEvents(events []alarm.Event) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	for _, tap := range t.taps {
+		offered := false
+		tap.mu.Lock()
+		for _, e := range events {
+			if tap.wants(e.Channel) {
+				offered = true
+				if tap.room(1) {
+					tap.feed.Events = append(tap.feed.Events, TapEvent{e, t.index.Get(e.Channel).Labels})
+				}
+			}
+		}
+		tap.mu.Unlock()
+		if offered {
+			tap.tell()
+		}
 	}
 }
