@@ -258,6 +258,16 @@ next:
 	return found
 }
 
+// broken returns a problem after which there is nothing to wait for, "" if none.
+func (b *tab) broken() string {
+	for _, problem := range b.unexpected() {
+		if strings.HasPrefix(problem, "answer 5") || strings.HasPrefix(problem, "uncaught") {
+			return problem
+		}
+	}
+	return ""
+}
+
 // asked returns the requests so far whose URL contains text.
 func (b *tab) asked(text string) []request {
 	b.mutex.Lock()
@@ -327,6 +337,9 @@ func (b *tab) poll(what string, done func() (bool, error)) {
 		}
 		if err != nil {
 			last = err // a page on its way to the next one may not answer
+		}
+		if broken := b.broken(); broken != "" {
+			b.Fatalf("%s: %s", what, broken)
 		}
 		if time.Now().After(deadline) {
 			b.Fatalf("%s: not within %v (%v); the page is %s", what, patience, last, b.summary())
@@ -492,4 +505,33 @@ func (b *tab) picture() []byte {
 		b.Fatal(err)
 	}
 	return shot.Data
+}
+
+// key types one character that is a shortcut of the page.
+func (b *tab) key(character string) {
+	b.Helper()
+	code := "Key" + strings.ToUpper(character)
+	number := int64(strings.ToUpper(character)[0])
+	_, err := chromedp.Call(b.ctx, input.DispatchKeyEvent, input.DispatchKeyEventParams{
+		Type: input.DispatchKeyEventTypeKeyDown, Key: character, Code: code, WindowsVirtualKeyCode: number, Text: character})
+	_, errUp := chromedp.Call(b.ctx, input.DispatchKeyEvent, input.DispatchKeyEventParams{
+		Type: input.DispatchKeyEventTypeKeyUp, Key: character, Code: code, WindowsVirtualKeyCode: number})
+	if err := errors.Join(err, errUp); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// choose picks the first option of a select whose text or value contains text.
+func (b *tab) choose(selector, text string) {
+	b.Helper()
+	b.shown(selector)
+	if err := b.evaluate(`(() => {
+		const e = `+one(selector)+`, o = [...e.options].find(o => o.value === `+quote(text)+`) || [...e.options].find(o => o.text.includes(`+quote(text)+`));
+		if (!o) throw new Error("no option " + `+quote(text)+`);
+		e.value = o.value;
+		e.dispatchEvent(new Event("input", {bubbles: true}));
+		e.dispatchEvent(new Event("change", {bubbles: true}));
+	})()`, nil); err != nil {
+		b.Fatal(err)
+	}
 }
