@@ -88,12 +88,18 @@ func (a *API) events(ctx context.Context, t model.Tenant, r EventsRequest) (*Eve
 }
 
 func eventOf(e *engine.Event, channels map[model.ChannelID]*model.Channel, unit query.Unit) Event {
-	event := Event{
-		ID: e.ID, Alarm: formatID(e.Alarm), Version: e.Version, Kind: e.Kind.String(),
-		Time: unit.Floor(e.Time), Value: known(e.Value), Name: e.Name,
-	}
+	var labels *model.Labels
 	if c := channels[e.Channel]; c != nil {
-		event.Labels = &c.Labels
+		labels = &c.Labels
 	}
-	return event
+	return NewEvent(e, labels, unit)
+}
+
+// NewEvent returns the body of an event. labels are those of its channel, nil
+// if it is not known.
+func NewEvent(e *engine.Event, labels *model.Labels, unit query.Unit) Event {
+	return Event{
+		ID: e.ID, Alarm: formatID(e.Alarm), Version: e.Version, Kind: e.Kind.String(),
+		Time: unit.Floor(e.Time), Value: known(e.Value), Name: e.Name, Labels: labels,
+	}
 }

@@ -1,12 +1,53 @@
 // Package live answers GET /api/v1/live: server-sent events with samples and
 // alarms as they are written.
+//
+//	event: samples
+//	data: {"unit":"ms","channels":[{"labels":{…},"times":[…],"values":[…]}]}
+//
+//	event: alarm
+//	data: an event, as GET /api/v1/events has it, with "unit"
+//
+//	event: missed
+//	data: {"dropped":n}
+//
+// What is sent is durable and can be read. A selector also finds channels that
+// are made after the stream began. Samples of one channel come in the order in
+// which they were written, which need not be that of their times; a correction
+// comes like any other sample. A reader that takes too long loses what finds no
+// room: n samples and events, after those that it was sent before. A comment
+// every 15 seconds shows that the stream lives.
 package live
 
 import (
+	"cmp"
+	"context"
+	"encoding/json"
 	"net/http"
+	"slices"
+	"strconv"
+	"time"
 
 	"github.com/hokan-db/hokan/engine"
 	"github.com/hokan-db/hokan/engine/model"
+	"github.com/hokan-db/hokan/engine/policy"
+	"github.com/hokan-db/hokan/query"
+	"github.com/hokan-db/hokan/server/api"
+)
+
+const (
+	// heartbeat is how long a stream is silent at most. Proxies cut
+	// connections that are silent for a minute.
+	heartbeat = 15 * time.Second
+	// pause is how long a stream gathers after it has sent something, so that
+	// many small writes become few events: an eye sees 40 a second as one
+	// motion.
+	pause = 25 * time.Millisecond
+	// eventBytes is about how long an event becomes at most.
+	eventBytes = 128 << 10
+	// writeBytes is what a reader must take within policy.WriteTime.
+	writeBytes = 32 << 10
+	// reconnect is how many milliseconds a browser waits before it comes back.
+	reconnect = 2000
 )
 
 // Streamer streams what is written into a database. It is safe for concurrent
@@ -14,10 +55,197 @@ import (
 type Streamer struct {
 	DB    *engine.DB
 	Clock model.Clock
+	// Rows is how many samples and events may wait for one reader; 0 is
+	// policy.LiveRows.
+	Rows int
 }
 
-// Serve streams until the request's context ends. What is wrong with the
-// request is returned as an *api.Error before anything is sent.
+// Serve streams what is written of the channels that match selects, times in
+// the given unit, until the request's context ends or its reader is gone: then
+// it returns nil. What is wrong with the request is an *api.Error, with nothing
+// sent: of a match other than {}, that it selects no channel is no_channel.
 func (s *Streamer) Serve(w http.ResponseWriter, r *http.Request, t model.Tenant, match, unit string) error {
+	u, err := query.ParseUnit(unit)
+	if err != nil {
+		return api.AsError(err)
+	}
+	tap, err := s.tap(r.Context(), t, match)
+	if err != nil {
+		return api.AsError(err)
+	}
+	defer tap.Close()
+	h := w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Accel-Buffering", "no") // nginx: pass on at once
+	w.WriteHeader(http.StatusOK)
+	stream := &stream{
+		writer: w, controller: http.NewResponseController(w), unit: u, labels: map[model.ChannelID][]byte{},
+	}
+	stream.run(r.Context(), tap)
+	return nil
+}
+
+func (s *Streamer) tap(ctx context.Context, t model.Tenant, match string) (*engine.Tap, error) {
+	var selector model.Selector
+	if match != "" {
+		var err error
+		if selector, err = model.ParseSelector(match); err != nil {
+			return nil, err
+		}
+	}
+	if len(selector) > 0 {
+		channels, err := s.DB.Channels(ctx, t, selector)
+		if err != nil {
+			return nil, err
+		}
+		if len(channels) == 0 {
+			return nil, api.NewError("no_channel", selector.String()+" matches nothing")
+		}
+	}
+	rows := s.Rows
+	if rows == 0 {
+		rows = int(policy.LiveRows.Default)
+	}
+	return s.DB.Tap(t, selector, rows)
+}
+
+// stream is one reader's.
+type stream struct {
+	writer     http.ResponseWriter
+	controller *http.ResponseController
+	unit       query.Unit
+	labels     map[model.ChannelID][]byte // as JSON
+	buffer     []byte
+}
+
+// run sends what the tap gathers until the context ends or the reader is gone.
+func (s *stream) run(ctx context.Context, tap *engine.Tap) {
+	s.buffer = append(s.buffer, "retry: "+strconv.Itoa(reconnect)+"\n\n"...)
+	if s.send() != nil {
+		return
+	}
+	silence := time.NewTicker(heartbeat)
+	defer silence.Stop()
+	rest := time.NewTimer(0)
+	defer rest.Stop()
+	var feed engine.TapFeed
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-silence.C:
+			s.buffer = append(s.buffer, ":\n\n"...)
+		case <-tap.Ready():
+			select {
+			case <-rest.C:
+			case <-ctx.Done():
+				return
+			}
+			feed = tap.Take(feed)
+			if s.events(&feed) != nil {
+				return
+			}
+			rest.Reset(pause)
+			silence.Reset(heartbeat)
+		}
+		if s.send() != nil {
+			return
+		}
+	}
+}
+
+// send writes the buffer and flushes it to the reader.
+func (s *stream) send() error {
+	for part := range slices.Chunk(s.buffer, writeBytes) {
+		// What has no deadlines is a test's recorder.
+		_ = s.controller.SetWriteDeadline(time.Now().Add(time.Duration(policy.WriteTime.Default)))
+		if _, err := s.writer.Write(part); err != nil {
+			return err
+		}
+		if err := s.controller.Flush(); err != nil {
+			return err
+		}
+	}
+	s.buffer = s.buffer[:0]
+	return nil
+}
+
+// events writes a feed as events into the buffer, and sends those before the
+// last.
+func (s *stream) events(feed *engine.TapFeed) error {
+	// Rows of one channel are sent together, in the order in which they came.
+	slices.SortStableFunc(feed.Rows, func(a, b engine.TapRows) int { return cmp.Compare(a.Channel, b.Channel) })
+	for rows := feed.Rows; len(rows) > 0; {
+		start := len(s.buffer)
+		s.buffer = append(s.buffer, `event: samples`+"\n"+`data: {"unit":"`...)
+		s.buffer = append(append(s.buffer, s.unit.Name...), `","channels":[`...)
+		for first := true; len(rows) > 0 && (first || len(s.buffer)-start < eventBytes); first = false {
+			n := 1
+			for n < len(rows) && rows[n].Channel == rows[0].Channel {
+				n++
+			}
+			if !first {
+				s.buffer = append(s.buffer, ',')
+			}
+			s.channel(rows[:n])
+			rows = rows[n:]
+		}
+		s.buffer = append(s.buffer, "]}\n\n"...)
+		if len(rows) > 0 {
+			if err := s.send(); err != nil {
+				return err
+			}
+		}
+	}
+	for i := range feed.Events {
+		if err := s.alarm(&feed.Events[i]); err != nil {
+			return err
+		}
+	}
+	if feed.Dropped > 0 {
+		s.buffer = append(s.buffer, "event: missed\ndata: {\"dropped\":"...)
+		s.buffer = strconv.AppendUint(s.buffer, feed.Dropped, 10)
+		s.buffer = append(s.buffer, "}\n\n"...)
+	}
+	return nil
+}
+
+// channel writes the rows of one channel.
+func (s *stream) channel(pieces []engine.TapRows) {
+	id := pieces[0].Channel
+	labels := s.labels[id]
+	if labels == nil {
+		labels, _ = pieces[0].Labels.MarshalJSON() // of strings: cannot fail
+		s.labels[id] = labels
+	}
+	b := append(append(s.buffer, `{"labels":`...), labels...)
+	b = append(b, `,"times":[`...)
+	for _, piece := range pieces {
+		for _, at := range piece.Times {
+			b = append(strconv.AppendInt(b, s.unit.Floor(at), 10), ',')
+		}
+	}
+	b = append(b[:len(b)-1], `],"values":[`...)
+	for _, piece := range pieces {
+		for _, v := range piece.Values {
+			b = append(query.AppendValue(b, v), ',')
+		}
+	}
+	s.buffer = append(b[:len(b)-1], "]}"...)
+}
+
+// alarmBody is an event with the unit of its time.
+type alarmBody struct {
+	Unit string `json:"unit"`
+	api.Event
+}
+
+func (s *stream) alarm(e *engine.TapEvent) error {
+	text, err := json.Marshal(alarmBody{s.unit.Name, api.NewEvent(&e.Event, &e.Labels, s.unit)})
+	if err != nil {
+		return err
+	}
+	s.buffer = append(append(append(s.buffer, "event: alarm\ndata: "...), text...), "\n\n"...)
 	return nil
 }
