@@ -28,12 +28,9 @@ let session = Promise.resolve();
 const given = /^#token=([^&]+)/.exec(location.hash);
 if (given) {
   history.replaceState(null, "", location.pathname + location.search);
-  session = signIn(decodeURIComponent(given[1])).catch(toLogin);
+  session = signIn(decodeURIComponent(given[1])).catch(e => { location.replace(e.status === 401 ? "/login?refused" : "/login"); return new Promise(() => {}); });
 }
-export async function signIn(token) {
-  const answer = await ask("/api/v1/session", { method: "POST", body: { token } });
-  return answer;
-}
+export const signIn = token => ask("/api/v1/session", { method: "POST", body: { token } });
 export const signOut = () => ask("/api/v1/session", { method: "DELETE" });
 export const ready = () => session;
 

@@ -34,6 +34,12 @@ function several(rest, channels) {
   return selector(rest).slice(0, -1) + `,channel=~${JSON.stringify(pattern)}}`;
 }
 
+// around(channels) is one selector that matches all of them, and maybe more.
+export function around(channels) {
+  const of = name => JSON.stringify([...new Set(channels.map(c => escape(c.labels[name])))].join("|"));
+  return `{instrument=~${of("instrument")},channel=~${of("channel")}}`;
+}
+
 // viewerLink(channels, { hours } | { from, to } | { alarm, at }): the address of
 // a view. match may stand in it several times, each a selector, in this order.
 export function viewerLink(channels, range = {}) {

@@ -51,6 +51,7 @@ export function pair(events, alarms = []) {
     const id = `${e.alarm}/${e.version}`;
     if (e.kind === "start") { const x = { alarm: e.alarm, name: e.name, from: e.time, to: null }; open.set(id, x); out.push(x); }
     else if (open.has(id)) { open.get(id).to = e.time; open.delete(id); }
+    else out.push({ alarm: e.alarm, name: e.name, from: e.time - DAY, to: e.time }); // began before
   }
   for (const x of out) { // one that is not active any more was replaced or deleted: its end is not known
     const alarm = alarms.find(a => a.id === x.alarm);
@@ -141,6 +142,8 @@ menu(); popovers(); dialogs();
 if ($("#ruler")) {
   ruler();
   setInterval(ruler, 60e3);
-  ready().then(refreshAlarms).catch(() => {}); // each page says itself what fails
+  const again = () => ready().then(refreshAlarms).catch(() => {}); // each page says itself what fails
+  again();
+  setInterval(() => { if (!document.hidden) again(); }, 60e3);
 }
 document.documentElement.classList.add("ready");
