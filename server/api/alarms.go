@@ -12,9 +12,9 @@ import (
 
 // AlarmRequest is the body of POST /api/v1/alarms and PUT /api/v1/alarms/{id}.
 type AlarmRequest struct {
-	Name      string   `json:"name"`
-	Match     string   `json:"match"`    // selects exactly one channel
-	Operator  string   `json:"operator"` // > >= <= < outside outside_or_equal
+	Name      string   `json:"name,omitempty"`
+	Match     string   `json:"match,omitempty"`    // selects exactly one channel
+	Operator  string   `json:"operator,omitempty"` // > >= <= < outside outside_or_equal
 	Threshold *float64 `json:"threshold,omitempty"`
 	Low       *float64 `json:"low,omitempty"`
 	High      *float64 `json:"high,omitempty"`
@@ -129,13 +129,38 @@ func (a *API) CreateAlarm(ctx context.Context, t model.Tenant, r AlarmRequest, u
 }
 
 // ReplaceAlarm gives an alarm a new definition, a version greater by one and a
-// clean state.
+// clean state. Where enabled alone is given or differs, the alarm is switched;
+// a definition that is there already changes nothing.
 func (a *API) ReplaceAlarm(ctx context.Context, t model.Tenant, id string, r AlarmRequest, unit string) (*AlarmBody, error) {
 	number, err := alarmID(id)
 	if err != nil {
 		return nil, AsError(err)
 	}
+	now, err := a.alarm(ctx, t, id, unit)
+	if err != nil {
+		return nil, AsError(err)
+	}
+	if r.onlySwitches() || r.defines(now) {
+		if enabled := r.Enabled == nil || *r.Enabled; enabled != now.Enabled {
+			return a.SwitchAlarm(ctx, t, id, enabled, unit)
+		}
+		return now, nil
+	}
 	return answer(a.putAlarm(ctx, t, number, r, unit))
+}
+
+// onlySwitches reports whether r says nothing but enabled.
+func (r *AlarmRequest) onlySwitches() bool {
+	return r.Enabled != nil && *r == AlarmRequest{Enabled: r.Enabled}
+}
+
+// defines reports whether an alarm's definition, enabled apart, is what r says.
+func (r *AlarmRequest) defines(a *AlarmBody) bool {
+	same := func(wanted *float64, has *Value) bool {
+		return wanted == nil && has == nil || wanted != nil && has != nil && *wanted == has.Number
+	}
+	return r.Name == a.Name && r.Match == a.Match && r.Operator == a.Operator &&
+		same(r.Threshold, a.Threshold) && same(r.Low, a.Low) && same(r.High, a.High)
 }
 
 func (a *API) putAlarm(ctx context.Context, t model.Tenant, id uint64, r AlarmRequest, unitName string) (*AlarmBody, error) {

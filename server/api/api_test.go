@@ -193,7 +193,12 @@ func TestAlarmsAndEvents(t *testing.T) {
 	if err != nil || replaced.Version != 2 || replaced.State != "unknown" || replaced.ID != made.ID || replaced.Threshold != nil {
 		t.Errorf("replaced %+v, %v", replaced, err)
 	}
-	off, err := a.SwitchAlarm(ctx, tenant, made.ID, false, "")
+	no := false
+	off, err := a.ReplaceAlarm(ctx, tenant, made.ID, AlarmRequest{Match: one, Operator: "outside_or_equal", Low: number(-1), High: number(1), Enabled: &no}, "")
+	if err != nil || off.Enabled || off.Version != 2 {
+		t.Errorf("replaced by itself switched off: %+v, %v", off, err)
+	}
+	off, err = a.SwitchAlarm(ctx, tenant, made.ID, false, "")
 	if err != nil || off.Enabled {
 		t.Errorf("switched off %+v, %v", off, err)
 	}

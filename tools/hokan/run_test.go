@@ -338,16 +338,22 @@ func TestHelpAndVersion(t *testing.T) {
 			t.Errorf("%q prints %q", args, r.stdout)
 		}
 	}
-	for _, command := range []string{"import", "channels", "latest", "view", "table", "export", "events", "compact", "verify",
-		"alarm create", "alarm list", "alarm enable", "alarm disable", "alarm delete"} {
-		r := expect(t, 0, append(strings.Fields(command), "--help")...)
-		if !strings.Contains(r.stdout, "hokan "+command+" --data d") {
-			t.Errorf("%s --help has no example:\n%s", command, r.stdout)
-		}
-		if strings.Contains(r.stdout, "--server") {
-			t.Errorf("%s offers --server", command)
+	f := func(remote bool, example string, commands ...string) {
+		t.Helper()
+		for _, command := range commands {
+			r := expect(t, 0, append(strings.Fields(command), "--help")...)
+			if !strings.Contains(r.stdout, "hokan "+command+example) {
+				t.Errorf("%s --help has no example:\n%s", command, r.stdout)
+			}
+			if strings.Contains(r.stdout, "--server") != remote {
+				t.Errorf("%s offers --server: %v", command, !remote)
+			}
 		}
 	}
+	f(true, " --data d", "import", "channels", "latest", "view", "table", "export", "events", "alarm create", "alarm list",
+		"alarm enable", "alarm disable", "alarm delete", "token create", "token list", "token revoke")
+	f(true, " --server", "live")
+	f(false, " --data d", "compact", "verify", "serve", "demo")
 	fields := strings.Fields(expect(t, 0, "version").stdout)
 	if len(fields) != 4 || fields[0] != "hokan" || !strings.HasPrefix(fields[3], "go1") {
 		t.Errorf("version: %q", fields)
