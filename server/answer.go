@@ -15,6 +15,7 @@ type answer struct {
 	request   *http.Request
 	writeTime time.Duration
 
+	admitted usage // what it counts as in progress beside its tenant's
 	route    string
 	quiet    bool
 	caller   caller
@@ -22,6 +23,7 @@ type answer struct {
 	sent     int64 // bytes of the body, as sent
 	err      error // why it failed
 	limit    string
+	broken   bool         // the client does not take it
 	aborted  bool         // cut off
 	notFound func() error // what a 404 of the handler becomes
 	dropping bool         // the handler's own body is not sent
@@ -55,11 +57,20 @@ func (a *answer) fail(err error) {
 	if a.err == nil {
 		a.err = err
 	}
-	if a.status != 0 {
+	if a.request.Context().Err() != nil || !a.takeBack() {
 		panic(http.ErrAbortHandler)
 	}
 	a.notFound = nil
 	p.write(a)
+}
+
+// takeBack makes room for another answer, if nothing has been sent.
+func (a *answer) takeBack() bool {
+	if a.status != 0 && !a.held {
+		return false
+	}
+	a.status, a.held = 0, false
+	return true
 }
 
 // Unwrap lets http.ResponseController reach the connection.
@@ -138,6 +149,10 @@ func (a *answer) send(b []byte) (n int, err error) {
 		n += m
 		a.sent += int64(m)
 		if err != nil {
+			a.broken = true
+			if a.err == nil {
+				a.err = err
+			}
 			return n, err
 		}
 		b = b[m:]
@@ -166,9 +181,7 @@ func (a *answer) finish() {
 		a.open(0)
 	}
 	if a.packer != nil {
-		if err := a.packer.Close(); err != nil && a.err == nil {
-			a.err = err
-		}
+		_ = a.packer.Close() // what cannot be sent is noted where it is sent
 		a.recycle()
 		a.packer = nil
 	}

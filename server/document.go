@@ -149,7 +149,7 @@ func (s *Server) addBulk() {
 		query("zone", "Of the time column: a name such as Asia/Shanghai; left out: UTC", false),
 	}
 	export.Responses = content(http.StatusOK, "A zip archive with samples.csv", "application/zip", binary())
-	s.raw(export, operation{long: true}, s.export)
+	s.raw(export, operation{export: true}, s.export)
 
 	live := s.op("GET", "/live", "live", "Server-sent events: samples, alarm, missed", readTenant, http.StatusNotFound)
 	live.Parameters = []*huma.Param{

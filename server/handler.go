@@ -30,13 +30,19 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		}
 		s.account(a, r, begun)
 	}()
+	// What remains of a body after the answer is read within this time too.
+	_ = a.control.SetReadDeadline(begun.Add(s.limits.RequestTime)) // recorders have none
 	if err := s.admitted.enter("", usage{requests: 1}); err != nil {
 		a.fail(err)
-		return
+	} else {
+		a.admitted = usage{requests: 1}
+		defer func() { s.admitted.leave("", a.admitted) }()
+		s.dispatch(a, r)
 	}
-	defer s.admitted.leave("", usage{requests: 1})
-	s.dispatch(a, r)
 	a.finish()
+	if a.broken {
+		panic(http.ErrAbortHandler)
+	}
 }
 
 // recovered answers a request whose handler panicked.
@@ -45,8 +51,9 @@ func (s *Server) recovered(a *answer, r *http.Request, cause any) {
 		s.metrics.panics.Inc()
 		s.log.Error("a handler panicked", "method", r.Method, "route", a.route, "panic", fmt.Sprint(cause),
 			"stack", string(debug.Stack()))
-		if a.status == 0 {
+		if a.takeBack() {
 			a.fail(newProblem("internal", "the server failed; its log says why"))
+			a.finish()
 			return
 		}
 	}
@@ -170,8 +177,8 @@ func (j *judgement) Write(b []byte) (int, error) { return len(b), nil }
 type operation struct {
 	pattern string
 	access  access
-	stream  bool  // its answer has no end of its own
-	long    bool  // its answer may take as long as the client reads
+	stream  bool  // its answer has no end
+	export  bool  // its answer may take long
 	body    int64 // most bytes of a request's body
 	quiet   bool  // not worth a line in the log
 }
@@ -189,17 +196,11 @@ func (s *Server) handle(o operation, handler func(http.ResponseWriter, *http.Req
 
 // guarded runs a handler for whoever may use it, within the limits.
 func (s *Server) guarded(o operation, a *answer, r *http.Request, handler func(http.ResponseWriter, *http.Request) error) error {
-	if err := a.control.SetReadDeadline(time.Now().Add(s.limits.RequestTime)); err == nil {
-		// Behind the body a stream watches the connection without a bound.
-		defer func() { _ = a.control.SetReadDeadline(time.Time{}) }()
-	}
 	who, err := s.callerOf(r, o.access)
 	a.caller = who
 	if err != nil {
-		if problemOf(err).Status == http.StatusUnauthorized {
-			if _, cookieErr := r.Cookie(sessionCookie); cookieErr == nil {
-				http.SetCookie(a, endedSession(r))
-			}
+		if _, byCookie, _ := secretOf(r); byCookie && problemOf(err).Status == http.StatusUnauthorized {
+			http.SetCookie(a, endedSession(r))
 		}
 		return err
 	}
@@ -220,9 +221,22 @@ func (s *Server) guarded(o operation, a *answer, r *http.Request, handler func(h
 	body := s.charge(http.MaxBytesReader(a.ResponseWriter, r.Body, o.body), tenant)
 	defer body.done()
 	ctx := context.WithValue(r.Context(), callerKey{}, who)
-	if !o.stream && !o.long {
+	if o.stream || o.export {
+		// While the answer is written the connection is watched for the client's
+		// leaving, without a bound.
+		_ = a.control.SetReadDeadline(time.Time{})
+		defer func() { _ = a.control.SetReadDeadline(time.Now().Add(s.limits.HeaderTime)) }()
+	}
+	if o.stream {
+		s.admitted.leave("", a.admitted) // streams have a limit of their own
+		a.admitted = usage{}
+	} else {
+		most := s.limits.RequestTime
+		if o.export {
+			most = s.limits.ExportTime
+		}
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, s.limits.RequestTime)
+		ctx, cancel = context.WithTimeout(ctx, most)
 		defer cancel()
 	}
 	r = r.WithContext(ctx)

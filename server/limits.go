@@ -14,6 +14,7 @@ type Limits struct {
 	HeaderBytes         int           // of a request's headers
 	HeaderTime          time.Duration // for the headers to arrive
 	RequestTime         time.Duration // for the body to arrive and to be answered, streams apart
+	ExportTime          time.Duration // for an export to be written
 	WriteTime           time.Duration // for a client to take a piece of an answer
 	IdleTime            time.Duration // for a connection without a request
 	ShutdownTime        time.Duration // for requests in progress when the server stops
@@ -53,6 +54,7 @@ func LimitTable() []LimitRow {
 		{policy.HeaderBytes, metricConnections},
 		{policy.HeaderTime, metricConnections},
 		{policy.RequestTime, metricRefused},
+		{policy.ExportTime, metricRefused},
 		{policy.WriteTime, metricRefused},
 		{policy.IdleTime, metricConnections},
 		{policy.ShutdownTime, metricRequests},
@@ -73,6 +75,7 @@ func (l Limits) withDefaults() Limits {
 	setDefault(&l.HeaderBytes, policy.HeaderBytes)
 	setDefault(&l.HeaderTime, policy.HeaderTime)
 	setDefault(&l.RequestTime, policy.RequestTime)
+	setDefault(&l.ExportTime, policy.ExportTime)
 	setDefault(&l.WriteTime, policy.WriteTime)
 	setDefault(&l.IdleTime, policy.IdleTime)
 	setDefault(&l.ShutdownTime, policy.ShutdownTime)

@@ -4,8 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
+	"os"
 	"strconv"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -55,6 +58,14 @@ func problemOf(err error) *Problem {
 	switch {
 	case errors.As(err, &tooLarge):
 		p = newProblem("body_too_large", "the body has more than "+strconv.FormatInt(tooLarge.Limit, 10)+" bytes")
+		p.cause = err
+		return p
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		p = newProblem("malformed", "the body was cut off")
+		p.cause = err
+		return p
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		p = newProblem("malformed", "the body did not arrive in time")
 		p.cause = err
 		return p
 	case errors.Is(err, context.DeadlineExceeded):
@@ -126,6 +137,7 @@ func codeOf(status int) string {
 // shares.
 func init() {
 	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
+		var details []string
 		for _, err := range errs {
 			if err == nil {
 				continue
@@ -133,7 +145,14 @@ func init() {
 			if p := problemOf(err); p.Code != "internal" {
 				return p
 			}
-			message += ": " + err.Error()
+			text := err.Error()
+			if d, ok := err.(huma.ErrorDetailer); ok {
+				text = d.ErrorDetail().Location + ": " + d.ErrorDetail().Message
+			}
+			details = append(details, text)
+		}
+		if len(details) > 0 {
+			message = strings.Join(details, "; ")
 		}
 		return newProblem(codeOf(status), message)
 	}

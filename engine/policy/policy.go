@@ -67,6 +67,8 @@ var (
 		"time in which a request's headers must arrive; then the connection is closed"}
 	RequestTime = Limit{"request_time_ns", int64(60 * time.Second), "busy",
 		"time in which a request's body must arrive and be answered, streams apart"}
+	ExportTime = Limit{"export_time_ns", int64(time.Hour), "busy",
+		"time that an export may take; then it is cut off"}
 	WriteTime = Limit{"write_time_ns", int64(30 * time.Second), "",
 		"time in which a client must take each piece of an answer; then the connection is closed"}
 	IdleTime = Limit{"idle_time_ns", int64(2 * time.Minute), "",
@@ -111,7 +113,7 @@ var (
 var limits = []Limit{
 	SelectorBytes, ViewChannels, ViewBuckets, TableChannels, TableRows, ExportChannels, QueryChannels, QueryRows,
 	EntryBytes, Labels, LabelNameBytes, LabelValueBytes, PropertyBytes, BodySamples, BodyChannels,
-	BodyBytes, SmallBodyBytes, HeaderBytes, HeaderTime, RequestTime, WriteTime, IdleTime, ShutdownTime,
+	BodyBytes, SmallBodyBytes, HeaderBytes, HeaderTime, RequestTime, ExportTime, WriteTime, IdleTime, ShutdownTime,
 	Connections, Requests, TenantRequests, InFlightBytes, TenantInFlightBytes, Streams, TenantStreams, AheadTime, LiveRows,
 	HeadRows, HeadMemory, FlushAge, CheckpointBytes, CheckpointAge,
 }

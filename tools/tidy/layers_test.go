@@ -47,7 +47,7 @@ var allowed = []struct {
 	{"github.com/cockroachdb/pebble/v2", "catalog", []string{"engine/catalog"}},
 	{"github.com/RoaringBitmap/roaring/v2", "postings and channel sets", []string{"engine"}},
 	{"github.com/klauspost/compress", "Huffman, zstd and s2", []string{"engine/chunk", "engine/entry", "ingest", "query", "server"}},
-	{"github.com/vmihailenco/msgpack/v5", "catalog records and the gateways' write format", []string{"engine/catalog", "ingest"}},
+	{"github.com/vmihailenco/msgpack/v5", "catalog records and the gateways' write format", []string{"engine/catalog", "ingest", "server/client", "server/samples"}},
 	{"github.com/prometheus/client_golang", "metrics", []string{"server"}},
 	{"github.com/danielgtaylor/huma/v2", "OpenAPI and problems from handlers", []string{"server"}},
 	{"github.com/alecthomas/kong", "command line", []string{"tools/hokan"}},
@@ -56,6 +56,7 @@ var allowed = []struct {
 	{"golang.org/x/text", "Shift_JIS, and how wide characters are", []string{"ingest", "tools/hokan"}},
 	{"golang.org/x/time/rate", "rate limits", []string{"ingest", "server"}},
 	{"github.com/chromedp/chromedp", "browser tests", nil},
+	{"github.com/chromedp/cdproto", "browser tests", nil},
 	{"pgregory.net/rapid", "property tests", nil},
 }
 
