@@ -1,0 +1,380 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/json"
+	"encoding/pem"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// process is the program running beside the test.
+type process struct {
+	command *exec.Cmd
+	first   string // line of stdout
+	stdout  *bufio.Reader
+	stderr  *lockedBuffer
+}
+
+// lockedBuffer is what a process writes, readable at any time.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// launch starts the program and waits for its first line.
+func launch(t *testing.T, environment []string, args ...string) *process {
+	t.Helper()
+	p := start(t, environment, args...)
+	line, err := p.stdout.ReadString('\n')
+	if err != nil {
+		p.command.Wait()
+		t.Fatalf("hokan %q ended before its first line: %s", args, p.stderr)
+	}
+	p.first = strings.TrimSuffix(line, "\n")
+	return p
+}
+
+// start starts the program.
+func start(t *testing.T, environment []string, args ...string) *process {
+	t.Helper()
+	p := &process{command: exec.Command(os.Args[0], args...), stderr: &lockedBuffer{}}
+	p.command.Env = append(append(os.Environ(), actAsProgram+"=1"), environment...)
+	p.command.Stderr = p.stderr
+	out, err := p.command.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.command.Process.Kill() })
+	p.stdout = bufio.NewReader(out)
+	return p
+}
+
+// serve starts a server on a folder; address is what it prints.
+func serveFolder(t *testing.T, data string, args ...string) (p *process, address string) {
+	t.Helper()
+	p = launch(t, nil, append([]string{"serve", "--data", data, "--listen", "127.0.0.1:0"}, args...)...)
+	return p, strings.TrimSuffix(p.first, "/")
+}
+
+// stop sends a signal and checks that the program ends well.
+func (p *process) stop(t *testing.T, signal os.Signal) {
+	t.Helper()
+	if err := p.command.Process.Signal(signal); err != nil {
+		t.Fatal(err)
+	}
+	io.Copy(io.Discard, p.stdout)
+	if err := p.command.Wait(); err != nil {
+		t.Fatalf("%v after %v: %s", err, signal, p.stderr)
+	}
+}
+
+// newToken makes a token in a folder that no one serves.
+func newToken(t *testing.T, data string, args ...string) string {
+	t.Helper()
+	return lastLine(expect(t, 0, append([]string{"token", "create", "--data", data}, args...)...).stdout)
+}
+
+func lastLine(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return lines[len(lines)-1]
+}
+
+// TestAServerAnswersAsItsFolder asks everything twice: the server, and then
+// its folder.
+func TestAServerAnswersAsItsFolder(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "d")
+	token := newToken(t, data, "--tenant", "t")
+	p, address := serveFolder(t, data)
+	remote, local := []string{"--server", address, "--token", token}, []string{"--data", data, "--tenant", "t"}
+
+	name := loggerFile(t, "1,2,0", "OVER,4,0", "3,junk,1")
+	r := expectCode(t, 3, "not_a_number", with(remote, "import", "--instrument", "lake", "--group", "g", "--zone", "UTC", name, "-o", "json")...)
+	if b := importBody(t, r); b.Accepted != 8 || b.Rejected != 1 || b.Files[0].Channels != 3 {
+		t.Errorf("import: %+v", b)
+	}
+	expect(t, 0, with(remote, "alarm", "create", "--name", "low", "--operator", "outside", "--low", "0", "--high", "9", `{channel="2-1"}`)...)
+	var made struct{ ID string }
+	body(t, &made, with(remote, "alarm", "create", "--operator", ">", "--threshold", "-0.5", `{channel="2-1"}`)...)
+	expect(t, 0, with(remote, "import", "--instrument", "lake", "--start", "2023-01-01 00:00:00+00:00", loggerFile(t, "1,2,0", "-1,4,0"))...)
+	expect(t, 0, with(remote, "alarm", "disable", made.ID)...)
+	expect(t, 0, with(remote, "alarm", "enable", made.ID)...)
+	expect(t, 0, with(remote, "alarm", "disable", made.ID)...)
+
+	questions := [][]string{
+		{"channels"}, {"channels", `{unit="V"}`, "-o", "json"}, {"latest", "-o", "json", "--unit", "us"}, {"latest"},
+		{"view", "--buckets", "4", "-o", "json"}, {"view", "--from", "2022-06-06T00:00:00Z", "--to", "2022-06-07T00:00:00Z", "{}"},
+		{"table", "-o", "json"}, {"table", "--limit", "2", "-o", "csv"}, {"alarm", "list", "-o", "json"}, {"alarm", "list"},
+		{"events", "-o", "json"}, {"events", "--alarm", made.ID}, {"export", "--out", "-", "--zone", "Asia/Tokyo"},
+		{"latest", `{channel="x"}`}, {"view", "--buckets", "20000"}, {"table", "--after", "x"}, {"channels", "{"},
+		{"alarm", "delete", "99999"}, {"events", "--alarm", "none"},
+	}
+	answers := make([]result, len(questions))
+	for i, q := range questions {
+		answers[i] = hokan(with(remote, q...)...)
+	}
+	out := filepath.Join(t.TempDir(), "x.zip")
+	answers = append(answers, hokan(with(remote, "export", "--out", out)...))
+	p.stop(t, syscall.SIGTERM)
+	for i, q := range append(questions, []string{"export", "--out", out}) {
+		if want := hokan(with(local, q...)...); answers[i] != want {
+			t.Errorf("%q: the server's answer is\n%+v\nthe folder's\n%+v", q, answers[i], want)
+		}
+	}
+	if answers[8].code != 0 || !strings.Contains(answers[8].stdout, `"enabled":false`) || strings.Count(answers[10].stdout, `"kind"`) == 0 {
+		t.Errorf("alarms: %s%s", answers[8].stdout, answers[10].stdout)
+	}
+	expect(t, 0, with(local, "alarm", "delete", made.ID)...)
+}
+
+func TestSecondServerIsLockedOut(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "d")
+	p, _ := serveFolder(t, data)
+	expectCode(t, 1, "locked", "serve", "--data", data, "--listen", "127.0.0.1:0")
+	expectCode(t, 1, "locked", "demo", "--data", data, "--listen", "127.0.0.1:0")
+	expectCode(t, 1, "locked", "token", "create", "--data", data, "--tenant", "t")
+	p.stop(t, os.Interrupt)
+	newToken(t, data, "--tenant", "t")
+}
+
+func TestTokens(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "d")
+	expectCode(t, 1, "not_found", "token", "list", "--data", data)
+	admin := newToken(t, data, "--admin", "--name", "boss")
+	reader := newToken(t, data, "--tenant", "t", "--scope", "read")
+	if !strings.HasPrefix(admin, "hkn_") || admin == reader {
+		t.Errorf("tokens %q and %q", admin, reader)
+	}
+	expectCode(t, 2, "malformed", "token", "create", "--data", data)
+	expectCode(t, 2, "malformed", "token", "create", "--data", data, "--tenant", "a/b")
+	expectCode(t, 2, "usage", "token", "create", "--data", data, "--tenant", "t", "--scope", "all")
+	expectCode(t, 1, "invalid", "token", "create", "--data", data, "--admin", "--tenant", "t")
+	expectCode(t, 1, "not_found", "token", "revoke", "--data", data, "none")
+
+	p, address := serveFolder(t, data)
+	defer p.stop(t, syscall.SIGTERM)
+	asAdmin := []string{"--server", address, "--token", admin}
+	writer := lastLine(expect(t, 0, with(asAdmin, "token", "create", "--tenant", "u", "--scope", "write", "--name", "gateway")...).stdout)
+	var all struct {
+		Tokens []struct{ ID, Tenant, Name, Scope, Token string }
+	}
+	body(t, &all, with(asAdmin, "token", "list")...)
+	if len(all.Tokens) != 3 || all.Tokens[2].Name != "gateway" || all.Tokens[2].Tenant != "u" || all.Tokens[2].Scope != "write" || all.Tokens[2].Token != "" {
+		t.Errorf("tokens: %+v", all)
+	}
+	name := loggerFile(t, "1,2,0")
+	write := func(token string) []string {
+		return []string{"import", "--server", address, "--token", token, "--instrument", "i", "--zone", "UTC", name}
+	}
+	expect(t, 0, write(writer)...)
+	expectCode(t, 1, "forbidden", write(reader)...)
+	expectCode(t, 1, "forbidden", "channels", "--server", address, "--token", writer)
+	expectCode(t, 1, "forbidden", "token", "list", "--server", address, "--token", reader)
+	expect(t, 0, "channels", "--server", address, "--token", reader)
+	expect(t, 0, with(asAdmin, "token", "revoke", all.Tokens[2].ID)...)
+	expectCode(t, 1, "unauthorized", write(writer)...)
+	expectCode(t, 1, "unauthorized", "latest", "--server", address, "--token", "hkn_x")
+	expectCode(t, 1, "not_found", with(asAdmin, "token", "revoke", all.Tokens[2].ID)...)
+}
+
+func TestServerByEnvironment(t *testing.T) {
+	flags, data := lake(t)
+	token := newToken(t, data, "--tenant", "t")
+	p, address := serveFolder(t, data)
+	t.Setenv("HOKAN_SERVER", address)
+	t.Setenv("HOKAN_TOKEN", token)
+	if r := expect(t, 0, "channels", "-o", "csv"); strings.Count(r.stdout, "\n") != 4 {
+		t.Errorf("channels:\n%s", r.stdout)
+	}
+	expectCode(t, 2, "usage", "channels", "--tenant", "t")
+	p.stop(t, syscall.SIGTERM)
+	expect(t, 0, with(flags, "channels")...) // what is said goes before it
+	expectCode(t, 1, "internal", "channels")
+}
+
+func TestServerFlagsThatDoNotGoTogether(t *testing.T) {
+	flags, data := lake(t)
+	f := func(code string, args ...string) {
+		t.Helper()
+		expectCode(t, 2, code, args...)
+	}
+	f("usage", with(flags, "channels", "--server", "http://127.0.0.1:1")...)
+	f("usage", with(flags, "channels", "--token", "x")...)
+	f("usage", "channels", "--server", "http://127.0.0.1:1", "--clock", "now")
+	f("usage", "token", "list", "--server", "http://127.0.0.1:1", "--data", data)
+	f("usage", "token", "list")
+	f("usage", "live")
+	f("malformed", "channels", "--server", "127.0.0.1:1")
+	f("malformed", "live", "--server", "ftp://127.0.0.1:1")
+	f("malformed", "serve", "--data", data, "--listen", "4180")
+	f("malformed", "serve", "--data", data, "--listen", ":0")
+	f("malformed", "serve", "--data", data, "--listen", "0.0.0.0:0")
+	f("malformed", "demo", "--data", data, "--listen", "0.0.0.0:0")
+	f("malformed", "demo", "--data", data, "--days", "0")
+	f("malformed", "serve", "--data", data, "--tls-cert", "x.pem")
+	expectCode(t, 1, "internal", "serve", "--data", data, "--tls-cert", "x.pem", "--tls-key", "y.pem")
+	expectCode(t, 1, "internal", "channels", "--server", "http://127.0.0.1:1", "--token", "x")
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	expectCode(t, 1, "internal", "serve", "--data", data, "--listen", taken.Addr().String())
+}
+
+func TestPlaintextByFlag(t *testing.T) {
+	p := launch(t, nil, "serve", "--data", filepath.Join(t.TempDir(), "d"), "--listen", "0.0.0.0:0", "--allow-plaintext")
+	if !strings.HasPrefix(p.first, "http://127.0.0.1:") {
+		t.Errorf("the first line is %q", p.first)
+	}
+	p.stop(t, syscall.SIGTERM)
+}
+
+func TestServeWithTLS(t *testing.T) {
+	certificate, key := selfSigned(t)
+	data := filepath.Join(t.TempDir(), "d")
+	token := newToken(t, data, "--tenant", "t")
+	p, address := serveFolder(t, data, "--tls-cert", certificate, "--tls-key", key)
+	if !strings.HasPrefix(address, "https://127.0.0.1:") {
+		t.Errorf("the first line is %q", p.first)
+	}
+	expectCode(t, 1, "internal", "channels", "--server", address, "--token", token) // trusted by nobody
+	asking := launch(t, []string{"SSL_CERT_FILE=" + certificate}, "channels", "--server", address, "--token", token, "-o", "json")
+	if asking.first != `{"unit":"ms","channels":[]}` {
+		t.Errorf("channels over TLS: %q", asking.first)
+	}
+	asking.command.Wait()
+	p.stop(t, syscall.SIGTERM)
+}
+
+// selfSigned writes a certificate for 127.0.0.1 and its key.
+func selfSigned(t *testing.T) (certificate, key string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyDER, err := x509.MarshalECPrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	certificate, key = filepath.Join(folder, "cert.pem"), filepath.Join(folder, "key.pem")
+	for name, block := range map[string]*pem.Block{
+		certificate: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "EC PRIVATE KEY", Bytes: keyDER},
+	} {
+		if err := os.WriteFile(name, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return certificate, key
+}
+
+// TestLive imports while live samples are shown.
+func TestLive(t *testing.T) {
+	_, data := lake(t)
+	token := newToken(t, data, "--tenant", "t")
+	p, address := serveFolder(t, data)
+	remote := []string{"--server", address, "--token", token}
+	expectCode(t, 1, "no_channel", with(remote, "live", `{channel="none"}`)...)
+	expect(t, 0, with(remote, "alarm", "create", "--name", "warm", "--operator", ">", "--threshold", "5", `{channel="2-1"}`)...)
+
+	live := start(t, nil, with(remote, "live", "-o", "json", `{channel="2-1"}`)...)
+	waitForStream(t, address)
+	expect(t, 0, with(remote, "import", "--instrument", "lake", "--start", "2024-01-01 00:00:00Z", loggerFile(t, "7.5,1,0"))...)
+	kinds := map[string]string{}
+	for len(kinds) < 2 {
+		line, err := live.stdout.ReadString('\n')
+		if err != nil {
+			t.Fatalf("the stream ended: %v", err)
+		}
+		var event struct {
+			Event string
+			Data  json.RawMessage
+		}
+		if err := json.Unmarshal([]byte(line), &event); err != nil {
+			t.Fatalf("%v in %q", err, line)
+		}
+		kinds[event.Event] = string(event.Data)
+	}
+	if !strings.Contains(kinds["samples"], `"values":[7.5]`) || !strings.Contains(kinds["alarm"], `"kind":"start"`) {
+		t.Errorf("events: %v", kinds)
+	}
+	live.stop(t, os.Interrupt)
+
+	// As text; and a stream that the server ends is told.
+	live = start(t, nil, with(remote, "live")...)
+	waitForStream(t, address)
+	expect(t, 0, with(remote, "import", "--instrument", "lake", "--start", "2024-01-01 00:01:00Z", loggerFile(t, "-1,1,0"))...)
+	text := ""
+	for !strings.Contains(text, "alarm end  warm\n") || !strings.Contains(text, "lake/2-1  -1\n") {
+		line, err := live.stdout.ReadString('\n')
+		if err != nil {
+			t.Fatalf("the stream ended after %q: %v", text, err)
+		}
+		text += line
+	}
+	p.stop(t, syscall.SIGTERM)
+	io.Copy(io.Discard, live.stdout)
+	if err := live.command.Wait(); err == nil || !strings.Contains(live.stderr.String(), "hokan: interrupted: ") {
+		t.Errorf("a stream that the server ended: %v, %s", err, live.stderr)
+	}
+}
+
+// waitForStream waits until the server streams.
+func waitForStream(t *testing.T, address string) {
+	t.Helper()
+	for {
+		response, err := http.Get(address + "/metrics")
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(response.Body)
+		response.Body.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(text), "\nhokan_live_streams 1\n") {
+			return
+		}
+	}
+}
