@@ -23,8 +23,7 @@ const log = new Log({ channelOf });
 function render() {
   const shown = alarms.filter(a => !leaving.has(a.id)), count = k => shown.filter(a => ofAlarm(a) === k).length;
   chips(shown.length, count);
-  const list = shown.filter(a => filter === "all" || ofAlarm(a) === filter)
-    .sort((a, b) => ORDER.indexOf(ofAlarm(a)) - ORDER.indexOf(ofAlarm(b)) || (b.since ?? 0) - (a.since ?? 0));
+  const list = urgent(shown.filter(a => filter === "all" || ofAlarm(a) === filter));
   const focused = body.contains(document.activeElement) ? [document.activeElement.closest("tr").dataset.id, document.activeElement.className] : null;
   body.replaceChildren(...list.map(row));
   if (focused) {
@@ -35,6 +34,7 @@ function render() {
   none.hidden = list.length > 0;
   none.textContent = shown.length ? t("alarms.none_match") : t("alarms.none");
 }
+const urgent = list => list.sort((a, b) => ORDER.indexOf(ofAlarm(a)) - ORDER.indexOf(ofAlarm(b)) || (b.since ?? 0) - (a.since ?? 0));
 function row(a) {
   const c = channelOf(a), name = a.name || (c ? condition(a, c) : a.match);
   const tr = el("tr", { tabindex: "0", "data-id": a.id, "aria-selected": String(a.id === current),
@@ -91,7 +91,7 @@ function edit(a) {
 }
 function cancel() {
   document.body.classList.remove("editing");
-  const next = phone() ? null : alarms.find(a => a.id === current && !leaving.has(a.id)) || alarms.find(a => !leaving.has(a.id));
+  const next = phone() ? null : alarms.find(a => a.id === current && !leaving.has(a.id)) || urgent(alarms.filter(a => !leaving.has(a.id)))[0];
   current = next?.id || null;
   if (next) editor.open(next); else editor.close();
   address();

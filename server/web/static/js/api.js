@@ -30,7 +30,7 @@ if (given) {
   history.replaceState(null, "", location.pathname + location.search);
   session = signIn(decodeURIComponent(given[1])).catch(e => { location.replace(e.status === 401 ? "/login?refused" : "/login"); return new Promise(() => {}); });
 }
-export const signIn = token => ask("/api/v1/session", { method: "POST", body: { token } });
+export function signIn(token) { return ask("/api/v1/session", { method: "POST", body: { token } }); }
 export const signOut = () => ask("/api/v1/session", { method: "DELETE" });
 export const ready = () => session;
 

@@ -51,7 +51,7 @@ export function update() {
     [t("detail.interval"), c.interval ? f.span(c.interval) : ""],
     [t("detail.resolution"), p.decimals == null ? "" : f.num(10 ** -p.decimals, p.decimals) + f.unit(p.unit)],
     [t("detail.scaling"), p.scaling || ""],
-    ...Object.entries(c.labels).filter(([n]) => n !== "channel" || !channels.labelled(c)),
+    ...Object.entries(c.labels).filter(([n]) => n !== "channel" && n !== "instrument"),
   ]));
 }
 async function load(c) {
