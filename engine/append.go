@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -186,6 +187,9 @@ func (db *DB) write(p *partition, t model.Tenant, e *entry.Entry) (uint64, error
 	defer p.inFlight.Add(-1)
 	offset, err := db.log.Append(wal.Claim{Partition: p.id, Epoch: db.epoch}, e)
 	if err != nil {
+		if errors.Is(err, wal.ErrFailed) {
+			db.logFailure.CompareAndSwap(nil, &err)
+		}
 		return 0, err
 	}
 	return offset, p.wait(offset)

@@ -94,6 +94,8 @@ type DB struct {
 	tenantsMu sync.RWMutex
 	tenants   map[model.Tenant]*tenant
 
+	logFailure atomic.Pointer[error] // why the log takes no more writes
+
 	headBytes atomic.Int64 // of all heads, frozen ones included
 	flusher   flusher
 	keeper    checkpointer

@@ -44,6 +44,19 @@ func (f *faultList) quarantined(e *entry.Entry, err error) {
 	f.add(fmt.Errorf("entry %d of tenant %s quarantined: %w", e.Offset, e.Tenant, err))
 }
 
+// Err returns why every write is refused until the database is opened again: a
+// failed sync, or Close. Reads may go on.
+func (db *DB) Err() error {
+	if err := db.gate.enter(); err != nil {
+		return err
+	}
+	defer db.gate.leave()
+	if failure := db.logFailure.Load(); failure != nil {
+		return *failure
+	}
+	return db.catalog.Err()
+}
+
 // Faults returns the damage found since Open, at most 100 of it, and how many
 // log entries could not be applied. Each names its place.
 func (db *DB) Faults() (faults []error, quarantined int) {

@@ -339,6 +339,7 @@ func formatCatalog(t *testing.T, kind string) (key, value []byte) {
 		catalog.PutLog(catalog.LogRecord{Revision: 1, TrimmedTo: 30, Durable: 300}),
 		catalog.PutPartition(formatPartition, catalog.PartitionRecord{Revision: 1, Epoch: 2, Offset: 42, Checkpoint: disk.CheckpointName(formatPartition, 2, 42)}),
 		catalog.PutManifest("t", catalog.Manifest{Revision: 1, Epoch: 2, FlushedTo: 42, Blocks: []block.Meta{meta}}),
+		catalog.PutService("plan/t", []byte("{}")),
 	))
 	must(t, c.Close())
 	db, err := pebble.Open("catalog", &pebble.Options{FS: fs, ReadOnly: true, Logger: silent{}})
@@ -375,6 +376,8 @@ func dumpRecord(kind string) func(*testing.T) string {
 			d.u8("partition")
 		case "m":
 			d.text(len(key)-1, "tenant")
+		case "s":
+			d.text(len(key)-1, "the service's key")
 		case "b", "e", "a":
 			d.text(bytes.IndexByte(key, 0)-1, "tenant")
 			d.take(1, "ends the tenant")

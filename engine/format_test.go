@@ -49,6 +49,7 @@ var formatDumps = map[string]func(*testing.T) string{
 	"catalog-block":        dumpRecord("b"),
 	"catalog-event":        dumpRecord("e"),
 	"catalog-alarm-events": dumpRecord("a"),
+	"catalog-service":      dumpRecord("s"),
 }
 
 // TestFormatDocument compares every dump of FORMAT.md with what the engine

@@ -2,6 +2,8 @@ package engine
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"github.com/hokan-db/hokan/engine/catalog"
 )
@@ -30,7 +32,11 @@ func (db *DB) changeRecords(ctx context.Context, change catalog.Change) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return db.catalog.Commit(change)
+	err := db.catalog.Commit(change)
+	if errors.Is(err, catalog.ErrBadKey) {
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	return err
 }
 
 // Record returns the value under key and whether there is one.

@@ -233,8 +233,9 @@ func (s *Server) ready(w http.ResponseWriter, _ *http.Request) error {
 	status, state := http.StatusOK, "ready"
 	if s.draining.Load() {
 		status, state = http.StatusServiceUnavailable, "stopping"
-	} else if _, err := s.options.DB.Stats(); err != nil {
-		status, state = http.StatusServiceUnavailable, "closed"
+	} else if err := s.options.DB.Err(); err != nil {
+		status, state = http.StatusServiceUnavailable, "writes are refused"
+		s.log.Error("not ready", "error", err)
 	}
 	return sendJSON(w, status, map[string]string{"status": state})
 }

@@ -1,0 +1,134 @@
+package auth_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/hokan-db/hokan/engine"
+	"github.com/hokan-db/hokan/server/auth"
+)
+
+func open(t *testing.T, fs vfs.FS) (*engine.DB, *auth.Store) {
+	t.Helper()
+	db, err := engine.Open(engine.Options{FS: fs, Dir: "data", Clock: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := auth.Open(db, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return db, store
+}
+
+// TestTokens makes, finds, lists and revokes tokens, also after a crash that
+// keeps only what was synced.
+func TestTokens(t *testing.T) {
+	ctx := context.Background()
+	fs := vfs.NewCrashableMem()
+	db, store := open(t, fs)
+	create := func(asked auth.Token) (string, auth.Token) {
+		t.Helper()
+		secret, made, err := store.Create(ctx, asked)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return secret, made
+	}
+	both, bothToken := create(auth.Token{Tenant: "lake", Name: "gateway"})
+	read, _ := create(auth.Token{Tenant: "lake", Scope: auth.Read})
+	admin, adminToken := create(auth.Token{Admin: true})
+	revoked, revokedToken := create(auth.Token{Tenant: "lake", Scope: auth.Write})
+	if !db.HasTenant("lake") {
+		t.Error("the tenant was not made")
+	}
+	if bothToken.Scope != auth.Both || !bothToken.Scope.CanRead() || !bothToken.Scope.CanWrite() {
+		t.Errorf("the default scope is %q", bothToken.Scope)
+	}
+	if !strings.HasPrefix(both, auth.Prefix) || len(both) != len(auth.Prefix)+43 || strings.Contains(both, bothToken.ID) {
+		t.Errorf("secret %q, ID %q", both, bothToken.ID)
+	}
+	if err := store.Revoke(ctx, revokedToken.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Revoke(ctx, revokedToken.ID); !errors.Is(err, auth.ErrUnknown) {
+		t.Errorf("revoked twice: %v", err)
+	}
+	check := func(store *auth.Store) {
+		t.Helper()
+		if found, err := store.Lookup(both); err != nil || found != bothToken {
+			t.Errorf("found %+v, %v; want %+v", found, err, bothToken)
+		}
+		if found, err := store.Lookup(read); err != nil || found.Scope.CanWrite() {
+			t.Errorf("found %+v, %v", found, err)
+		}
+		if found, err := store.Lookup(admin); err != nil || found != adminToken || found.Scope.CanRead() || found.Scope.CanWrite() {
+			t.Errorf("found %+v, %v", found, err)
+		}
+		for _, secret := range []string{revoked, "", auth.Prefix, both[:len(both)-1], both + "A", strings.Repeat("x", 1<<20)} {
+			if _, err := store.Lookup(secret); !errors.Is(err, auth.ErrUnknown) {
+				t.Errorf("%.60q is found: %v", secret, err)
+			}
+		}
+		if all := store.List(); len(all) != 3 {
+			t.Errorf("lists %+v", all)
+		}
+	}
+	check(store)
+	// The database holds no secret.
+	if err := db.Records("", func(key string, value []byte) error {
+		for _, secret := range []string{both, read, admin} {
+			if strings.Contains(string(value)+key, secret) || strings.Contains(string(value)+key, strings.TrimPrefix(secret, auth.Prefix)) {
+				t.Errorf("record %s holds a secret", key)
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	crashed := fs.CrashClone(vfs.CrashCloneCfg{})
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db, store = open(t, crashed)
+	defer db.Close()
+	check(store)
+}
+
+// TestRefused asks for tokens that make no sense.
+func TestRefused(t *testing.T) {
+	db, store := open(t, vfs.NewMem())
+	defer db.Close()
+	for _, asked := range []auth.Token{
+		{}, {Tenant: "../x"}, {Tenant: "t", Scope: "all"}, {Tenant: "t", Admin: true}, {Admin: true, Scope: auth.Read},
+		{Tenant: "t", Name: strings.Repeat("n", 1000)},
+	} {
+		if _, _, err := store.Create(context.Background(), asked); !errors.Is(err, auth.ErrInvalid) {
+			t.Errorf("%+v: %v, want ErrInvalid", asked, err)
+		}
+	}
+	if len(store.List()) != 0 || db.HasTenant("t") {
+		t.Error("something was made")
+	}
+}
+
+// TestDamaged opens tokens of which one is no token.
+func TestDamaged(t *testing.T) {
+	for _, value := range []string{"", "{", `{"id":"x"}`, `{"id":"y","hash":"00"}`} {
+		db, _ := open(t, vfs.NewMem())
+		if err := db.PutRecord(context.Background(), "token/x", []byte(value)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := auth.Open(db, time.Now); !errors.Is(err, engine.ErrCorrupt) || !strings.Contains(err.Error(), "token/x") {
+			t.Errorf("%q: %v, want ErrCorrupt and the record's key", value, err)
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
