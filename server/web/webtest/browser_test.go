@@ -403,17 +403,17 @@ func (b *tab) box(selector string) (x, y, width, height float64) {
 	b.Helper()
 	b.shown(selector)
 	var at [4]float64
+	// The page may replace the element meanwhile, so it is found anew each frame.
 	if err := b.evaluate(`(async () => {
-		const element = `+one(selector)+`;
-		element.scrollIntoView({block: "center", inline: "nearest", behavior: "instant"});
-		const read = () => { const r = element.getBoundingClientRect(); return [r.x, r.y, r.width, r.height] };
-		for (let before = read(), i = 0; i < 100; i++) {
+		const read = () => { const r = (`+one(selector)+`)?.getBoundingClientRect() || {}; return [r.x, r.y, r.width, r.height] };
+		(`+one(selector)+`)?.scrollIntoView({block: "center", inline: "nearest", behavior: "instant"});
+		for (let before = read(), i = 0; i < 200; i++) {
 			await new Promise(requestAnimationFrame);
 			const now = read();
-			if (now.join() === before.join()) return now;
+			if (now[2] > 0 && now.join() === before.join()) return now;
 			before = now;
 		}
-		return read();
+		throw new Error("does not stand still");
 	})()`, &at); err != nil {
 		b.Fatal(err)
 	}

@@ -19,7 +19,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 )
@@ -107,10 +106,7 @@ func drawnAfter(after string) string {
 func (p *plant) cold(session *tab, address string) *tab {
 	p.Helper()
 	b := open(p, session.device)
-	if _, err := chromedp.Call(b.ctx, network.SetCookie, network.SetCookieParams{
-		Name: "hokan_session", Value: p.token, URL: p.url, HTTPOnly: new(true), SameSite: network.CookieSameSiteStrict}); err != nil {
-		p.Fatal(err)
-	}
+	p.session(b)
 	if _, err := chromedp.Call(b.ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: watcher}); err != nil {
 		p.Fatal(err)
 	}

@@ -13,6 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/chromedp"
+
 	"github.com/hokan-db/hokan/engine"
 	"github.com/hokan-db/hokan/server"
 	"github.com/hokan-db/hokan/server/auth"
@@ -172,16 +175,22 @@ func (p *plant) write(channel int, value float64) int64 {
 	return p.last
 }
 
-// signedIn opens a page of the plant in a new tab, by the token in its address.
+// signedIn opens a page of the plant in a new tab that has a session.
 func (p *plant) signedIn(d device, path string) *tab {
 	p.Helper()
 	b := open(p, d)
-	b.visit(fmt.Sprintf("%s/#token=%s", p.url, p.token))
-	b.shown(hook("channel"))
-	if path != "/" {
-		b.visit(p.url + path)
-	}
+	p.session(b)
+	b.visit(p.url + path)
 	return b
+}
+
+// session gives a tab the cookie that signing in would.
+func (p *plant) session(b *tab) {
+	p.Helper()
+	if _, err := chromedp.Call(b.ctx, network.SetCookie, network.SetCookieParams{
+		Name: "hokan_session", Value: p.token, URL: p.url, HTTPOnly: new(true), SameSite: network.CookieSameSiteStrict}); err != nil {
+		p.Fatal(err)
+	}
 }
 
 // alarms returns the IDs of the plant's alarms.
