@@ -8,10 +8,11 @@ export class Problem extends Error {
     super(detail || code);
     this.status = status; this.code = code; this.detail = detail;
   }
-  // text is what a reader is told: the catalogue's words, then the server's.
+  // text is what a reader is told: the catalogue's words, with the server's where
+  // they say more.
   get text() {
-    const known = t("error." + this.code), words = known === "error." + this.code ? t("error.other") : known;
-    return this.detail && this.status ? `${words} (${this.detail})` : words;
+    const known = t("error." + this.code), listed = known !== "error." + this.code, words = listed ? known : t("error.other");
+    return this.detail && (!listed || /^(invalid|bad_)/.test(this.code)) ? `${words} (${this.detail})` : words;
   }
 }
 

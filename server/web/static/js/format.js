@@ -69,7 +69,7 @@ export function span(ms) {
   const m = Math.round(s / 60);
   if (m < 60) return part(m, "min");
   const h = Math.floor(m / 60), rest = m % 60;
-  if (h < 24) return part(h, "h") + (rest ? " " + two(rest) : "");
+  if (h < 24) return rest ? t("span.h_min", { h, m: two(rest) }) : part(h, "h");
   const d = Math.floor(h / 24);
   return part(d, "d") + (h % 24 && d < 10 ? " " + part(h % 24, "h") : "");
 }

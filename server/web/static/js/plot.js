@@ -54,7 +54,8 @@ export function pane(opt) {
   for (const g of groups) scales[g.key] = { range: range(g) };
   const axes = [{ ...look, grid, size: 1, font: "1px sans-serif", stroke: "transparent", ticks: { show: false },
     splits: (u, _, from, to) => { u._ticks = ticks(from, to, u.bbox.width / ratio(), 84); return u._ticks.at; }, values: (u, at) => at.map(() => "") }];
-  groups.forEach((group, k) => axes.push({ ...look, scale: group.key, side: k % 2 ? 1 : 3, size: opt.axisSize, gap: 4, space: height > 260 ? 34 : 17, grid: { ...grid, show: !k },
+  const most = Math.max(2, Math.floor(width * .42 / (opt.axisSize + 15))); // more axes would leave no room to draw; their channels keep their own scale
+  groups.slice(0, most).forEach((group, k) => axes.push({ ...look, scale: group.key, side: k % 2 ? 1 : 3, size: opt.axisSize, gap: 4, space: height > 260 ? 34 : 17, grid: { ...grid, show: !k },
     values: (u, at, a, sp, step) => at.map(v => f.num(v, decimals(step))), label: groups.length > 1 ? group.unit || "1" : null, labelSize: groups.length > 1 ? 15 : 0, labelGap: 0, labelFont: "600 " + font() }));
   const series = [{}].concat(rows.map(r => ({ label: r.c.name, scale: scaleOf.get(r), stroke: () => style(r.i).color, width: ctx.rows.length > 12 ? 1.25 : 1.6, dash: style(r.i).dash, show: !ctx.hidden.has(r.c.key), spanGaps: false,
     points: { show: u => r.v.step > r.v.grid.width * 1.5 && u.bbox.width / ratio() / ((ctx.to - ctx.from) / r.v.step) > 7, size: 5, fill: () => style(r.i).color } })));

@@ -30,7 +30,7 @@ function ruler() {
   if (!box) return;
   const to = now(), from = to - DAY, marks = [];
   for (let k = Math.ceil(from / HOUR) * HOUR; k < to; k += HOUR) {
-    const h = new Date(k).getHours(), tick = el("i", { className: h % 6 ? "tick" : "tick tick-6" }, h % 6 ? null : el("b", {}, String(h).padStart(2, "0")));
+    const h = new Date(k).getHours(), tick = el("i", { className: h % 6 ? "tick" : "tick tick-6" }, h % 6 || to - k < HOUR ? null : el("b", {}, String(h).padStart(2, "0")));
     tick.style.left = at(k, from);
     marks.push(tick);
   }

@@ -100,17 +100,21 @@ export function settle(v, from, to, now) {
   v.dense = count.some(c => c > 1);
   v.stats = sumUp(v, from, to);
 }
-// pace gives the interval between samples around the k-th occupied bucket, in
-// buckets: the median of the distances nearby, on the slower side of k, so that
-// an instrument may change its interval. 0: not known.
+// pace gives how many empty buckets are usual around the k-th occupied one: the
+// interval between samples nearby, on the slower side of k, so that an instrument
+// may change it; five times the longer ones where it measures at no fixed interval.
+// 0: not known.
 function pace(at, count, quality) {
-  const middle = list => list.sort((a, b) => a - b)[list.length >> 1];
-  const near = (a, b) => { const d = []; for (let i = Math.max(0, a); i < Math.min(at.length - 1, b); i++) d.push(at[i + 1] - at[i]); return d.length ? middle(d) : 0; };
+  const near = (a, b) => {
+    const d = []; for (let i = Math.max(0, a); i < Math.min(at.length - 1, b); i++) d.push(at[i + 1] - at[i]);
+    if (!d.length) return 0;
+    d.sort((x, y) => x - y); const middle = d[d.length >> 1], long = d[Math.floor(d.length * .85)]; return long > middle * 1.5 ? long * 5 : middle;
+  };
   return k => {
-    const before = near(k - 7, k), after = near(k + 1, k + 8), d = Math.max(before, after);
+    const d = Math.max(near(k - 10, k), near(k + 1, k + 11));
     if (d !== 1) return d;
     const held = []; for (let i = Math.max(0, k - 3); i < Math.min(at.length, k + 4); i++) held.push((count[at[i]] || 0) + (quality[at[i]] || 0));
-    return 1 / Math.max(1, middle(held));
+    return 1 / Math.max(1, held.sort((a, b) => a - b)[held.length >> 1]);
   };
 }
 function sumUp(v, from, to) {

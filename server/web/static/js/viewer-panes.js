@@ -59,7 +59,7 @@ function build(box, groups) {
   groups.forEach((p, k) => {
     let height = Math.max(least(p), Math.floor(total * weight(count(p)) / sum)); if (k === groups.length - 1 && left > least(p)) height = left; left -= height;
     const host = el("div", { className: "pane" }, el("div", { className: "pane-title" }, p.map(axisButton))); box.append(host);
-    const u = pane({ el: host, width, height: height - 1, groups: p, ctx, axisSize: phone() ? 46 : groups.length > 1 || p.length < 3 ? 68 : 56 });
+    const u = pane({ el: host, width, height: height - 1, groups: p, ctx, axisSize: phone() ? 46 : p.length < 3 ? 68 : 54 });
     plots.push(u); movable(u);
     u.over.addEventListener("mouseleave", () => { state.cursor = null; state.focus = state.pinned; values(); tip(null); });
   });
