@@ -378,3 +378,62 @@ func waitForStream(t *testing.T, address string) {
 		}
 	}
 }
+
+// TestDemo starts the demo twice on one folder, the second time two hours
+// later by its clock.
+func TestDemo(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "d")
+	begin := func(clock string) (p *process, address, token string) {
+		p = launch(t, nil, "demo", "--data", data, "--listen", "127.0.0.1:0", "--days", "2", "--clock", clock)
+		address, token, found := strings.Cut(p.first, "/#token=")
+		if !found || !strings.HasPrefix(address, "http://127.0.0.1:") || !strings.HasPrefix(token, "hkn_") {
+			t.Fatalf("the first line is %q", p.first)
+		}
+		for !strings.Contains(p.stderr.String(), "samples of the past") {
+			if time.Sleep(10 * time.Millisecond); p.command.Process.Signal(syscall.Signal(0)) != nil {
+				t.Fatalf("the demo ended: %s", p.stderr)
+			}
+		}
+		return p, address, token
+	}
+	count := func(address, token string) (samples int) {
+		var channels struct {
+			Channels []struct {
+				Samples    int
+				Properties struct{ Group, App string }
+			}
+		}
+		body(t, &channels, "channels", "--server", address, "--token", token)
+		groups := map[string]bool{}
+		for _, c := range channels.Channels {
+			samples += c.Samples
+			groups[c.Properties.Group] = true
+		}
+		if len(channels.Channels) != 57 || !groups["Shanghai"] || !groups["Beijing"] {
+			t.Errorf("%d channels in %v", len(channels.Channels), groups)
+		}
+		return samples
+	}
+	p, address, first := begin("2026-11-21T10:00:00Z")
+	before := count(address, first)
+	if before < 54*2*24*60 {
+		t.Errorf("%d samples in two days", before)
+	}
+	p.stop(t, os.Interrupt)
+	p, address, second := begin("2026-11-21T12:00:00Z")
+	if after := count(address, second); after-before < 54*118 || after-before > 60*140 {
+		t.Errorf("%d samples were added in two hours", after-before)
+	}
+	count(address, first) // pages that were left open go on
+	var events struct{ Events []struct{ Name string } }
+	body(t, &events, "events", "--server", address, "--token", second)
+	if len(events.Events) == 0 {
+		t.Error("no alarm went off in two days")
+	}
+	p.stop(t, syscall.SIGTERM)
+	expect(t, 0, "verify", "--data", data)
+	// The plant's own token, and no more of the page's than may stay.
+	if r := expect(t, 0, "token", "list", "--data", data, "-o", "csv"); strings.Count(r.stdout, "\n") != 1+1+2 {
+		t.Errorf("tokens:\n%s", r.stdout)
+	}
+}
