@@ -51,9 +51,8 @@ func (valueSchema) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{
 		Description: "A number, a word where JSON has no number, or null for no sample.",
 		OneOf: []*huma.Schema{
-			{Type: huma.TypeNumber},
+			{Type: huma.TypeNumber, Nullable: true},
 			{Type: huma.TypeString, Enum: []any{"NaN", "Infinity", "-Infinity", "over", "under", "burnout", "nodata", "math"}},
-			{Type: "null"},
 		},
 	}
 }

@@ -116,20 +116,3 @@ func (f *fixture) ask(method, path, token, body string, headers ...string) (*htt
 	}
 	return answer, string(text)
 }
-
-func TestSmoke(t *testing.T) {
-	f := start(t)
-	f.fill()
-	for _, path := range []string{
-		"/api/v1/channels", "/api/v1/latest", "/api/v1/view?buckets=2", "/api/v1/table?limit=2", "/api/v1/events", "/api/v1/alarms",
-		"/api/v1/openapi.json", "/api/v1/docs", "/healthz", "/readyz", "/metrics", "/", "/nothing", "/api/v1/nothing", "/write",
-		"/api/v1/export?format=csv", "/api/v1/view?match=x", "/api/v1/view?buckets=x",
-	} {
-		answer, body := f.ask("GET", path, f.both, "")
-		t.Logf("%s: %d %v\n%.300q", path, answer.StatusCode, answer.Header.Get("Content-Type"), body)
-	}
-	for _, c := range [][2]string{{"POST", "/api/v1/channels"}, {"DELETE", "/healthz"}, {"POST", "/api/v1/alarms"}, {"POST", "/monitor"}} {
-		answer, body := f.ask(c[0], c[1], f.both, "{}")
-		t.Logf("%s: %d %v\n%.300q", c, answer.StatusCode, answer.Header, body)
-	}
-}

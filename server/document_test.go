@@ -1,0 +1,204 @@
+package server
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// asked is a request whose answer is held to the document.
+type asked struct {
+	method, path string // path as in the document, with {alarm} and {token} for IDs; a query may follow
+	token        string
+	body         string
+	status       int
+	code         string // of a problem
+	headers      []string
+}
+
+func match(selector string) string { return "match=" + url.QueryEscape(selector) }
+
+// requests meet every operation, and the ways in which it refuses.
+func (f *fixture) requests() []asked {
+	const bad, notFound, invalid = 400, 404, 422
+	r, w, admin := f.reader, f.writer, f.admin
+	alarm := bodies["POST /api/v1/alarms"]
+	sample := bodies["POST /api/v1/samples"]
+	get := func(path string) asked { return asked{method: "GET", path: path, token: r, status: 200} }
+	fails := func(path string, status int, code string) asked {
+		return asked{method: "GET", path: path, token: r, status: status, code: code}
+	}
+	send := func(method, path, token, body string, status int, code string, headers ...string) asked {
+		return asked{method, path, token, body, status, code, headers}
+	}
+	return []asked{
+		get("/channels"), get("/channels?" + match(`{channel="none"}`)), get("/channels?unit=ns"),
+		fails("/channels?match=x", bad, "bad_selector"), fails("/channels?unit=h", bad, "bad_time"),
+		get("/latest"), get("/latest?" + match(`{channel=~"CH[23]"}`)), fails("/latest?"+match(`{channel="none"}`), notFound, "no_channel"),
+		get("/view"), get("/view?buckets=3&from=2023-11-14T22:13:20Z&to=2023-11-14T22:14:20Z"), get("/view?buckets=1&unit=s"),
+		fails("/view?buckets=x", invalid, "invalid"), fails("/view?buckets=-1", invalid, "invalid"),
+		fails("/view?from=never", bad, "bad_time"), fails("/view?from=now&to=now-1d", bad, "bad_span"),
+		fails("/view?from=now-1ms&to=now&buckets=1000", bad, "bad_span"), fails("/view?"+match(`{channel="none"}`), notFound, "no_channel"),
+		get("/table"), get("/table?limit=3"), fails("/table?limit=99999", invalid, "invalid"), fails("/table?after=x", bad, "malformed"),
+		get("/events"), get("/events?limit=1"), fails("/events?after=x", bad, "malformed"), fails("/events?alarm=x", notFound, "not_found"),
+		get("/alarms"), get("/alarms/{alarm}"), fails("/alarms/77777", notFound, "not_found"), fails("/alarms/x", notFound, "not_found"),
+		send("POST", "/alarms", w, alarm, 201, ""), send("POST", "/alarms", w, "", bad, "malformed"),
+		send("POST", "/alarms", w, `{"name":"a"`, bad, "malformed"), send("POST", "/alarms", w, `{"name":1}`, invalid, "invalid"),
+		send("POST", "/alarms", w, `{"unknown":1}`, invalid, "invalid"), send("POST", "/alarms", w, `{}`, invalid, "invalid"),
+		send("POST", "/alarms", w, strings.Replace(alarm, "CH1", "none", 1), notFound, "no_channel"),
+		send("POST", "/alarms", w, strings.Replace(alarm, `channel=\"CH1\"`, `instrument=\"logger\"`, 1), invalid, "too_many_channels"),
+		send("POST", "/alarms", w, `{"name":"`+strings.Repeat("x", 70_000)+`"}`, 413, "body_too_large"),
+		send("POST", "/alarms", w, alarm, 415, "unsupported_media_type", "Content-Type", "text/plain"),
+		send("PUT", "/alarms/{alarm}", w, `{"enabled":false}`, 200, ""), send("PUT", "/alarms/{alarm}", w, alarm, 200, ""),
+		send("PUT", "/alarms/77777", w, alarm, notFound, "not_found"), send("PUT", "/alarms/{alarm}", w, "{}", invalid, "invalid"),
+		send("POST", "/samples", w, sample, 200, ""), send("POST", "/samples", w, "{", bad, "malformed"),
+		send("POST", "/samples", w, strings.Replace(sample, `[1]}`, `["x"]}`, 1), invalid, ""),
+		send("POST", "/samples", w, sample, 415, "unsupported_media_type", "Content-Type", "text/csv"),
+		send("POST", "/samples", w, sample, 415, "unsupported_media_type", "Content-Encoding", "br"),
+		get("/export?format=csv"), get("/export?format=csv&zone=Asia/Shanghai&" + match(`{channel="CH1"}`)),
+		fails("/export", invalid, "invalid"), fails("/export?format=csv&zone=Nowhere", bad, "bad_time"),
+		fails("/export?format=csv&"+match(`{channel="none"}`), notFound, "no_channel"),
+		fails("/live?match=x", bad, "bad_selector"), fails("/live?"+match(`{channel="none"}`), notFound, "no_channel"),
+		send("POST", "/session", "", `{"token":"`+f.both+`"}`, 204, ""), send("POST", "/session", "", "{", bad, "malformed"),
+		send("POST", "/session", "", `{"token":"x"}`, 401, "unauthorized"),
+		send("POST", "/session", "", `{"token":"x"}`, 415, "unsupported_media_type", "Content-Type", "text/plain"),
+		send("POST", "/session", "", `{"token":"`+f.both+`"}`, 403, "forbidden", "Sec-Fetch-Site", "cross-site"),
+		send("DELETE", "/session", r, "", 204, ""),
+		send("GET", "/tokens", admin, "", 200, ""), send("POST", "/tokens", admin, `{"tenant":"new","name":"n","scope":"read"}`, 201, ""),
+		send("POST", "/tokens", admin, `{"admin":true}`, 201, ""), send("POST", "/tokens", admin, `{"tenant":"../x"}`, invalid, "invalid"),
+		send("DELETE", "/tokens/{token}", admin, "", 204, ""), send("DELETE", "/tokens/none", admin, "", notFound, "not_found"),
+		send("DELETE", "/alarms/{alarm}", w, "", 204, ""), send("DELETE", "/alarms/{alarm}", w, "", notFound, "not_found"),
+	}
+}
+
+// TestDocument holds answers to the schemas of the document, and the document
+// to what is answered: every operation succeeds at least once.
+func TestDocument(t *testing.T) {
+	f := start(t)
+	f.fill()
+	alarm := f.alarm()
+	// An event: a start and an end.
+	for _, body := range []string{`[31]`, `["over"]`, `[1]`} {
+		f.ask("POST", "/api/v1/samples", f.writer,
+			`{"channels":[{"labels":{"instrument":"logger","channel":"CH1"},"times":[17000001000`+strconv.Itoa(len(body))+`0],"values":`+body+`}]}`)
+	}
+	f.ask("POST", "/api/v1/samples", f.writer, `{"channels":[{"labels":{"instrument":"logger","channel":"CH3"},
+		"properties":{"name":"n","unit":"V","decimals":2},"times":[1700000000000,1700000001000],"values":["burnout","NaN"]}]}`)
+	var victim string
+	for _, made := range f.server.tokens.List() {
+		if made.Tenant == "other" {
+			victim = made.ID
+		}
+	}
+	document := f.server.document.OpenAPI()
+	met := map[string]bool{}
+	for _, r := range f.requests() {
+		bare, _, _ := strings.Cut(r.path, "?")
+		path := strings.NewReplacer("{alarm}", alarm, "{token}", victim).Replace(r.path)
+		answer, text := f.ask(r.method, prefix+path, r.token, r.body, r.headers...)
+		what := r.method + " " + r.path
+		if answer.StatusCode != r.status {
+			t.Errorf("%s %.80s: %d, want %d: %.300s", what, r.body, answer.StatusCode, r.status, text)
+			continue
+		}
+		if r.code != "" {
+			checkProblem(t, what, answer, text)
+			if !strings.Contains(text, `"code":"`+r.code+`"`) {
+				t.Errorf("%s: want code %s: %s", what, r.code, text)
+			}
+		}
+		operation := operationOf(document, r.method, prefix+bare)
+		if operation == nil {
+			t.Errorf("%s is not in the document", what)
+			continue
+		}
+		if r.status < 300 {
+			met[operation.OperationID] = true
+		}
+		holdsTo(t, what, document, operation, answer, text)
+	}
+	for _, item := range document.Paths {
+		for _, operation := range []*huma.Operation{item.Get, item.Post, item.Put, item.Delete} {
+			if operation != nil && !met[operation.OperationID] && operation.OperationID != "live" {
+				t.Errorf("%s %s never succeeded here", operation.Method, operation.Path)
+			}
+		}
+	}
+}
+
+// operationOf finds an operation by a path that may have IDs.
+func operationOf(document *huma.OpenAPI, method, path string) *huma.Operation {
+	for pattern, item := range document.Paths {
+		have, want := strings.Split(path, "/"), strings.Split(pattern, "/")
+		if len(have) != len(want) {
+			continue
+		}
+		if slices.EqualFunc(have, want, func(a, b string) bool { return a == b || strings.HasPrefix(b, "{") }) {
+			return map[string]*huma.Operation{"GET": item.Get, "POST": item.Post, "PUT": item.Put, "DELETE": item.Delete}[method]
+		}
+	}
+	return nil
+}
+
+// holdsTo checks an answer against its schema in the document.
+func holdsTo(t *testing.T, what string, document *huma.OpenAPI, operation *huma.Operation, answer *http.Response, text string) {
+	t.Helper()
+	response := operation.Responses[strconv.Itoa(answer.StatusCode)]
+	if response == nil {
+		t.Errorf("%s: the document has no %d", what, answer.StatusCode)
+		return
+	}
+	media, _, _ := strings.Cut(answer.Header.Get("Content-Type"), ";")
+	if len(response.Content) == 0 {
+		if text != "" {
+			t.Errorf("%s: the document has no body: %q", what, text)
+		}
+		return
+	}
+	content := response.Content[media]
+	if content == nil {
+		t.Errorf("%s: %d of type %q is not in the document", what, answer.StatusCode, media)
+		return
+	}
+	if !isJSON(media) {
+		return
+	}
+	var body any
+	if err := json.Unmarshal([]byte(text), &body); err != nil {
+		t.Errorf("%s: %v: %s", what, err, text)
+		return
+	}
+	result := &huma.ValidateResult{}
+	content.Schema.PrecomputeMessages()
+	huma.Validate(document.Components.Schemas, content.Schema, huma.NewPathBuffer(nil, 0), huma.ModeReadFromServer, body, result)
+	if len(result.Errors) > 0 {
+		t.Errorf("%s: %d errors, the first: %v\n%.300s", what, len(result.Errors), result.Errors[0], text)
+	}
+}
+
+// TestDocumentIsPlain holds the document to what other programs take, and its
+// page to this host.
+func TestDocumentIsPlain(t *testing.T) {
+	f := start(t)
+	_, text := f.ask("GET", "/api/v1/openapi.json", "", "")
+	for _, wanted := range []string{`"openapi":"3.1.0"`, `"/api/v1/samples"`, `"application/problem+json"`, `"bearer"`, sessionCookie} {
+		if !strings.Contains(text, wanted) {
+			t.Errorf("the document lacks %s", wanted)
+		}
+	}
+	answer, page := f.ask("GET", "/api/v1/docs", "", "")
+	if answer.StatusCode != 200 || !strings.Contains(page, "/api/v1/samples") || !strings.Contains(page, "SamplesBody") {
+		t.Errorf("the page: %d %.200s", answer.StatusCode, page)
+	}
+	for _, foreign := range []string{"http://", "https://", "<script", "style="} {
+		if strings.Contains(page, foreign) {
+			t.Errorf("the page holds %s", foreign)
+		}
+	}
+}

@@ -1,0 +1,216 @@
+package server
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hokan-db/hokan/server/auth"
+)
+
+// documented is a route of the OpenAPI document as it is served.
+type documented struct {
+	Method, Path string
+	open         bool // takes no token
+}
+
+// routes reads the routes from the document that the server gives.
+func (f *fixture) routes() []documented {
+	f.Helper()
+	answer, text := f.ask("GET", "/api/v1/openapi.json", "", "")
+	if answer.StatusCode != http.StatusOK {
+		f.Fatalf("the document: %d %s", answer.StatusCode, text)
+	}
+	var document struct {
+		OpenAPI string
+		Paths   map[string]map[string]struct{ Security []any }
+	}
+	if err := json.Unmarshal([]byte(text), &document); err != nil {
+		f.Fatal(err)
+	}
+	if !strings.HasPrefix(document.OpenAPI, "3.1") {
+		f.Errorf("OpenAPI %s, want 3.1", document.OpenAPI)
+	}
+	var all []documented
+	for path, methods := range document.Paths {
+		for method, operation := range methods {
+			all = append(all, documented{strings.ToUpper(method), path, len(operation.Security) == 0})
+		}
+	}
+	slices.SortFunc(all, func(a, b documented) int { return strings.Compare(a.Path+a.Method, b.Path+b.Method) })
+	return all
+}
+
+// bodies are bodies that the routes take, so that nothing but the token is at
+// fault.
+var bodies = map[string]string{
+	"POST /api/v1/alarms":     `{"name":"a","match":"{channel=\"CH1\"}","operator":">","threshold":1}`,
+	"PUT /api/v1/alarms/{id}": `{"enabled":false}`,
+	"POST /api/v1/samples":    `{"channels":[{"labels":{"instrument":"logger","channel":"CH1"},"times":[1700000000000],"values":[1]}]}`,
+	"POST /api/v1/tokens":     `{"tenant":"lake"}`,
+	"POST /api/v1/session":    `{"token":"hkn_x"}`,
+}
+
+// address fills a route with IDs that exist, and what it requires.
+func (d documented) address(alarm, token string) string {
+	id := alarm
+	if strings.Contains(d.Path, "/tokens/") {
+		id = token
+	}
+	path := strings.ReplaceAll(d.Path, "{id}", id)
+	switch {
+	case strings.HasSuffix(path, "/export"):
+		path += "?format=csv"
+	case strings.HasSuffix(path, "/live"):
+		path += "?match=" + url.QueryEscape(`{instrument=~"l.+r"}`)
+	}
+	return path
+}
+
+// TestIsolation takes every documented route with no token, tokens that were
+// never made or are revoked, tokens without the scope, and another tenant's.
+func TestIsolation(t *testing.T) {
+	f := start(t)
+	f.fill()
+	alarm := f.alarm()
+	revoked, revokedToken, err := f.server.tokens.Create(t.Context(), auth.Token{Tenant: "lake"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.server.tokens.Revoke(t.Context(), revokedToken.ID); err != nil {
+		t.Fatal(err)
+	}
+	victim := f.server.tokens.List()[0].ID
+	routes := f.routes()
+	if len(routes) < 18 {
+		t.Fatalf("the document has %d routes: %v", len(routes), routes)
+	}
+	var before string
+	snapshot := func() string {
+		all := ""
+		for _, path := range []string{"/api/v1/channels", "/api/v1/alarms", "/api/v1/latest"} {
+			_, text := f.ask("GET", path, f.reader, "")
+			all += text
+		}
+		_, tokens := f.ask("GET", "/api/v1/tokens", f.admin, "")
+		return all + tokens
+	}
+	before = snapshot()
+	for _, r := range routes {
+		name := r.Method + " " + r.Path
+		path, body := r.address(alarm, victim), bodies[name]
+		want := func(who, token string, status int, headers ...string) {
+			t.Helper()
+			answer, text := f.ask(r.Method, path, token, body, headers...)
+			if answer.StatusCode != status {
+				t.Errorf("%s with %s: %d, want %d: %.200s", name, who, answer.StatusCode, status, text)
+			}
+			checkProblem(t, name+" with "+who, answer, text)
+		}
+		for who, token := range map[string]string{"none": "", "a revoked token": revoked, "an unknown token": "hkn_unknown"} {
+			want(who, token, http.StatusUnauthorized)
+		}
+		if r.open {
+			if name != "POST /api/v1/session" {
+				t.Errorf("%s takes no token", name)
+			}
+			continue
+		}
+		want("no scheme", "", http.StatusUnauthorized, "Authorization", f.both)
+		want("a basic password", "", http.StatusUnauthorized, "Authorization", "Basic "+f.both)
+		want("a revoked cookie", "", http.StatusUnauthorized, "Cookie", sessionCookie+"="+revoked)
+		switch {
+		case strings.HasPrefix(r.Path, "/api/v1/tokens"):
+			for who, token := range map[string]string{"a reader": f.reader, "a writer": f.writer, "a tenant": f.both, "another": f.other} {
+				want(who, token, http.StatusForbidden)
+			}
+		case strings.HasPrefix(r.Path, "/api/v1/session"):
+		case r.Method == "GET":
+			want("a writer", f.writer, http.StatusForbidden)
+			want("an administrator", f.admin, http.StatusForbidden)
+		default:
+			want("a reader", f.reader, http.StatusForbidden)
+			want("an administrator", f.admin, http.StatusForbidden)
+			want("a page elsewhere", "", http.StatusForbidden, "Cookie", sessionCookie+"="+f.both, "Sec-Fetch-Site", "cross-site")
+		}
+	}
+	if after := snapshot(); after != before {
+		t.Errorf("refused requests changed\n%s\nto\n%s", before, after)
+	}
+	f.another(routes, alarm, victim)
+	if after := snapshot(); after != before {
+		t.Errorf("another tenant changed\n%s\nto\n%s", before, after)
+	}
+}
+
+// another takes every route with the token of another tenant: what is not its
+// own is not there.
+func (f *fixture) another(routes []documented, alarm, victim string) {
+	f.Helper()
+	for _, r := range routes {
+		name := r.Method + " " + r.Path
+		if r.open || r.Path == "/api/v1/session" || strings.HasPrefix(r.Path, "/api/v1/tokens") || name == "POST /api/v1/samples" {
+			continue // no data, an administrator's, or the other's own
+		}
+		answer, text := f.ask(r.Method, r.address(alarm, victim), f.other, bodies[name])
+		for _, secret := range []string{"logger", "CH1", "hot"} {
+			if strings.Contains(text, secret) && !strings.Contains(bodies[name], secret) {
+				f.Errorf("%s shows another tenant %q: %s", name, secret, text)
+			}
+		}
+		want := http.StatusNotFound
+		switch r.Path {
+		case "/api/v1/channels", "/api/v1/events":
+			want = http.StatusOK // an empty list
+		case "/api/v1/alarms":
+			if r.Method == "GET" {
+				want = http.StatusOK
+			}
+		}
+		if answer.StatusCode != want {
+			f.Errorf("%s with another tenant's token: %d, want %d: %s", name, answer.StatusCode, want, text)
+		}
+	}
+	// What it writes under the same labels is its own.
+	if answer, text := f.ask("POST", "/api/v1/samples", f.other, bodies["POST /api/v1/samples"]); answer.StatusCode != http.StatusOK {
+		f.Errorf("another tenant's write: %d %s", answer.StatusCode, text)
+	}
+}
+
+// alarm makes an alarm of the tenant "lake" and returns its ID.
+func (f *fixture) alarm() string {
+	f.Helper()
+	answer, text := f.ask("POST", "/api/v1/alarms", f.both,
+		`{"name":"hot","match":"{channel=\"CH1\"}","operator":">","threshold":30}`)
+	var made struct{ ID string }
+	if err := json.Unmarshal([]byte(text), &made); err != nil || answer.StatusCode != http.StatusCreated {
+		f.Fatalf("make an alarm: %d %s", answer.StatusCode, text)
+	}
+	return made.ID
+}
+
+// checkProblem holds an error to RFC 9457 and its code to its type.
+func checkProblem(t *testing.T, what string, answer *http.Response, text string) {
+	t.Helper()
+	if answer.StatusCode < 400 {
+		return
+	}
+	var p Problem
+	if err := json.Unmarshal([]byte(text), &p); err != nil {
+		t.Errorf("%s: %d is no problem: %s", what, answer.StatusCode, text)
+		return
+	}
+	if answer.Header.Get("Content-Type") != "application/problem+json" || p.Type != "urn:hokan:"+p.Code || p.Code == "" ||
+		p.Status != answer.StatusCode || p.Title != http.StatusText(p.Status) || p.Detail == "" {
+		t.Errorf("%s: a problem of type %q: %+v", what, answer.Header.Get("Content-Type"), p)
+	}
+	if answer.StatusCode == http.StatusTooManyRequests && answer.Header.Get("Retry-After") == "" {
+		t.Errorf("%s: 429 without Retry-After", what)
+	}
+	if answer.StatusCode == http.StatusUnauthorized && answer.Header.Get("WWW-Authenticate") == "" {
+		t.Errorf("%s: 401 without WWW-Authenticate", what)
+	}
+}
