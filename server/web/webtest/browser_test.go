@@ -398,7 +398,7 @@ func (b *tab) shown(selector string) {
 }
 
 // box returns where an element is in the window, in CSS pixels, once it stands
-// still there.
+// still there and nothing covers its middle.
 func (b *tab) box(selector string) (x, y, width, height float64) {
 	b.Helper()
 	b.shown(selector)
@@ -406,14 +406,18 @@ func (b *tab) box(selector string) (x, y, width, height float64) {
 	// The page may replace the element meanwhile, so it is found anew each frame.
 	if err := b.evaluate(`(async () => {
 		const read = () => { const r = (`+one(selector)+`)?.getBoundingClientRect() || {}; return [r.x, r.y, r.width, r.height] };
+		let at = null;
 		(`+one(selector)+`)?.scrollIntoView({block: "center", inline: "nearest", behavior: "instant"});
 		for (let before = read(), i = 0; i < 200; i++) {
 			await new Promise(requestAnimationFrame);
 			const now = read();
-			if (now[2] > 0 && now.join() === before.join()) return now;
+			if (now[2] > 0 && now.join() === before.join()) {
+				at = document.elementFromPoint(now[0] + now[2] / 2, now[1] + now[3] / 2);
+				if (at && (`+one(selector)+`)?.contains(at)) return now;
+			}
 			before = now;
 		}
-		throw new Error("does not stand still");
+		throw new Error("does not stand still or is covered by " + at?.outerHTML.slice(0, 200));
 	})()`, &at); err != nil {
 		b.Fatal(err)
 	}

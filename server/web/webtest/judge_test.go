@@ -60,3 +60,9 @@ func ink(selector string) string {
 		return coloured;
 	})()`, quote(selector))
 }
+
+// drawing returns how many canvases in an element are not blank.
+func drawing(selector string) string {
+	return fmt.Sprintf(`[...document.querySelectorAll(%s + " canvas")].filter(canvas => canvas.width && canvas.height &&
+		canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.some((v, i) => i %% 4 === 3 && v > 60)).length`, quote(selector))
+}

@@ -50,7 +50,7 @@ func TestScreenshots(t *testing.T) {
 
 	b := p.signedIn(shanghai, "/monitor")
 	b.wait("the plant's channels", visible+" > 30")
-	b.wait("the last hour of the channels", ink(hook("channel-tree"))+" > 500")
+	b.wait("the last hour of the channels", drawing(hook("channel-tree"))+" > 5")
 	b.settled()
 	save("monitor.png", b)
 
