@@ -48,12 +48,13 @@ export class Log {
     $("#older").hidden = this.step === STEPS.length - 1;
     $("#events").replaceChildren(...[...this.events].reverse().map(e => {
       const c = this.channelOf(e), start = e.kind === "start";
-      return el("tr", {},
-        el("td", { className: "time" }, f.full(e.time)),
-        el("td", { className: "what" }, el("span", { className: `mark mark-${start ? "active" : "normal"}` }), el("b", {}, e.name || t("alarms.unnamed")), " ", t(start ? "alarms.started" : "alarms.ended")),
-        el("td", { className: "which" }, c ? [channels.name(c), el("small", {}, " " + channels.instrument(c))] : "–"),
-        el("td", { className: "num" }, f.withUnit(c, e.value)),
-        el("td", { className: "go" }, c ? el("a", { href: channels.viewerLink([c], { at: e.time }), "aria-label": `${t("open_viewer")}: ${e.name}, ${f.full(e.time)}` }, t("alarms.look")) : ""));
+      const cell = (className, ...content) => el("td", { className, role: "cell" }, ...content);
+      return el("tr", { role: "row" },
+        cell("time", f.full(e.time)),
+        cell("what", el("span", { className: `mark mark-${start ? "active" : "normal"}` }), el("b", {}, e.name || t("alarms.unnamed")), " ", t(start ? "alarms.started" : "alarms.ended")),
+        cell("which", c ? [channels.name(c), el("small", {}, " " + channels.instrument(c))] : "–"),
+        cell("num", f.withUnit(c, e.value)),
+        cell("go", c ? el("a", { href: channels.viewerLink([c], { at: e.time }), "aria-label": `${t("open_viewer")}: ${e.name}, ${f.full(e.time)}` }, t("alarms.look")) : ""));
     }));
   }
 }

@@ -28,7 +28,7 @@ function render() {
   body.replaceChildren(...list.map(row));
   if (focused) {
     const tr = $(`[data-id="${focused[0]}"]`, body);
-    (focused[1].includes("switch") ? tr && $(".switch", tr) : tr)?.focus();
+    if (tr) $(focused[1].includes("switch") ? ".switch" : ".link", tr)?.focus();
   }
   const none = $("#none");
   none.hidden = list.length > 0;
@@ -37,15 +37,14 @@ function render() {
 const urgent = list => list.sort((a, b) => ORDER.indexOf(ofAlarm(a)) - ORDER.indexOf(ofAlarm(b)) || (b.since ?? 0) - (a.since ?? 0));
 function row(a) {
   const c = channelOf(a), name = a.name || (c ? condition(a, c) : a.match);
-  const tr = el("tr", { tabindex: "0", "data-id": a.id, "aria-selected": String(a.id === current),
-    onclick: e => { if (!e.target.closest("input")) edit(a); }, onkeydown: e => { if (e.key === "Enter" && e.target === tr) edit(a); } },
-    el("td", { className: "st" }, badge(ofAlarm(a))),
-    el("td", { className: "name" }, name),
-    el("td", { className: "cond" }, c ? `${channels.name(c)} ${condition(a, c)}` : t("alarms.no_channel"), el("small", {}, c ? channels.instrument(c) : a.match)),
-    el("td", { className: "since" }, a.since == null ? "–" : f.age(now() - a.since), a.since == null ? null : el("small", {}, f.full(a.since))),
-    el("td", { className: "on" }, el("input", { type: "checkbox", role: "switch", className: "switch", checked: a.enabled, "aria-label": t("alarms.switch", { name }),
+  const cell = (className, ...content) => el("td", { className, role: "cell" }, ...content);
+  return el("tr", { role: "row", "data-id": a.id, "aria-current": a.id === current ? "true" : null, onclick: e => { if (!e.target.closest("input")) edit(a); } },
+    cell("st", badge(ofAlarm(a))),
+    cell("name", el("button", { className: "link", type: "button" }, name)),
+    cell("cond", c ? `${channels.name(c)} ${condition(a, c)}` : t("alarms.no_channel"), el("small", {}, c ? channels.instrument(c) : a.match)),
+    cell("since", a.since == null ? "–" : f.age(now() - a.since), a.since == null ? null : el("small", {}, f.full(a.since))),
+    cell("on", el("input", { type: "checkbox", role: "switch", className: "switch", checked: a.enabled, "aria-label": t("alarms.switch", { name }),
       onchange: e => toggle(a, e.target.checked) })));
-  return tr;
 }
 function chips(all, count) {
   const box = $("#chips"), focused = box.contains(document.activeElement) ? document.activeElement.dataset.state : null;
@@ -86,8 +85,8 @@ function edit(a) {
   document.body.classList.add("editing");
   editor.open(a);
   address();
-  for (const tr of body.children) tr.setAttribute("aria-selected", String(tr.dataset.id === current));
-  if (phone()) scrollTo(0, 0);
+  for (const tr of body.children) tr.dataset.id === current ? tr.setAttribute("aria-current", "true") : tr.removeAttribute("aria-current");
+  if (phone()) { scrollTo(0, 0); $("#editor-title").focus({ preventScroll: true }); }
 }
 function cancel() {
   document.body.classList.remove("editing");

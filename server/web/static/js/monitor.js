@@ -6,7 +6,7 @@ import * as f from "./format.js";
 import { t } from "./i18n.js";
 import * as detail from "./detail.js";
 import { onAlarm, refreshAlarms, toast } from "./shell.js";
-import { points, spark } from "./spark.js";
+import { often, points, spark } from "./spark.js";
 import { badge, OF_VALUE } from "./states.js";
 import { plant, trail, Tree } from "./tree.js";
 
@@ -15,7 +15,7 @@ const ORDER = ["alarm", "over", "open", "math", "nodata", "late", "ok"];
 const query = new URLSearchParams(location.search);
 const picked = new Set(), byKey = new Map();
 let filter = query.get("state") || "all", text = query.get("find") || "", current = null;
-let shape = "", following = "waiting", updated = 0, timer = 0, alarmsByKey = new Map(), clockSet = false;
+let chosenByHand = false, shape = "", following = "waiting", updated = 0, timer = 0, alarmsByKey = new Map(), clockSet = false;
 
 const tree = new Tree($("#tree"), { choose, open, tick });
 
@@ -59,7 +59,7 @@ function take(list, rows) {
     for (const c of list) c.search = [...trail(c), c.name, ...Object.values(c.labels), c.properties.unit].join(" ").toLowerCase();
     watch();
     if (current) current = byKey.get(current.key);
-    current ??= list[0];
+    current ??= tree.rows.find(r => r._node.kind === "channel")?._node;
     if (current) detail.show(current);
     marks();
   } else {
@@ -111,7 +111,8 @@ live("{}", {
 onAlarm(({ alarms }) => {
   alarmsByKey = grouped(alarms.filter(a => a.labels));
   render();
-  detail.redraw();
+  const hot = !chosenByHand && tree.rows.find(r => r._node.state === "alarm")?._node;
+  if (hot) choose(hot, false, false); else detail.redraw();
 });
 function grouped(alarms) {
   const m = new Map();
@@ -223,6 +224,7 @@ function sparks(which = () => true) {
         const at = now(), view = await api("view", { match, from: "now-1h", to: "now", buckets: 80 });
         view.channels.forEach((v, i) => {
           const c = byKey.get(channels.key(v));
+          if (c && c.deltas.length < 3) c.interval = often(points(view, i), view.width) || c.interval;
           if (c) { c.day = { list: points(view, i), from: at - f.HOUR, to: at, width: view.width }; draw(c); }
         });
       } catch { for (const c of some) c.day ??= null; } // the next round tries again
@@ -233,7 +235,8 @@ const draw = c => c.day && spark(c.cells.canvas, c.day.list, c.day.from, c.day.t
 setInterval(() => { if (!document.hidden) { sparks(); if (current) detail.show(current); } }, POLL);
 
 // --- choosing ---------------------------------------------------------------------------------
-function choose(c, clicked) {
+function choose(c, clicked, byHand = true) {
+  chosenByHand ||= byHand;
   if (clicked && phone()) { open(c); return; }
   current = c;
   for (const k of byKey.values()) k.row.classList.toggle("current", k === c);

@@ -11,7 +11,7 @@ export function points(view, i) {
   for (let k = 0; k < c.count.length; k++) {
     if (!c.count[k] && !c.quality[k]) continue;
     const mean = isNumber(c.mean[k]) ? c.mean[k] : null;
-    out.push({ t: view.from + k * view.width, mean, lo: isNumber(c.min[k]) ? c.min[k] : mean, hi: isNumber(c.max[k]) ? c.max[k] : mean, last: c.last[k], n: c.count[k], bad: c.quality[k] > 0 });
+    out.push({ t: view.from + k * view.width, mean, lo: isNumber(c.min[k]) ? c.min[k] : mean, hi: isNumber(c.max[k]) ? c.max[k] : mean, last: c.last[k], n: c.count[k], rows: c.count[k] + c.quality[k], bad: c.quality[k] > 0 });
   }
   return out;
 }
@@ -19,6 +19,12 @@ export function points(view, i) {
 // gap is how far apart points may be and still be joined: 3 intervals, never
 // less than 1.5 buckets.
 export const gap = (width, interval) => Math.max(1.5 * width, 3 * (interval || 0));
+
+// often tells how far apart rows were lately, 0 where buckets are too fine to tell.
+export function often(list, width) {
+  const some = list.slice(-5, -1), rows = some.reduce((n, p) => n + p.rows, 0); // the last bucket is not over
+  return rows >= 2 * some.length && some.length > 1 ? some.length * width / rows : 0;
+}
 
 // extent gives the least and greatest value of points, null where there is none.
 export function extent(list) {

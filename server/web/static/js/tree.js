@@ -14,7 +14,7 @@ export function plant(list) {
   const branch = (parent, kind, name, path) => {
     let n = byPath.get(path);
     if (!n) {
-      n = { kind, name, path, parent, children: [], leaves: [] };
+      n = { kind, name: name || t("monitor.no_group"), last: name ? 0 : 1, path, parent, children: [], leaves: [] };
       byPath.set(path, n);
       parent.children.push(n);
     }
@@ -23,7 +23,7 @@ export function plant(list) {
   for (const c of list) {
     let at = root, path = "";
     const g = channels.group(c), a = channels.app(c), i = channels.instrument(c);
-    if (groups) at = branch(at, "group", g || t("monitor.no_group"), path = `g${g}`);
+    if (groups) at = branch(at, "group", g, path = `g${g}`);
     if (a) at = branch(at, "app", a, path += `\u0000a${a}`);
     at = branch(at, "instrument", i, path += `\u0000i${i}`);
     Object.assign(c, { kind: "channel", name: channels.name(c), parent: at });
@@ -32,7 +32,7 @@ export function plant(list) {
     root.leaves.push(c);
   }
   const sort = n => {
-    if (n.kind !== "instrument") n.children.sort((x, y) => collator.compare(x.name, y.name));
+    if (n.kind !== "instrument") n.children.sort((x, y) => x.last - y.last || collator.compare(x.name, y.name));
     n.children.forEach(k => k.kind !== "channel" && sort(k));
   };
   sort(root);
