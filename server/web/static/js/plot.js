@@ -27,7 +27,7 @@ export function timeAxis(canvas, u) {
   });
   g.stroke();
 }
-const decimals = step => Math.max(0, Math.min(9, -Math.floor(Math.log10(step) + 1e-9)));
+function decimals(step) { let d = 0; while (d < 9 && Math.abs(step * 10 ** d - Math.round(step * 10 ** d)) > 1e-6) d++; return d; }
 // dec gives the digits after the point of a channel: its own, or what its range asks for.
 export function dec(row) {
   if (row.c.dec != null) return row.c.dec;
@@ -53,12 +53,12 @@ export function pane(opt) {
   const scales = { x: { time: false, range: () => [ctx.from, ctx.to] } };
   for (const g of groups) scales[g.key] = { range: range(g) };
   const axes = [{ ...look, grid, size: 1, font: "1px sans-serif", stroke: "transparent", ticks: { show: false },
-    splits: (u, _, from, to) => { u._ticks = ticks(from, to, u.bbox.width / ratio(), 84); return u._ticks.at; }, values: (u, at) => at.map(() => "") }];
+    splits: (u, _, from, to) => { u._ticks = ticks(from, to, u.bbox.width / ratio(), to - from < 12e3 ? to - from < 12 ? 130 : 104 : 84); return u._ticks.at; }, values: (u, at) => at.map(() => "") }];
   const most = Math.max(2, Math.floor(width * .42 / (opt.axisSize + 15))); // more axes would leave no room to draw; their channels keep their own scale
-  groups.slice(0, most).forEach((group, k) => axes.push({ ...look, scale: group.key, side: k % 2 ? 1 : 3, size: opt.axisSize, gap: 4, space: height > 260 ? 34 : 17, grid: { ...grid, show: !k },
+  groups.slice(0, most).forEach((group, k) => axes.push({ ...look, scale: group.key, side: k % 2 ? 1 : 3, size: opt.axisSize, gap: 4, space: height > 260 ? 34 : height > 130 ? 24 : 17, grid: { ...grid, show: !k },
     values: (u, at, a, sp, step) => at.map(v => f.num(v, decimals(step))), label: groups.length > 1 ? group.unit || "1" : null, labelSize: groups.length > 1 ? 15 : 0, labelGap: 0, labelFont: "600 " + font() }));
   const series = [{}].concat(rows.map(r => ({ label: r.c.name, scale: scaleOf.get(r), stroke: () => style(r.i).color, width: ctx.rows.length > 12 ? 1.25 : 1.6, dash: style(r.i).dash, show: !ctx.hidden.has(r.c.key), spanGaps: false,
-    points: { show: u => r.v.step > r.v.grid.width * 1.5 && u.bbox.width / ratio() / ((ctx.to - ctx.from) / r.v.step) > 7, size: 5, fill: () => style(r.i).color } })));
+    points: { show: u => r.v.stats.count === 1 || r.v.step > r.v.grid.width * 1.5 && u.bbox.width / ratio() / ((ctx.to - ctx.from) / r.v.step) > 7, size: 5, fill: () => style(r.i).color } })));
 
   const u = new uPlot({
     width, height, scales, axes, series, pxAlign: 1, padding: [groups.length > 1 ? 24 : 20, groups.length > 1 ? 2 : PAD_R, 4, 0], legend: { show: false },

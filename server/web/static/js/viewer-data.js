@@ -88,33 +88,30 @@ export function settle(v, from, to, now) {
   const hole = (a, b) => { for (let i = a; i < b; i++) { mean[i] = null; q[i] = Q.gap; } };
   if (!at.length) hole(0, end);
   else {
-    const due = pace(at, count, quality);
-    if (at[0] >= 2 * due(0) && due(0)) hole(0, at[0]);
-    for (let k = 0; k + 1 < at.length; k++) { const empty = at[k + 1] - at[k] - 1, step = due(k); if (empty && step && empty >= 2 * step) hole(at[k] + 1, at[k + 1]); }
-    const step = due(at.length - 1); if (step && end - at.at(-1) - 1 >= 3 * step) hole(at.at(-1) + 1, end);
+    const due = pace(at, count, quality), first = due(0).gap, last = due(at.length - 1).gap;
+    if (first && at[0] >= first) hole(0, at[0]);
+    for (let k = 0; k + 1 < at.length; k++) { const empty = at[k + 1] - at[k] - 1; if (empty && due(k).gap && empty >= due(k).gap) hole(at[k] + 1, at[k + 1]); }
+    if (last && end - at.at(-1) - 1 >= 1.5 * last) hole(at.at(-1) + 1, end);
   }
-  v.mean = mean; v.q = q; if (at.length > 1) {
-    const due = pace(at, count, quality);
-    v.step = due(at.length >> 1) * grid.width; v.pace = due(at.length - 1) * grid.width; // the interval between samples, in the middle and lately; ms
-  } else v.step = v.pace = 0;
-  v.dense = count.some(c => c > 1);
-  v.stats = sumUp(v, from, to);
+  v.mean = mean; v.q = q; v.stats = sumUp(v, from, to); v.step = v.pace = 0;
+  if (at.length > 1) { const due = pace(at, count, quality); v.step = due(at.length >> 1).step * grid.width; v.pace = due(at.length - 1).gap / 2 * grid.width; } // the interval between samples, in the middle and lately; ms
+  v.dense = count.some(c => c > 1); // its buckets hold means of several
 }
-// pace gives how many empty buckets are usual around the k-th occupied one: the
-// interval between samples nearby, on the slower side of k, so that an instrument
-// may change it; five times the longer ones where it measures at no fixed interval.
-// 0: not known.
+// pace gives the interval between samples around the k-th occupied bucket, in
+// buckets, and how many empty ones are a gap there: the median of the distances
+// nearby, on the slower side of k, so that an instrument may change its interval;
+// far more where it measures at no fixed interval. 0: not known.
 function pace(at, count, quality) {
   const near = (a, b) => {
     const d = []; for (let i = Math.max(0, a); i < Math.min(at.length - 1, b); i++) d.push(at[i + 1] - at[i]);
-    if (!d.length) return 0;
-    d.sort((x, y) => x - y); const middle = d[d.length >> 1], long = d[Math.floor(d.length * .85)]; return long > middle * 1.5 ? long * 5 : middle;
+    if (!d.length) return [0, 0];
+    d.sort((x, y) => x - y); const middle = d[d.length >> 1], long = d[Math.floor(d.length * .85)]; return [middle, long >= middle + 2 && long > middle * 1.5 ? long * 10 : middle * 2];
   };
   return k => {
-    const d = Math.max(near(k - 10, k), near(k + 1, k + 11));
-    if (d !== 1) return d;
+    const before = near(k - 10, k), after = near(k + 1, k + 11), step = Math.max(before[0], after[0]), gap = Math.max(before[1], after[1]);
+    if (gap !== 2) return { step, gap };
     const held = []; for (let i = Math.max(0, k - 3); i < Math.min(at.length, k + 4); i++) held.push((count[at[i]] || 0) + (quality[at[i]] || 0));
-    return 1 / Math.max(1, held.sort((a, b) => a - b)[held.length >> 1]);
+    const each = Math.max(1, held.sort((a, b) => a - b)[held.length >> 1]); return { step: 1 / each, gap: Math.max(1, 2 / each) };
   };
 }
 function sumUp(v, from, to) {

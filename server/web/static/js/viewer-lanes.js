@@ -1,13 +1,12 @@
 // Under the panes: lanes for states, alarms and quality on the same time axis, and
 // the overview strip that shows where the window lies in a longer time.
 import { now } from "./api.js";
-import { $, css } from "./dom.js";
-import { style } from "./dom.js";
+import { $, css, style } from "./dom.js";
 import * as f from "./format.js";
 import { t } from "./i18n.js";
 import { ticks } from "./plot-time.js";
 import { Q, settle, view } from "./viewer-data.js";
-import { frame, plots } from "./viewer-panes.js";
+import { frame } from "./viewer-panes.js";
 import { slide } from "./viewer-move.js";
 import { lanesOf, lines, span, state } from "./viewer-state.js";
 
@@ -27,7 +26,7 @@ export function lanesDraw() {
   lanes.forEach((lane, k) => { const y = k * LANE + 3, height = LANE - 5; if (lane.row) stateLane(g, lane.row, X, left, y, height); if (lane.eps) alarmLane(g, eps, X, left, y, height); if (lane.bad) qualityLane(g, list, X, y, height); });
   if (state.mark != null) { g.fillStyle = css("--ink"); g.fillRect(X(state.mark), 0, 1, h); }
   g.restore(); g.textAlign = "right"; g.fillStyle = css("--axis");
-  lanes.forEach((lane, k) => { let s = lane.name; while (g.measureText(s).width > left - 8 && s.length > 3) s = s.slice(0, -1); g.fillText(s === lane.name ? s : s.slice(0, -1) + "…", left - 6, k * LANE + LANE / 2 + .5); });
+  lanes.forEach((lane, k) => { let s = lane.name; while (g.measureText(s === lane.name ? s : s + "…").width > left - 8 && s.length > 2) s = s.slice(0, -1); g.fillText(s === lane.name ? s : s.trimEnd() + "…", left - 6, k * LANE + LANE / 2 + .5); });
 }
 function stateLane(g, row, X, left, y, height) {
   const { v } = row, { grid } = v, color = style(row.i).color; const of = i => v.mean[i] == null ? null : v.max[i];

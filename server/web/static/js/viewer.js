@@ -19,12 +19,13 @@ let current = null, loaded = 0, shown = 0;
 
 export async function load({ quiet = false } = {}) {
   current?.abort(); const job = current = new AbortController(), { signal } = job;
-  head(); remember();
+  head(); remember(); link();
   if (!state.channels.length) { state.rows = []; draw(); legend(); stream(); return; }
   const done = quiet ? () => {} : busy(job), started = performance.now();
   try {
     const from = state.from, to = state.to, s = to - from, width = Math.max(240, $("#panes").clientWidth - 94 || $("#viewer").clientWidth * .6);
-    const a = from - s * .05, b = state.live ? to : to + s * .05, per = state.channels.length > 16 ? 2 : 1.25;
+    const reach = Math.max(s * .05, Math.min(s * 3, 1.2 * Math.max(0, ...state.channels.map(c => paces.get(c.key) || 0)))); // so that lines come from the sample before
+    const a = from - reach, b = state.live ? to : to + reach, per = state.channels.length > 16 ? 2 : 1.25;
     const extra = Promise.all([annotate(state.channels, from - s, to, signal), state.live ? data.latest(state.channels, signal) : null]);
     extra.catch(() => {});
     const answer = await data.view(state.channels, a, b, Math.max(60, Math.round(width / per * (b - a) / s)), signal);
@@ -34,11 +35,12 @@ export async function load({ quiet = false } = {}) {
     const [, latest] = await extra;
     if (signal.aborted) return;
     if (latest) state.latest = latest;
-    links(); stream();
+    stream(); probe().then(link, () => {});
     if (await data.words(state.rows.map(r => ({ channel: r.c, v: r.v })), from, to, signal)) settleAll();
     if (!signal.aborted) { redraw(); lanesDraw(); legend(); }
   } catch (e) { if (e.name !== "AbortError" && job === current) failed(e); } finally { done(); }
 }
+const paces = new Map(); // key -> interval between samples, ms, as last seen
 function take({ grid, rows, missing }, from, to) {
   if (missing.length) {
     const gone = new Set(missing.map(c => c.key)); state.channels = state.channels.filter(c => !gone.has(c.key)); remember();
@@ -48,6 +50,7 @@ function take({ grid, rows, missing }, from, to) {
   state.channels = state.channels.map(c => rows.get(c.key)?.channel || c);
   state.rows = state.channels.map((c, i) => { const v = rows.get(c.key).v; v.words = carry(before.get(c.key)?.v, v); c.isState = before.get(c.key)?.c.isState ?? null; return { c, i, v }; });
   state.step = grid?.width || 0; settleAll();
+  for (const r of state.rows) if (r.v.step) paces.set(r.c.key, r.v.step);
   for (const r of state.rows) if (r.c.isState == null && r.v.stats.count) r.c.isState = !r.c.unit && r.c.dec === 0 && r.v.stats.min >= 0 && r.v.stats.max <= 7 && r.v.last.every(x => x == null || Number.isInteger(x));
 }
 // Words that are known stay where the buckets are the same.
@@ -114,24 +117,30 @@ document.addEventListener("visibilitychange", () => { if (!document.hidden && st
 onAlarm(() => { if (state.rows.length) load({ quiet: true }); });
 
 // --- CSV ------------------------------------------------------------------------------------
-// One file where one selector names exactly the channels, else one per instrument.
+// One file where one selector names exactly the channels, else one per instrument
+// and set of further labels.
 const exact = new Map();
-let files = [];
-async function links() {
-  const list = state.channels, parts = selectors(list), id = list.map(c => c.key).join(); let matches = parts.map(p => p.match);
-  if (parts.length > 1) {
-    if (!exact.has(id)) try { exact.set(id, (await data.channels(data.cover(list))).length === list.length); } catch { /* one each is right as well */ }
-    if (list !== state.channels && id !== state.channels.map(c => c.key).join()) return;
-    if (exact.get(id)) matches = [data.cover(list)];
-  }
-  files = matches.map(m => data.exportURL(m, state.from, state.to, zone()));
-  const a = $("#download"); a.href = files[0] || ""; a.toggleAttribute("aria-disabled", !files.length); a.title = t("viewer.download_title", { n: num(list.length), zone: zone() });
+const chosen = () => state.channels.map(c => c.key).join();
+const isExact = () => selectors(state.channels).length === 1 || exact.get(chosen());
+async function probe() {
+  const list = state.channels, id = chosen(); if (isExact() !== undefined) return;
+  exact.set(id, (await data.channels(data.cover(list))).length === list.length);
 }
-$("#download").addEventListener("click", e => {
-  if (!files.length) { e.preventDefault(); return; }
-  if (files.length === 1) return;
-  e.preventDefault(); toast(t("viewer.files", { n: num(files.length) }));
-  files.forEach((href, i) => setTimeout(() => el("a", { href, download: "" }).click(), i * 400));
+function files() {
+  const parts = selectors(state.channels), matches = parts.length > 1 && isExact() ? [data.cover(state.channels)] : parts.map(p => p.match);
+  return matches.map(m => data.exportURL(m, state.from, state.to, zone()));
+}
+function link() {
+  const a = $("#download"), n = state.channels.length; a.toggleAttribute("aria-disabled", !n); if (!n) { a.removeAttribute("href"); return; }
+  a.href = files()[0]; a.title = t("viewer.download_title", { n: num(n), zone: zone() });
+}
+$("#download").addEventListener("click", async e => {
+  if (!state.channels.length) { e.preventDefault(); return; }
+  if (isExact()) { link(); return; }
+  e.preventDefault();
+  try { await probe(); } catch { /* one file each is right as well */ }
+  const list = files(); if (list.length > 1) toast(t("viewer.files", { n: num(list.length) }));
+  list.forEach((href, i) => setTimeout(() => el("a", { href, download: "" }).click(), i * 400));
 });
 
 // --- wiring -----------------------------------------------------------------------------------
