@@ -101,8 +101,9 @@ func unpacker(most int64) (*zstd.Decoder, error) {
 	if d, ok := unpackers.Load(most); ok {
 		return d.(*zstd.Decoder), nil
 	}
+	// The library wants room for a window even where the content is smaller.
 	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderLowmem(true),
-		zstd.WithDecoderMaxMemory(uint64(most)), zstd.WithDecoderMaxWindow(maxWindow))
+		zstd.WithDecoderMaxMemory(uint64(max(most, maxWindow))), zstd.WithDecoderMaxWindow(maxWindow))
 	if err != nil {
 		return nil, err
 	}
@@ -117,6 +118,9 @@ func unzstd(dst, packed []byte, most int64) ([]byte, error) {
 	}
 	out, err := d.DecodeAll(packed, dst)
 	if errors.Is(err, zstd.ErrDecoderSizeExceeded) || errors.Is(err, zstd.ErrWindowSizeExceeded) {
+		err = errTooLarge
+	}
+	if err == nil && int64(len(out)) > most {
 		err = errTooLarge
 	}
 	if out == nil {

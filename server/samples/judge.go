@@ -147,14 +147,15 @@ func (j *judge) sift(i int, t *times, v *values) (keptTimes []int64, keptValues 
 				return "time " + j.request.describe(j.request.body, int(timeOdd.at)) + " is no integer"
 			})
 			continue
+		case !t.clean && !j.keepsTime(i, index, at):
+			continue
 		case valueOdd != nil:
 			j.refuse(i, index, notANumber, func() string {
 				return "value " + j.request.describe(j.request.body, int(valueOdd.at)) + " is neither a number nor a word for one"
 			})
 			continue
-		case !t.clean && !j.keepsTime(i, index, at):
-			continue
-		case !t.clean:
+		}
+		if !t.clean {
 			at *= j.unit.Nanoseconds
 		}
 		keptTimes = append(keptTimes, at)

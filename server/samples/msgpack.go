@@ -160,74 +160,88 @@ func (p *msgpackParser) isBin() bool {
 	return p.i < len(p.b) && p.b[p.i] >= mpBin8 && p.b[p.i] <= mpBin8+2
 }
 
-// number reads a number of any type.
-func (p *msgpackParser) number() (float64, kind) {
+// float reads a floating-point number.
+func (p *msgpackParser) float() (v float64, ok bool) {
 	if p.i >= len(p.b) {
-		return 0, isOther
+		return 0, false
 	}
 	rest := p.b[p.i+1:]
 	switch c := p.b[p.i]; {
 	case c == mpFloat64 && len(rest) >= 8:
 		p.i += 9
-		return math.Float64frombits(binary.BigEndian.Uint64(rest)), isGood
+		return math.Float64frombits(binary.BigEndian.Uint64(rest)), true
 	case c == mpFloat32 && len(rest) >= 4:
 		p.i += 5
-		return float64(math.Float32frombits(binary.BigEndian.Uint32(rest))), isGood
-	case c == mpUint8+3 && len(rest) >= 8:
-		p.i += 9
-		return float64(binary.BigEndian.Uint64(rest)), isGood
+		return float64(math.Float32frombits(binary.BigEndian.Uint32(rest))), true
 	}
-	n, kind := p.integer()
-	return float64(n), kind
+	return 0, false
+}
+
+// whole reads an integer of any type: n, unless it is unsigned and large is
+// true, beyond int64.
+func (p *msgpackParser) whole() (n int64, large, ok bool) {
+	if p.i >= len(p.b) {
+		return 0, false, false
+	}
+	c := p.b[p.i]
+	if c < 0x80 || c >= 0xe0 {
+		p.i++
+		return int64(int8(c)), false, true
+	}
+	if c < mpUint8 || c > mpInt8+3 {
+		return 0, false, false
+	}
+	rest, width, signed := p.b[p.i+1:], (c-mpUint8)&3, c >= mpInt8
+	if len(rest) < 1<<width {
+		return 0, false, false
+	}
+	p.i += 1 + 1<<width
+	var u uint64
+	switch width {
+	case 0:
+		u = uint64(rest[0])
+	case 1:
+		u = uint64(binary.BigEndian.Uint16(rest))
+	case 2:
+		u = uint64(binary.BigEndian.Uint32(rest))
+	default:
+		u = binary.BigEndian.Uint64(rest)
+	}
+	if signed {
+		unused := 64 - 8<<width
+		return int64(u<<unused) >> unused, false, true
+	}
+	return int64(u), u > math.MaxInt64, true
+}
+
+// number reads a number of any type.
+func (p *msgpackParser) number() (float64, kind) {
+	if v, ok := p.float(); ok {
+		return v, isGood
+	}
+	switch n, large, ok := p.whole(); {
+	case !ok:
+		return 0, isOther
+	case large:
+		return float64(uint64(n)), isGood
+	default:
+		return float64(n), isGood
+	}
 }
 
 // integer reads a number, which is odd unless it is an int64.
 func (p *msgpackParser) integer() (int64, kind) {
-	if p.i >= len(p.b) {
-		return 0, isOther
+	n, large, ok := p.whole()
+	if ok && !large {
+		return n, isGood
 	}
-	rest := p.b[p.i+1:]
-	c := p.b[p.i]
-	size := 0
-	var n int64
-	switch {
-	case c < 0x80 || c >= 0xe0:
-		n = int64(int8(c))
-	case (c == mpUint8 || c == mpInt8) && len(rest) >= 1:
-		size, n = 1, int64(rest[0])
-		if c == mpInt8 {
-			n = int64(int8(rest[0]))
-		}
-	case (c == mpUint8+1 || c == mpInt8+1) && len(rest) >= 2:
-		u := binary.BigEndian.Uint16(rest)
-		size, n = 2, int64(u)
-		if c == mpInt8+1 {
-			n = int64(int16(u))
-		}
-	case (c == mpUint8+2 || c == mpInt8+2) && len(rest) >= 4:
-		u := binary.BigEndian.Uint32(rest)
-		size, n = 4, int64(u)
-		if c == mpInt8+2 {
-			n = int64(int32(u))
-		}
-	case (c == mpUint8+3 || c == mpInt8+3) && len(rest) >= 8:
-		u := binary.BigEndian.Uint64(rest)
-		p.i += 9
-		if c == mpUint8+3 && u > math.MaxInt64 {
-			return 0, isOdd
-		}
-		return int64(u), isGood
-	case c == mpFloat32 || c == mpFloat64:
-		v, kind := p.number()
-		if kind != isGood {
-			return 0, isOther
-		}
+	if ok {
+		return 0, isOdd
+	}
+	if v, ok := p.float(); ok {
 		return wholeNumber(v)
-	default:
-		return 0, isOther
 	}
-	p.i += 1 + size
-	return n, isGood
+	return 0, isOther
 }
 
 // valueWord reads nil, a word that stands for a number, or another string or
