@@ -25,7 +25,7 @@ func hokan(args ...string) result {
 }
 
 // expect runs the program and checks its exit code.
-func expect(t *testing.T, code int, args ...string) result {
+func expect(t testing.TB, code int, args ...string) result {
 	t.Helper()
 	r := hokan(args...)
 	if r.code != code {

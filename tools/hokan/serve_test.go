@@ -51,7 +51,7 @@ func (l *lockedBuffer) String() string {
 }
 
 // launch starts the program and waits for its first line.
-func launch(t *testing.T, environment []string, args ...string) *process {
+func launch(t testing.TB, environment []string, args ...string) *process {
 	t.Helper()
 	p := start(t, environment, args...)
 	line, err := p.stdout.ReadString('\n')
@@ -64,7 +64,7 @@ func launch(t *testing.T, environment []string, args ...string) *process {
 }
 
 // start starts the program.
-func start(t *testing.T, environment []string, args ...string) *process {
+func start(t testing.TB, environment []string, args ...string) *process {
 	t.Helper()
 	p := &process{command: exec.Command(os.Args[0], args...), stderr: &lockedBuffer{}}
 	p.command.Env = append(append(os.Environ(), actAsProgram+"=1"), environment...)
@@ -82,14 +82,14 @@ func start(t *testing.T, environment []string, args ...string) *process {
 }
 
 // serve starts a server on a folder; address is what it prints.
-func serveFolder(t *testing.T, data string, args ...string) (p *process, address string) {
+func serveFolder(t testing.TB, data string, args ...string) (p *process, address string) {
 	t.Helper()
 	p = launch(t, nil, append([]string{"serve", "--data", data, "--listen", "127.0.0.1:0"}, args...)...)
 	return p, strings.TrimSuffix(p.first, "/")
 }
 
 // stop sends a signal and checks that the program ends well.
-func (p *process) stop(t *testing.T, signal os.Signal) {
+func (p *process) stop(t testing.TB, signal os.Signal) {
 	t.Helper()
 	if err := p.command.Process.Signal(signal); err != nil {
 		t.Fatal(err)
@@ -101,7 +101,7 @@ func (p *process) stop(t *testing.T, signal os.Signal) {
 }
 
 // newToken makes a token in a folder that no one serves.
-func newToken(t *testing.T, data string, args ...string) string {
+func newToken(t testing.TB, data string, args ...string) string {
 	t.Helper()
 	return lastLine(expect(t, 0, append([]string{"token", "create", "--data", data}, args...)...).stdout)
 }
