@@ -131,8 +131,8 @@ export class Editor {
 }
 async function day(c) {
   const view = await api("view", { match: channels.selector(c.labels), from: "now-24h", to: "now", buckets: DAY_POINTS });
-  const to = now(), list = points(view, 0), gaps = list.slice(1).map((p, i) => p.t - list[i].t).sort((a, b) => a - b);
-  return { list, from: to - f.DAY, to, width: view.width, interval: gaps[gaps.length >> 1] || 0 };
+  const to = now(), list = points(view, 0);
+  return { list, from: to - f.DAY, to, width: view.width };
 }
 function paint({ g, width: w, height: h }, d, range, known, spans) {
   const foot = 18, x = ms => (ms - d.from) / (d.to - d.from) * w;
@@ -148,7 +148,7 @@ function paint({ g, width: w, height: h }, d, range, known, spans) {
   for (const v of known) stroke(g, [[0, y(v)], [w, y(v)]]);
   g.setLineDash([]);
   g.strokeStyle = css("--spark"); g.lineWidth = 1.25; g.lineJoin = "round";
-  for (const run of split(d.list, gap(d.width, d.interval))) {
+  for (const run of split(d.list, gap(d.list, d.width))) {
     stroke(g, run.flatMap(p => p.lo === p.hi ? [[x(p.t + d.width / 2), y(p.mean)]] : [[x(p.t + d.width / 2), y(p.lo)], [x(p.t + d.width / 2), y(p.hi)]]));
   }
   g.fillStyle = css("--axis"); g.font = `11px ${css("--font")}`; g.textAlign = "center";

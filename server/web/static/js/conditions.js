@@ -37,9 +37,9 @@ export function line(box, alarm, channel) {
 // fold gives what a condition would have done over points of a view, as near as
 // buckets tell: {spans: [[from, to]], unknown: ms without a number}. A sample
 // that is no number leaves the state as it is.
-export function fold(list, alarm, { width, interval, to }) {
+export function fold(list, alarm, { width, to }) {
   const low = isRange(alarm.operator) ? alarm.low : alarm.threshold, test = v => holds(alarm.operator, v, low, alarm.high);
-  const most = gap(width, interval), spans = [];
+  const most = gap(list, width), spans = [];
   let start = null, unknown = 0, last = null;
   for (const p of list) {
     if (last != null && p.t - last > most) unknown += p.t - last;

@@ -16,9 +16,13 @@ export function points(view, i) {
   return out;
 }
 
-// gap is how far apart points may be and still be joined: 3 intervals, never
-// less than 1.5 buckets.
-export const gap = (width, interval) => Math.max(1.5 * width, 3 * (interval || 0));
+// gap is how far apart points may be and still be joined: 3 intervals, or 3 times
+// how far apart they are for the most part, as the interval may have been longer
+// before; never less than 1.5 buckets.
+export function gap(list, width, interval) {
+  const steps = list.slice(1).map((p, i) => p.t - list[i].t).sort((a, b) => a - b);
+  return Math.max(1.5 * width, 3 * (interval || 0), 3 * (steps[steps.length >> 1] || 0));
+}
 
 // often tells how far apart rows were lately, 0 where buckets are too fine to tell.
 export function often(list, width) {
@@ -47,7 +51,7 @@ export function spark(cv, list, from, to, { width, interval = 0, limits = [], ba
   g.strokeStyle = css("--alarm");
   for (const l of limits) if (l >= lo - pad && l <= hi + pad) line(g, [[0, y(l)], [w, y(l)]]);
   g.setLineDash([]);
-  const runs = split(list, gap(width, interval));
+  const runs = split(list, gap(list, width, interval));
   if (band) {
     g.fillStyle = css("--spark"); g.globalAlpha = 0.18;
     for (const run of runs) {

@@ -90,7 +90,7 @@ export class Tree {
       const extra = channels.labelled(n);
       if (extra) $(".node", tr).append(el("small", {}, extra));
       n.cells.unit.textContent = n.properties.unit || "";
-      tr.ondblclick = () => this.on.open(n);
+      tr.ondblclick = e => { if (e.target !== pick) this.on.open(n); };
     }
     pick.setAttribute("aria-label", t("monitor.tick", { name: n.name }));
     pick.onchange = () => this.on.tick(n.leaves || [n], pick.checked);
