@@ -24,7 +24,7 @@ import (
 )
 
 // patience bounds every wait for the page; the machine may be busy.
-const patience = 20 * time.Second
+const patience = 30 * time.Second
 
 // chromium is the one browser that all tests share, each in a context of its
 // own, so that no cookie or cache passes from one to the next. It is nil where
