@@ -1,6 +1,8 @@
 package server
 
 import (
+	"context"
+	"errors"
 	"io"
 	"net/http"
 	"time"
@@ -15,6 +17,7 @@ type answer struct {
 	request   *http.Request
 	writeTime time.Duration
 
+	body     *body // of the request, nil while nobody may read it
 	admitted usage // what it counts as in progress beside its tenant's
 	route    string
 	quiet    bool
@@ -51,17 +54,25 @@ func (a *answer) secure(tls bool) {
 // fail answers with a problem, or cuts the answer off where it has begun.
 func (a *answer) fail(err error) {
 	p := problemOf(err)
-	if p.limit != "" {
-		a.limit = p.limit
-	}
-	if a.err == nil {
-		a.err = err
-	}
-	if a.request.Context().Err() != nil || !a.takeBack() {
+	a.note(p)
+	left := errors.Is(err, context.Canceled) && a.request.Context().Err() != nil
+	if left || !a.takeBack() {
 		panic(http.ErrAbortHandler)
 	}
 	a.notFound = nil
 	p.write(a)
+}
+
+// note keeps why the answer is a problem, for the log and the metrics.
+func (a *answer) note(p *Problem) {
+	if p.limit != "" {
+		a.limit = p.limit
+	}
+	if a.err == nil {
+		if a.err = p.cause; a.err == nil {
+			a.err = p
+		}
+	}
 }
 
 // takeBack makes room for another answer, if nothing has been sent.
@@ -104,6 +115,10 @@ func (a *answer) WriteHeader(status int) {
 		h.Set("Retry-After", "1")
 	case http.StatusUnauthorized:
 		h.Set("WWW-Authenticate", "Bearer")
+	}
+	if a.request.ContentLength != 0 && (a.body == nil || !a.body.ended) {
+		// Nobody waits for the rest of a body that was not needed.
+		h.Set("Connection", "close")
 	}
 	if h.Get("Cache-Control") == "" {
 		h.Set("Cache-Control", "no-store")

@@ -18,6 +18,7 @@ type body struct {
 	charged  int64
 	read     int64
 	refused  error
+	ended    bool // all of it was read
 }
 
 // charge returns a body that is charged to t; "" is charged to nobody, as such
@@ -33,6 +34,7 @@ func (b *body) Read(p []byte) (int, error) {
 	}
 	n, err := b.ReadCloser.Read(p)
 	b.read += int64(n)
+	b.ended = b.ended || err == io.EOF
 	if b.tenant != "" && b.read > b.charged {
 		more := max(b.read-b.charged, chargeStep)
 		if b.refused = b.admitted.enter(b.tenant, usage{bytes: more}); b.refused != nil {

@@ -68,7 +68,7 @@ func (s *Server) account(a *answer, r *http.Request, begun time.Time) {
 	if status == 0 {
 		status = http.StatusOK
 	}
-	if a.aborted {
+	if a.aborted || errors.Is(a.err, context.Canceled) {
 		status = statusAborted
 	}
 	s.metrics.answered(a, r.Method, status, taken)
@@ -96,7 +96,7 @@ func (s *Server) account(a *answer, r *http.Request, begun time.Time) {
 }
 
 // statusAborted stands in the log and in metrics for an answer that was cut
-// off; no client sees it.
+// off, or whose client left; no client sees it.
 const statusAborted = 499
 
 // What requests that meet no operation are counted as.
@@ -215,11 +215,16 @@ func (s *Server) guarded(o operation, a *answer, r *http.Request, handler func(h
 		}
 		defer s.admitted.leave(tenant, taken)
 	}
+	if r.ContentLength != 0 && (o.stream || o.export) {
+		// A client's leaving is noticed only behind its body.
+		return newProblem("malformed", "a request for a stream has no body")
+	}
 	if r.ContentLength > o.body {
 		return &http.MaxBytesError{Limit: o.body}
 	}
 	body := s.charge(http.MaxBytesReader(a.ResponseWriter, r.Body, o.body), tenant)
 	defer body.done()
+	a.body = body
 	ctx := context.WithValue(r.Context(), callerKey{}, who)
 	if o.stream || o.export {
 		// While the answer is written the connection is watched for the client's

@@ -107,6 +107,11 @@ func reply[B any](body *B, err error) (*output[B], error) {
 // jsonFormat writes bodies as package api does, for both transports.
 var jsonFormat = huma.Format{
 	Marshal: func(w io.Writer, v any) error {
+		if a, ok := w.(*answer); ok {
+			if p, failed := v.(*Problem); failed {
+				a.note(p)
+			}
+		}
 		text, err := api.AppendBody(nil, v)
 		if err != nil {
 			return err
