@@ -90,7 +90,11 @@ export function settle(v, from, to, now) {
   else {
     const due = pace(at, count, quality), first = due(0).gap, last = due(at.length - 1).gap;
     if (first && at[0] >= first) hole(0, at[0]);
-    for (let k = 0; k + 1 < at.length; k++) { const empty = at[k + 1] - at[k] - 1; if (empty && due(k).gap && empty >= due(k).gap) hole(at[k] + 1, at[k + 1]); }
+    for (let k = 0; k + 1 < at.length; k++) {
+      const a = at[k] + 1, b = at[k + 1], empty = b - a; if (!empty) continue;
+      if (due(k).gap && empty >= due(k).gap) hole(a, b);
+      else if (mean[a - 1] === null && q[a - 1] === q[b] && mean[b] === null) { mean.fill(null, a, b); q.fill(q[b], a, b); } // one spell
+    }
     if (last && end - at.at(-1) - 1 >= 1.5 * last) hole(at.at(-1) + 1, end);
   }
   v.mean = mean; v.q = q; v.stats = sumUp(v, from, to); v.step = v.pace = 0;
@@ -132,10 +136,13 @@ const known = new Map();
 export async function words(rows, from, to, signal) {
   const want = [];
   for (const { channel, v } of rows) {
-    const { grid } = v; let run = null;
+    const { grid } = v; let run = null, apart = false; // apart: numbers have come since
     for (let i = 0; i < grid.n; i++) {
-      if (!v.quality[i] || v.words.has(i)) continue;
-      if (run && i - run.b <= 3) run.b = i; else { run = { channel, v, a: i, b: i }; want.push(run); }
+      if (v.quality[i] && !v.words.has(i)) {
+        if (run && (!apart || i - run.b <= 3)) run.b = i; else { run = { channel, v, a: i, b: i }; want.push(run); }
+        apart = false;
+      }
+      apart ||= v.count[i] > 0;
     }
   }
   const seen = want.filter(r => r.v.grid.from + r.b * r.v.grid.width >= from && r.v.grid.from + r.a * r.v.grid.width <= to);
@@ -228,11 +235,11 @@ export async function events(list, from, to, signal) {
   return out;
 }
 // episodes pairs starts with ends: {alarm, name, key, from, to}; to is null while
-// active, from is -Infinity where the start lies before what was asked for.
-export function episodes(list, defined) {
+// active, from is `first` where the start lies before what was asked for.
+export function episodes(list, defined, first) {
   const open = new Map(), out = [];
   for (const e of list) {
-    if (e.kind === "start") { const p = { alarm: e.alarm, name: e.name, key: e.key, from: e.time, to: null }; open.set(e.alarm, p); out.push(p); } else if (open.has(e.alarm)) { open.get(e.alarm).to = e.time; open.delete(e.alarm); } else out.push({ alarm: e.alarm, name: e.name, key: e.key, from: -Infinity, to: e.time });
+    if (e.kind === "start") { const p = { alarm: e.alarm, name: e.name, key: e.key, from: e.time, to: null }; open.set(e.alarm, p); out.push(p); } else if (open.has(e.alarm)) { open.get(e.alarm).to = e.time; open.delete(e.alarm); } else out.push({ alarm: e.alarm, name: e.name, key: e.key, from: first, to: e.time });
   }
   for (const a of defined) if (a.state === "active" && a.enabled && !open.has(a.id)) out.push({ alarm: a.id, name: a.name, key: a.key, from: a.since, to: null });
   return out;

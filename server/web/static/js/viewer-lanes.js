@@ -5,7 +5,7 @@ import { $, css, style } from "./dom.js";
 import * as f from "./format.js";
 import { t } from "./i18n.js";
 import { ticks } from "./plot-time.js";
-import { Q, settle, view } from "./viewer-data.js";
+import { episodes, events, Q, settle, view } from "./viewer-data.js";
 import { frame } from "./viewer-panes.js";
 import { slide } from "./viewer-move.js";
 import { lanesOf, lines, span, state } from "./viewer-state.js";
@@ -67,7 +67,7 @@ const LENGTHS = [1, 3, 7, 30, 90, 365, 3650].map(d => d * f.DAY);
 export function stripDraw() {
   const canvas = $("#strip"); if ($("#chart").hidden || !canvas.clientWidth || !state.rows.length) return;
   const s = span(), length = LENGTHS.find(d => d >= s * 4) || 2 * LENGTHS.at(-1), end = now();
-  if (whole[1] - whole[0] !== length || state.from < whole[0] || state.to > whole[1]) { const b = Math.max(Math.min(end, state.to + (length - s) / 2), state.to); whole = [b - length, b]; }
+  if (whole[1] - whole[0] !== length || state.from < whole[0] || state.to > whole[1]) { const b = Math.max(Math.min(end, state.to + (length - s) / 2), state.to) + (state.live ? length * .02 : 0); whole = [b - length, b]; }
   const [a, b] = whole, [left, w] = frame(), g = sheet(canvas, 46), X = ms => left + (ms - a) / (b - a) * w;
   g.fillStyle = css("--paper"); g.fillRect(left, 0, w, 46);
   const row = lines().find(k => k.c.key === state.pinned) || lines().find(r => r.v.stats.count) || lines()[0]; ask(row, a, b, w);
@@ -76,7 +76,7 @@ export function stripDraw() {
     for (let i = 0; i < grid.n; i++) if (v.mean[i] != null) { const y = Y(v.mean[i]), x = X(grid.from + i * grid.width); g.fillRect(x, y, Math.max(1, X(grid.from + (i + 1) * grid.width) - x) + .3, 32 - y); }
     g.globalAlpha = 1;
   }
-  for (const e of state.episodes) if ((e.to ?? end) >= a && e.from <= b) { g.fillStyle = css("--alarm"); const x = X(Math.max(a, e.from)); g.fillRect(x, 0, Math.max(2, X(e.to ?? end) - x), 3); }
+  for (const e of overview?.episodes || state.episodes) if ((e.to ?? end) >= a && e.from <= b) { g.fillStyle = css("--alarm"); const x = X(Math.max(a, e.from)); g.fillRect(x, 0, Math.max(2, X(e.to ?? end) - x), 3); }
   g.fillStyle = css("--axis"); g.textAlign = "center"; g.strokeStyle = css("--line-strong");
   const marks = ticks(a, b, w, 74); for (const at of marks.at) { const x = X(at); g.beginPath(); g.moveTo(x, 32); g.lineTo(x, 35); g.stroke(); if (x > left + 16 && x < left + w - 16) g.fillText(marks.step < f.DAY ? new Date(at).getHours() ? f.hm(at) : f.dm(at) : marks.step > 20 * f.DAY ? f.iso(at).slice(0, 7) : f.dm(at), x, 40.5); }
   const x0 = X(state.from), x1 = Math.max(x0 + 3, X(state.to)); g.fillStyle = css("--paper"); g.globalAlpha = .62; g.fillRect(left, 0, x0 - left, 32); g.fillRect(x1, 0, left + w - x1, 32); g.globalAlpha = 1;
@@ -84,11 +84,11 @@ export function stripDraw() {
 }
 // The strip's own view is asked for once per channel, stretch and width.
 async function ask(row, a, b, w) {
-  const id = `${row.c.key} ${a} ${b} ${Math.round(w / 50)}`; if (id === asked) return; asked = id;
+  const id = `${row.c.key} ${state.channels.length} ${a} ${b} ${Math.round(w / 50)}`; if (id === asked) return; asked = id;
   try {
-    const answer = await view([row.c], a, b, Math.max(50, Math.round(w / 2))), v = answer.rows.get(row.c.key)?.v;
+    const [answer, list] = await Promise.all([view([row.c], a, b, Math.max(50, Math.round(w / 2))), events(state.channels, a, b)]), v = answer.rows.get(row.c.key)?.v;
     if (asked !== id || !v) return;
-    settle(v, a, b, now()); overview = { key: row.c.key, v }; stripDraw();
+    settle(v, a, b, now()); overview = { key: row.c.key, v, episodes: episodes(list, state.alarms, a) }; stripDraw();
   } catch { asked = ""; } // the view itself says what is wrong
 }
 $("#strip").addEventListener("pointerdown", e => {

@@ -69,9 +69,10 @@ export function values() {
     const r = tr._row; if (!r) continue;
     const x = reading(r), v = $(".v", tr), d = $(".d", tr);
     v.textContent = x.text; v.className = x.className;
-    if (d) { const m = at(r.v, state.mark); d.textContent = x.v == null || m.q ? "" : (x.v > m.v ? "+" : "") + f.num(x.v - m.v, dec(r)); }
+    if (d) { const m = at(r.v, state.mark); d.textContent = x.v == null || m.q ? "" : signed(x.v - m.v, dec(r)); }
   }
 }
+function signed(v, digits) { const text = f.num(v, digits); return /[1-9]/.test(text) ? (v > 0 ? "+" : "") + text : f.num(0, digits); }
 function events() {
   const list = state.events.filter(e => e.time >= state.from && e.time <= state.to).reverse(), byKey = new Map(state.rows.map(r => [r.c.key, r])), days = f.iso(state.from) !== f.iso(state.to);
   $("#events").replaceChildren(...list.slice(0, 50).map(e => {

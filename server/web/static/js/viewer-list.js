@@ -11,13 +11,12 @@ import { codeOf, path, Q, table, WORD } from "./viewer-data.js";
 import { state } from "./viewer-state.js";
 
 const ROWS = 400;
-let list = null; // {end, after, day, pace, busy, stop}
+let list = null; // {rows, from, end: of the next window, last: time of the last row, day, recent: distances, busy, fresh, stop}
 
 export function listDraw() {
   list?.stop.abort();
-  list = { rows: state.rows, from: state.from, end: Math.min(state.to, now() + 1), last: null, day: "", recent: [], busy: false, stop: new AbortController() };
+  list = { rows: state.rows, from: state.from, end: Math.min(state.to, now() + 1), last: null, day: "", recent: [], busy: false, fresh: true, stop: new AbortController() };
   $("#list thead").replaceChildren(el("tr", {}, el("th", { scope: "col" }, t("viewer.time"), el("small", {}, f.offset(state.to))), list.rows.map(r => el("th", { scope: "col", title: path(r.c).join(" › ") }, r.c.name, el("small", {}, r.c.unit || "\u00a0")))));
-  $("#list tbody").replaceChildren(); $("#list").scrollTop = 0;
   return more();
 }
 // The latest start of a window before `end` that holds some hundred rows.
@@ -31,12 +30,13 @@ function windowBefore(end) {
 }
 async function more() {
   const own = list; if (own.busy || !own.rows.length) return;
-  if (own.end <= own.from) { $("#list-end").textContent = t(own.last == null ? "viewer.list_empty" : "viewer.list_end"); return; }
+  if (own.end <= own.from) { if (own.fresh) $("#list tbody").replaceChildren(); $("#list-end").textContent = t(own.last == null ? "viewer.list_empty" : "viewer.list_end"); return; }
   own.busy = true; $("#list-end").textContent = "";
   try {
     const from = windowBefore(own.end), rows = await table(own.rows.map(r => r.c), from, own.end, own.rows[0].v.grid.width < 1 ? "us" : "ms", own.stop.signal);
     if (own !== list) return;
-    own.end = from; $("#list tbody").append(...rows.reverse().flatMap(line));
+    own.end = from; const lines = rows.reverse().flatMap(line);
+    if (own.fresh) { own.fresh = false; $("#list tbody").replaceChildren(...lines); $("#list").scrollTop = 0; } else $("#list tbody").append(...lines);
   } catch (e) { if (e.name !== "AbortError" && own === list) $("#list-end").textContent = e.text || String(e); return; } finally { own.busy = false; }
   const box = $("#list"); if (box.scrollHeight < box.clientHeight + 200 || own.end <= own.from) await more();
 }

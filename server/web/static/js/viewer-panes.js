@@ -35,6 +35,7 @@ function parts(list) {
 }
 export function draw() {
   const box = $("#panes"), list = lines(), groups = list.length ? parts(list) : [];
+  lanesDraw(); // their height decides what is left for the panes
   if (!box.clientWidth) return;
   const shape = JSON.stringify([groups.map(p => p.map(g => [g.key, g.rows.map(r => `${r.i}:${r.c.key}`)])), [...state.hidden], state.axes, box.clientWidth, box.clientHeight, document.documentElement.dataset.theme]);
   if (shape === drawn && plots.length) { update(); lanesDraw(); stripDraw(); return; }

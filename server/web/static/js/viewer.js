@@ -63,7 +63,7 @@ function show() {
 async function annotate(channels, from, to, signal) {
   const [alarms, events] = await Promise.all([data.alarms(channels, signal), data.events(channels, from, Math.max(to, Math.min(now(), to + span())) + 1, signal)]);
   if (signal.aborted) return;
-  state.alarms = alarms; state.events = events; state.episodes = data.episodes(events, alarms);
+  state.alarms = alarms; state.events = events; state.episodes = data.episodes(events, alarms, from);
 }
 // After 300 ms a thin bar says that something is under way, after 10 s words and a
 // way to stop.
@@ -98,7 +98,7 @@ function arrived({ unit, channels }) {
   }
   if (any && state.live && !dirty) dirty = setTimeout(() => { dirty = 0; advance(true); }, 40);
 }
-const watched = () => state.cursor != null || document.hidden || $("dialog[open]") || $("#range-pop").matches(":popover-open");
+const watched = () => state.cursor != null || state.mode === "list" && $("#list").scrollTop > 4 || document.hidden || $("dialog[open]") || $("#range-pop").matches(":popover-open");
 // advance moves the right edge to now, with what has arrived; every quarter of a
 // minute or bucket the server is asked again, for what came late or was corrected.
 function advance(arrived) {
@@ -107,7 +107,7 @@ function advance(arrived) {
   const s = span(), t0 = now(), pixel = s / Math.max(100, $("#panes").clientWidth);
   if (!arrived && t0 - state.to < pixel) { values(); return; }
   state.to = t0; state.from = t0 - s;
-  if (Date.now() - loaded > Math.max(15e3, Math.min(state.step, MINUTE))) { rescaleQuiet(); load({ quiet: true }); return; }
+  if (Date.now() - loaded > (state.mode === "list" ? 2e3 : Math.max(15e3, Math.min(state.step, MINUTE)))) { rescaleQuiet(); load({ quiet: true }); return; }
   rescaleQuiet(); legendQuiet();
 }
 function rescaleQuiet() { settleAll(); if (state.mode === "graph") { draw(); rescale(); } head(); }
@@ -154,7 +154,7 @@ function tab(which) {
 }
 function nudge(k) {
   if (!plots.length) return;
-  const step = state.step || 1, base = state.cursor ?? state.to - step / 2; pointAt(Math.max(state.from, Math.min(state.to, base + k * step)));
+  const step = state.step || 1, at = Math.max(state.from, Math.min(state.to - step / 2, (state.cursor ?? state.to - step / 2 - k * step) + k * step)); pointAt(Math.floor(at / step) * step + step / 2);
 }
 $("#back").onclick = () => shift(-.5); $("#forth").onclick = () => shift(.5); $("#zoom-in").onclick = () => scaleBy(.5); $("#zoom-out").onclick = () => scaleBy(2); $("#zoom-back").onclick = zoomBack; $("#live").onclick = follow;
 $("#hand").onclick = e => { state.pan = !state.pan; e.currentTarget.setAttribute("aria-pressed", String(state.pan)); $("#panes").classList.toggle("panning", state.pan); };
@@ -164,11 +164,13 @@ for (const [key, fn] of Object.entries({
   m: () => setMark(state.cursor ?? state.to - state.step / 2), l: follow, o: () => layout(state.layout === "panes" ? "overlay" : "panes"), t: () => mode(state.mode === "graph" ? "list" : "graph"), e: () => $("#download").click(), "/": () => $("#add").click(),
 })) keys.set(key, fn);
 let resized = 0, size = "";
-new ResizeObserver(() => {
-  const now = `${$("#viewer").clientWidth} ${$("#panes").clientHeight}`; if (now === size) return; const wide = size.split(" ")[0] !== now.split(" ")[0]; size = now;
+const sizes = new ResizeObserver(() => {
+  const now = `${$("#viewer").clientWidth} ${$("#panes").clientHeight}`; if (now === size) return;
+  const wide = size.split(" ")[0] !== now.split(" ")[0]; size = now;
   if (!state.rows.length) return;
   draw(); if (wide) { clearTimeout(resized); resized = setTimeout(load, 120); }
-}).observe($("#viewer"));
+});
+sizes.observe($("#viewer")); sizes.observe($("#panes"));
 themed(theme);
 
 // --- start: from the address, from the last time, or with what there is -------------------------
