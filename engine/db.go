@@ -178,6 +178,19 @@ func (db *DB) tenant(t model.Tenant) (*tenant, error) {
 	return state, nil
 }
 
+// enterTenant lets a call in and finds its tenant. Where there is no error the
+// caller must leave the gate.
+func (db *DB) enterTenant(name model.Tenant) (*tenant, error) {
+	if err := db.gate.enter(); err != nil {
+		return nil, err
+	}
+	t, err := db.tenant(name)
+	if err != nil {
+		db.gate.leave()
+	}
+	return t, err
+}
+
 // HasTenant reports whether t was created.
 func (db *DB) HasTenant(t model.Tenant) bool {
 	db.tenantsMu.RLock()

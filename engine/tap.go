@@ -31,14 +31,11 @@ type Tap struct {
 // Tap feeds the rows of channels that are applied from now on. buffer is how
 // many pieces (rows of one channel in one entry) may wait to be received.
 func (db *DB) Tap(name model.Tenant, ids []model.ChannelID, buffer int) (*Tap, error) {
-	if err := db.gate.enter(); err != nil {
-		return nil, err
-	}
-	defer db.gate.leave()
-	t, err := db.tenant(name)
+	t, err := db.enterTenant(name)
 	if err != nil {
 		return nil, err
 	}
+	defer db.gate.leave()
 	tap := &Tap{tenant: t, wanted: map[model.ChannelID]bool{}, rows: make(chan TapRows, buffer)}
 	for _, id := range ids {
 		tap.wanted[id] = true
