@@ -189,13 +189,17 @@ func (db *DB) write(p *partition, t model.Tenant, e *entry.Entry) (uint64, error
 }
 
 // writable refuses writes after the catalog failed, as its outputs could no
-// longer be kept, and waits while heads hold more than memory allows.
+// longer be kept, and waits while heads hold more than memory allows. Where
+// they cannot be flushed it refuses before memory is used up.
 func (db *DB) writable() error {
+	if db.options.ReadOnly {
+		return fmt.Errorf("the database is open for reading only: %w", ErrReadOnly)
+	}
 	if err := db.catalog.Err(); err != nil {
 		return err
 	}
 	db.flusher.waitForRoom()
-	return nil
+	return db.flusher.overfull()
 }
 
 // CreateTenant makes t; a tenant that exists is left as it is.

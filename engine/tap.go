@@ -58,11 +58,28 @@ func (t *Tap) Dropped() uint64 {
 	return n
 }
 
-// Close ends the feed.
+// closeTaps ends every feed.
+func (db *DB) closeTaps() {
+	for _, t := range db.allTenants(func(*tenant) bool { return true }) {
+		t.mu.Lock()
+		taps := t.taps
+		t.taps = nil
+		t.mu.Unlock()
+		for _, tap := range taps {
+			tap.end()
+		}
+	}
+}
+
+// Close ends the feed. Closing the database does so too.
 func (t *Tap) Close() {
 	t.tenant.mu.Lock()
 	t.tenant.taps = slices.DeleteFunc(slices.Clone(t.tenant.taps), func(o *Tap) bool { return o == t })
 	t.tenant.mu.Unlock()
+	t.end()
+}
+
+func (t *Tap) end() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !t.closed {
