@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"os"
 	"time"
 
 	"github.com/hokan-db/hokan/engine/model"
@@ -21,7 +19,7 @@ type importCommand struct {
 	Zone       string   `placeholder:"Z" help:"IANA time zone of the trigger time, such as Asia/Shanghai."`
 	Start      string   `placeholder:"TIME" help:"Replaces the trigger time: 'YYYY-MM-DD hh:mm:ss[±hh:mm]'."`
 	DryRun     bool     `help:"Read everything, keep nothing."`
-	Files      []string `arg:"" name:"file" help:"Logger files."`
+	Files      []string `arg:"" name:"file" help:"Logger files; - is stdin."`
 }
 
 // Help gives examples.
@@ -31,7 +29,8 @@ func (c *importCommand) Help() string {
 Examples:
   hokan import --data d --tenant t --instrument lake --zone America/Port_of_Spain WAVE0002.CSV
   hokan import --data d --tenant t --instrument lake --start '2022-06-06 18:43:33-04:00' WAVE0001.CSV
-  hokan import --data d --tenant t --instrument roof --zone Asia/Tokyo --dry-run *.CSV -o json`
+  hokan import --data d --tenant t --instrument roof --zone Asia/Tokyo --dry-run *.CSV -o json
+  gunzip -c WAVE.CSV.gz | hokan import --data d --tenant t --instrument lake --zone UTC -`
 }
 
 // importer is one run of import.
@@ -65,6 +64,9 @@ func (c *importCommand) Run(t *terminal) (err error) {
 	var failure error
 	for _, path := range c.Files {
 		result, err := i.file(path)
+		if err != nil && !errors.As(err, new(*ingest.Error)) {
+			err = failureOf(err)
+		}
 		body.Add(result, err)
 		if failure = i.complain(path, result, err); failure != nil {
 			break
@@ -87,7 +89,7 @@ func (c *importCommand) prepare(t *terminal) (*importer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := c.clock(); err != nil {
+	if _, err := c.dataFlags.options(making); err != nil {
 		return nil, err
 	}
 	var zone *time.Location
@@ -96,9 +98,14 @@ func (c *importCommand) prepare(t *terminal) (*importer, error) {
 			return nil, err
 		}
 	}
-	return &importer{importCommand: c, terminal: t, tenant: name, options: ingest.FileOptions{
+	i := &importer{importCommand: c, terminal: t, tenant: name, options: ingest.FileOptions{
 		Tenant: name, Instrument: c.Instrument, Group: c.Group, Zone: zone, Start: c.Start, DryRun: c.DryRun,
-	}}, nil
+	}}
+	var refused *ingest.Error
+	if errors.As(i.options.Validate(), &refused) {
+		return nil, api.NewError(refused.Code, refused.Detail)
+	}
+	return i, nil
 }
 
 // open opens the database with the first batch: an import of which nothing is
@@ -107,7 +114,7 @@ func (i *importer) open() error {
 	if i.opened != nil {
 		return nil
 	}
-	opened, err := i.openData(i.terminal, true)
+	opened, err := i.openData(i.terminal, making)
 	if err != nil {
 		return err
 	}
@@ -125,36 +132,17 @@ func (i *importer) append(ctx context.Context, b *model.Batch) error {
 
 func (i *importer) file(path string) (ingest.FileResult, error) {
 	nothing := ingest.FileResult{File: path, Instrument: i.Instrument}
-	f, err := os.Open(path)
+	source, size, err := openSource(i.terminal, path)
 	if err != nil {
-		return nothing, unreadable(path, err)
+		return nothing, err
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nothing, unreadable(path, err)
-	}
-	if info.IsDir() {
-		return nothing, &ingest.Error{File: path, Code: "malformed", Detail: "it is a folder"}
-	}
+	defer source.Close()
 	options := i.options
-	options.Total = info.Size()
-	shown := newBar(i.terminal, path, options.Total)
+	options.Total = max(size, 0)
+	shown := newBar(i.terminal, path, size)
 	defer shown.finish()
 	options.Progress = func(read, _ int64) { shown.set(read) }
-	return ingest.ImportFile(i.terminal.ctx, i.append, f, path, options)
-}
-
-func unreadable(path string, err error) error {
-	code := "internal"
-	if errors.Is(err, os.ErrNotExist) {
-		code = "not_found"
-	}
-	var of *os.PathError
-	if errors.As(err, &of) {
-		err = of.Err
-	}
-	return &ingest.Error{File: path, Code: code, Detail: err.Error()}
+	return ingest.ImportFile(i.terminal.ctx, i.append, source, path, options)
 }
 
 // complain says on stderr what was refused of a file. It returns an error only
@@ -173,7 +161,7 @@ func (i *importer) complain(path string, result ingest.FileResult, err error) er
 		return nil
 	}
 	if !errors.As(err, &refused) {
-		return fmt.Errorf("%s: %w", path, err)
+		return err
 	}
 	told := *refused
 	told.File = path
