@@ -77,6 +77,9 @@ func (db *DB) Checkpoint(ctx context.Context) error {
 		return err
 	}
 	defer db.gate.leave()
+	if db.options.ReadOnly {
+		return ErrReadOnly
+	}
 	return db.checkpointAll(ctx, func(*partition) bool { return true })
 }
 

@@ -193,7 +193,8 @@ func (db *DB) openLog() error {
 	for _, p := range db.partitions {
 		newest = max(newest, p.record.Offset)
 	}
-	if max(last, record.TrimmedTo) < newest {
+	// The newest segment is never trimmed, so a log without any has lost it.
+	if max(last, record.TrimmedTo) < newest || last == 0 && newest > 0 {
 		db.faults.add(disk.Corrupt(disk.LogDir, 0, "it ends at entry %d, but entry %d was durable", last, newest))
 	}
 	log.EnsureAfter(newest)

@@ -130,6 +130,9 @@ func (v *verifier) catalog(context.Context) error {
 		v.fault(file, offset, "%s", what)
 		v.lost = true
 	})
+	if errors.Is(err, disk.ErrNotFound) {
+		err = disk.Corrupt(disk.CatalogDir, 0, "it is missing")
+	}
 	if err != nil && v.faultOf(disk.CatalogDir, err) != nil {
 		return err
 	}
@@ -248,7 +251,7 @@ func (v *verifier) log(context.Context) error {
 	if err != nil || v.lost {
 		return v.faultOf(disk.LogDir, err)
 	}
-	if max(last, v.logged.TrimmedTo) < v.durable {
+	if max(last, v.logged.TrimmedTo) < v.durable || last == 0 && v.durable > 0 {
 		v.fault(disk.LogDir, 0, "it ends at entry %d, but entry %d was durable", last, v.durable)
 	}
 	return v.quarantinedSegments()
