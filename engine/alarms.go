@@ -36,14 +36,11 @@ func (db *DB) DeleteAlarm(ctx context.Context, name model.Tenant, id uint64) err
 // changeAlarm writes an entry on the alarm id (0: a new one) and returns the
 // alarm as the entry left it.
 func (db *DB) changeAlarm(name model.Tenant, id uint64, channel model.ChannelID, body entry.Body) (Alarm, error) {
-	if err := db.gate.enter(); err != nil {
-		return Alarm{}, err
-	}
-	defer db.gate.leave()
-	t, err := db.tenant(name)
+	t, err := db.enterTenant(name)
 	if err != nil {
 		return Alarm{}, err
 	}
+	defer db.gate.leave()
 	t.mu.RLock()
 	_, known := t.alarms.Get(id)
 	channelKnown := t.index.Get(channel) != nil
@@ -69,14 +66,11 @@ func (db *DB) changeAlarm(name model.Tenant, id uint64, channel model.ChannelID,
 
 // Alarms returns t's alarms in ascending order of ID.
 func (db *DB) Alarms(name model.Tenant) ([]Alarm, error) {
-	if err := db.gate.enter(); err != nil {
-		return nil, err
-	}
-	defer db.gate.leave()
-	t, err := db.tenant(name)
+	t, err := db.enterTenant(name)
 	if err != nil {
 		return nil, err
 	}
+	defer db.gate.leave()
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	return t.alarms.All(), nil
@@ -85,12 +79,9 @@ func (db *DB) Alarms(name model.Tenant) ([]Alarm, error) {
 // Events returns a page of t's events in order of their time, and the cursor
 // of the next page, "" at the end.
 func (db *DB) Events(ctx context.Context, name model.Tenant, q EventQuery) (events []Event, next string, err error) {
-	if err := db.gate.enter(); err != nil {
+	if _, err := db.enterTenant(name); err != nil {
 		return nil, "", err
 	}
 	defer db.gate.leave()
-	if _, err := db.tenant(name); err != nil {
-		return nil, "", err
-	}
 	return db.catalog.Events(name, q)
 }

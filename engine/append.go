@@ -29,14 +29,11 @@ type AppendResult struct {
 // append may succeed. Cancelling ctx is heeded only between entries, since
 // what is in the log can no longer be taken back.
 func (db *DB) Append(ctx context.Context, b *model.Batch) (AppendResult, error) {
-	if err := db.gate.enter(); err != nil {
-		return AppendResult{}, err
-	}
-	defer db.gate.leave()
-	t, err := db.tenant(b.Tenant)
+	t, err := db.enterTenant(b.Tenant)
 	if err != nil {
 		return AppendResult{}, err
 	}
+	defer db.gate.leave()
 	if err := checkColumns(b.Columns); err != nil {
 		return AppendResult{}, err
 	}
@@ -196,13 +193,17 @@ func (db *DB) write(p *partition, t model.Tenant, e *entry.Entry) (uint64, error
 }
 
 // writable refuses writes after the catalog failed, as its outputs could no
-// longer be kept, and waits while heads hold more than memory allows.
+// longer be kept, and waits while heads hold more than memory allows. Where
+// they cannot be flushed it refuses before memory is used up.
 func (db *DB) writable() error {
+	if db.options.ReadOnly {
+		return fmt.Errorf("the database is open for reading only: %w", ErrReadOnly)
+	}
 	if err := db.catalog.Err(); err != nil {
 		return err
 	}
 	db.flusher.waitForRoom()
-	return nil
+	return db.flusher.overfull()
 }
 
 // CreateTenant makes t; a tenant that exists is left as it is.
@@ -228,14 +229,11 @@ func (db *DB) CreateTenant(ctx context.Context, t model.Tenant) error {
 // Define writes channel properties, or channels without rows: definitions
 // need Labels, Properties and ValidFrom; their IDs are filled in.
 func (db *DB) Define(ctx context.Context, name model.Tenant, definitions []model.Definition) error {
-	if err := db.gate.enter(); err != nil {
-		return err
-	}
-	defer db.gate.leave()
-	t, err := db.tenant(name)
+	t, err := db.enterTenant(name)
 	if err != nil {
 		return err
 	}
+	defer db.gate.leave()
 	t.mu.Lock()
 	for i := range definitions {
 		if definitions[i].Labels.IsZero() {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -20,6 +21,7 @@ type applier struct {
 	// mu is held over a whole group of entries, the events they caused
 	// included: whoever holds it sees partitions between entries.
 	mu     sync.Mutex
+	last   uint64                         // offset of the newest entry handled
 	events map[model.Tenant][]alarm.Event // of the group
 }
 
@@ -35,17 +37,12 @@ func (a *applier) run(ctx context.Context) {
 	}
 }
 
-// replay applies what the log holds already and returns how many rows.
-func (a *applier) replay() (rows int, err error) {
+// replay applies what the log holds already.
+func (a *applier) replay() error {
 	for {
 		entries, err := a.cursor.TryNext()
 		if err != nil || entries == nil {
-			return rows, err
-		}
-		for _, e := range entries {
-			if r, ok := e.Body.(*entry.Rows); ok {
-				rows += r.Rows()
-			}
+			return err
 		}
 		a.applyGroup(entries)
 		a.db.flusher.waitForRoom()
@@ -56,6 +53,7 @@ func (a *applier) replay() (rows int, err error) {
 // tells those who wait: an answered write's events can be read.
 func (a *applier) applyGroup(entries []*entry.Entry) {
 	a.mu.Lock()
+	a.last = entries[len(entries)-1].Offset
 	for _, e := range entries {
 		p := a.db.partitions[e.Partition]
 		if p.damaged != nil {
@@ -67,10 +65,7 @@ func (a *applier) applyGroup(entries []*entry.Entry) {
 		p.bytesSince += estimateBytes(e)
 		p.lastOffset = e.Offset
 		if err := a.apply(p, e); err != nil {
-			a.db.faults.quarantined(e, err)
-			p.mu.Lock()
-			p.refused[e.Offset] = err
-			p.mu.Unlock()
+			a.refuse(p, e, err)
 		}
 	}
 	for t, events := range a.events {
@@ -92,10 +87,28 @@ func (a *applier) applyGroup(entries []*entry.Entry) {
 	}
 }
 
+// refuse notes that e could not be applied. That an alarm is gone already is
+// an answer to whoever wrote e. Anything else is damage: the log keeps the
+// entry, and what comes after it.
+func (a *applier) refuse(p *partition, e *entry.Entry, err error) {
+	if !errors.Is(err, alarm.ErrUnknown) {
+		a.db.faults.quarantined(e, err)
+		if p.keepFrom == 0 {
+			p.keepFrom = e.Offset
+		}
+	}
+	if p.inFlight.Load() == 0 {
+		return // replayed: nobody waits
+	}
+	p.mu.Lock()
+	p.refused[e.Offset] = err
+	p.mu.Unlock()
+}
+
 // estimateBytes is about how long e is in the log.
 func estimateBytes(e *entry.Entry) int64 {
 	if r, ok := e.Body.(*entry.Rows); ok {
-		return int64(64 + 10*r.Rows())
+		return int64(64 + 10*r.Rows() + 100*len(r.Definitions))
 	}
 	return 256
 }
@@ -181,6 +194,7 @@ func (a *applier) applyRows(t *tenant, e *entry.Entry, rows *entry.Rows) error {
 	for i := range rows.Columns {
 		id := rows.Columns[i].Channel
 		if t.index.Get(id) == nil {
+			t.nextID = max(t.nextID, id+1) // it was given to somebody: not again
 			return fmt.Errorf("%w %d", ErrUnknownChannel, id)
 		}
 		watched = watched || t.alarms.Watches(id)

@@ -27,7 +27,6 @@ import (
 //	tenants      uvarint, then for each, ascending by name:
 //	  name       counted string (uvarint length, bytes)
 //	  applied    u64 LE   offset of its last entry; 0 if it was only created
-//	  next ID    u32 LE   the ID that the next new channel gets
 //	  since      i64 LE   clock time of the active head's first entry, ns; of no
 //	                      meaning if the last head is not active
 //	  channels   uvarint, then for each, ascending by ID:
@@ -51,13 +50,13 @@ type checkpointer struct{ writing sync.Mutex }
 type partitionState struct {
 	partition model.Partition
 	offset    uint64
+	keepFrom  uint64 // not in the checkpoint, but in the partition's record
 	tenants   []tenantState
 }
 
 type tenantState struct {
 	name     model.Tenant
 	applied  uint64
-	nextID   model.ChannelID
 	since    int64
 	channels []model.Channel
 	latest   []latestSample
@@ -68,6 +67,7 @@ type tenantState struct {
 type headState struct {
 	lastOffset uint64
 	rows       *head.Snapshot
+	bytes      int // about how long the rows are
 }
 
 // Checkpoint writes the checkpoint of every partition that has changed and
@@ -77,6 +77,9 @@ func (db *DB) Checkpoint(ctx context.Context) error {
 		return err
 	}
 	defer db.gate.leave()
+	if db.options.ReadOnly {
+		return ErrReadOnly
+	}
 	return db.checkpointAll(ctx, func(*partition) bool { return true })
 }
 
@@ -84,7 +87,10 @@ func (db *DB) Checkpoint(ctx context.Context) error {
 func (db *DB) checkpointDue(ctx context.Context, now int64) error {
 	return db.checkpointAll(ctx, func(p *partition) bool {
 		if p.checkpointDue == 0 {
-			p.checkpointDue = now + db.options.CheckpointAge + db.options.CheckpointAge/model.Partitions*int64(p.id)
+			// Every partition has its own phase, so that they do not all write
+			// at once.
+			phase := db.options.CheckpointAge / model.Partitions * int64(p.id)
+			p.checkpointDue = now - (now-phase)%db.options.CheckpointAge + db.options.CheckpointAge
 		}
 		return p.bytesSince >= db.options.CheckpointBytes || now >= p.checkpointDue
 	})
@@ -95,7 +101,8 @@ func (db *DB) checkpointDue(ctx context.Context, now int64) error {
 func (db *DB) checkpointAll(ctx context.Context, due func(*partition) bool) error {
 	db.keeper.writing.Lock()
 	defer db.keeper.writing.Unlock()
-	any := false
+	var errs []error
+	written := false
 	for _, p := range db.partitions {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -104,15 +111,16 @@ func (db *DB) checkpointAll(ctx context.Context, due func(*partition) bool) erro
 		if state == nil {
 			continue
 		}
-		any = true
 		if err := db.writeCheckpoint(p, state); err != nil {
-			return fmt.Errorf("partition %d: %w", p.id, err)
+			errs = append(errs, fmt.Errorf("partition %d: %w", p.id, err))
+		} else {
+			written = true
 		}
 	}
-	if !any {
-		return nil
+	if written {
+		errs = append(errs, db.trimLog())
 	}
-	return db.trimLog()
+	return errors.Join(errs...)
 }
 
 // capture takes p's state between two entries, or nil if no entry came since
@@ -124,7 +132,7 @@ func (db *DB) capture(p *partition, due func(*partition) bool) *partitionState {
 	if p.damaged != nil || p.dirtyFrom == 0 || !due(p) {
 		return nil
 	}
-	state := &partitionState{partition: p.id, offset: p.lastOffset}
+	state := &partitionState{partition: p.id, offset: p.lastOffset, keepFrom: p.keepFrom}
 	for _, t := range db.allTenants(func(t *tenant) bool { return t.partition == p }) {
 		state.tenants = append(state.tenants, t.capture())
 	}
@@ -136,7 +144,7 @@ func (t *tenant) capture() tenantState {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	state := tenantState{
-		name: t.name, applied: t.lastApplied, since: t.activeSince, nextID: t.index.MaxID() + 1,
+		name: t.name, applied: t.lastApplied, since: t.activeSince,
 		channels: make([]model.Channel, 0, t.index.Len()),
 		latest:   append([]latestSample(nil), t.latest...),
 		alarms:   t.alarms.AppendTo(nil),
@@ -147,10 +155,10 @@ func (t *tenant) capture() tenantState {
 		}
 	}
 	for _, f := range t.frozen {
-		state.heads = append(state.heads, headState{f.lastOffset, f.Snapshot()})
+		state.heads = append(state.heads, headState{f.lastOffset, f.Snapshot(), f.Bytes()})
 	}
 	if !t.active.Empty() {
-		state.heads = append(state.heads, headState{t.lastApplied, t.active.Snapshot()})
+		state.heads = append(state.heads, headState{t.lastApplied, t.active.Snapshot(), t.active.Bytes()})
 	}
 	return state
 }
@@ -159,9 +167,14 @@ func (t *tenant) capture() tenantState {
 // record, and only then is the old object deleted.
 func (db *DB) writeCheckpoint(p *partition, state *partitionState) error {
 	name := disk.CheckpointName(p.id, db.epoch, state.offset)
-	err := db.blocks.Put(name, func(w io.Writer) error { return encodeCheckpoint(w, db.epoch, state) })
+	write := func(w io.Writer) error { return encodeCheckpoint(w, db.epoch, state) }
+	err := db.blocks.Put(name, write)
 	if errors.Is(err, disk.ErrExists) {
-		err = nil // the same state was written before its record failed
+		// An earlier try failed after it had been named: whether that name is
+		// durable is not known.
+		if err = db.blocks.Delete(name); err == nil {
+			err = db.blocks.Put(name, write)
+		}
 	}
 	if err != nil {
 		db.retryCheckpoint(p)
@@ -171,6 +184,7 @@ func (db *DB) writeCheckpoint(p *partition, state *partitionState) error {
 	old := record.Checkpoint
 	record.Epoch, record.Offset, record.Checkpoint = db.epoch, state.offset, name
 	record.Revision++
+	record.KeepFrom = state.keepFrom
 	if err := db.catalog.Commit(catalog.PutPartition(p.id, record)); err != nil {
 		db.retryCheckpoint(p)
 		return err
@@ -180,7 +194,9 @@ func (db *DB) writeCheckpoint(p *partition, state *partitionState) error {
 	p.record = record
 	a.mu.Unlock()
 	if old != "" && old != name {
-		return db.blocks.Delete(old)
+		if err := db.blocks.Delete(old); err != nil {
+			db.faults.add(fmt.Errorf("old checkpoint: %w", err)) // the next opening removes it
+		}
 	}
 	return nil
 }
@@ -205,11 +221,15 @@ func (db *DB) trimLog() error {
 		// In this order: an append that is not counted any more is applied, so
 		// its entry shows in dirtyFrom; one that is counted later lies beyond
 		// limit, which was durable before.
-		if p.inFlight.Load() > 0 {
-			return nil
-		}
+		busy := p.inFlight.Load() > 0
 		a := db.appliers[int(p.id)%len(db.appliers)]
 		a.mu.Lock()
+		if busy {
+			limit = min(limit, a.last) // its entries come after what is handled
+		}
+		if p.keepFrom != 0 {
+			limit = min(limit, p.keepFrom-1)
+		}
 		if p.dirtyFrom != 0 {
 			limit = min(limit, p.dirtyFrom-1)
 		}
@@ -256,7 +276,6 @@ func encodeCheckpoint(w io.Writer, epoch uint64, s *partitionState) error {
 func (s *tenantState) encode(w io.Writer) error {
 	b := appendCounted(nil, string(s.name))
 	b = binary.LittleEndian.AppendUint64(b, s.applied)
-	b = binary.LittleEndian.AppendUint32(b, uint32(s.nextID))
 	b = binary.LittleEndian.AppendUint64(b, uint64(s.since))
 	b = binary.AppendUvarint(b, uint64(len(s.channels)))
 	for i := range s.channels {
@@ -274,7 +293,7 @@ func (s *tenantState) encode(w io.Writer) error {
 		return err
 	}
 	for _, h := range s.heads {
-		rows := h.rows.AppendTo(nil)
+		rows := h.rows.AppendTo(make([]byte, 0, h.bytes))
 		b = binary.LittleEndian.AppendUint64(b[:0], h.lastOffset)
 		b = binary.AppendUvarint(b, uint64(len(rows)))
 		if _, err := w.Write(b); err != nil {
@@ -325,22 +344,21 @@ func boolByte(v bool) byte {
 
 // checkpointReader reads the stream; the first error sticks.
 type checkpointReader struct {
-	r   *bufio.Reader
-	err error
+	r    *bufio.Reader
+	size uint64 // of the file: no part of it is longer
+	err  error
 }
 
 func (r *checkpointReader) bytes(n uint64) []byte {
 	if r.err != nil {
 		return nil
 	}
-	// The length is not trusted for more memory than there are bytes.
-	var b []byte
-	for uint64(len(b)) < n && r.err == nil {
-		at := len(b)
-		b = append(b, make([]byte, min(n-uint64(at), checkpointFrame))...)
-		_, r.err = io.ReadFull(r.r, b[at:])
+	if n > r.size {
+		r.err = io.ErrUnexpectedEOF
+		return nil
 	}
-	if r.err != nil {
+	b := make([]byte, n)
+	if _, r.err = io.ReadFull(r.r, b); r.err != nil {
 		return nil
 	}
 	return b
@@ -376,7 +394,7 @@ func decodeCheckpoint(o disk.Object, path string, visit func(*tenantCheckpoint) 
 	if err != nil {
 		return 0, 0, err
 	}
-	r := &checkpointReader{r: bufio.NewReaderSize(frames, checkpointFrame)}
+	r := &checkpointReader{r: bufio.NewReaderSize(frames, checkpointFrame), size: uint64(o.Size())}
 	p = model.Partition(r.fixed(1))
 	r.fixed(8) // the epoch is in the name
 	offset = r.fixed(8)
@@ -405,7 +423,6 @@ func (r *checkpointReader) tenant() (*tenantCheckpoint, error) {
 	t := &tenantCheckpoint{}
 	t.name = model.Tenant(r.counted())
 	t.applied = r.fixed(8)
-	t.nextID = model.ChannelID(r.fixed(4))
 	t.since = int64(r.fixed(8))
 	channels := r.uvarint()
 	for i := uint64(0); i < channels && r.err == nil; i++ {

@@ -49,6 +49,10 @@ type Options struct {
 	CheckpointBytes, CheckpointAge int64
 	// SegmentBytes is the size of a log segment.
 	SegmentBytes int64
+	// ReadOnly opens a database that exists for reading alone: nothing is
+	// written, so that a full disk or a folder without permission will do, and
+	// every write is refused with ErrReadOnly.
+	ReadOnly bool
 	// Manual leaves flushing and checkpoints to explicit calls: for tests that
 	// must repeat exactly.
 	Manual bool
@@ -58,6 +62,8 @@ func (o Options) withDefaults() (Options, error) {
 	if o.FS == nil || o.Dir == "" || o.Clock == nil {
 		return o, fmt.Errorf("%w: options need FS, Dir and Clock", ErrInvalid)
 	}
+	o.MustExist = o.MustExist || o.ReadOnly
+	o.Manual = o.Manual || o.ReadOnly
 	setDefault(&o.HeadBytes, policy.HeadMemory.Default)
 	setDefault(&o.FlushAge, policy.FlushAge.Default)
 	setDefault(&o.CheckpointBytes, policy.CheckpointBytes.Default)
@@ -125,6 +131,7 @@ type partition struct {
 	// Guarded by the applier's mutex.
 	record        catalog.PartitionRecord
 	lastOffset    uint64 // of the last entry folded in
+	keepFrom      uint64 // offset of the first entry that could not be applied; 0: none
 	dirtyFrom     uint64 // offset of the first entry that no checkpoint holds; 0: none
 	bytesSince    int64  // log bytes since the last checkpoint, estimated
 	checkpointDue int64  // clock time at which age makes a checkpoint due
@@ -180,6 +187,19 @@ func (db *DB) tenant(t model.Tenant) (*tenant, error) {
 	return state, nil
 }
 
+// enterTenant lets a call in and finds its tenant. Where there is no error the
+// caller must leave the gate.
+func (db *DB) enterTenant(name model.Tenant) (*tenant, error) {
+	if err := db.gate.enter(); err != nil {
+		return nil, err
+	}
+	t, err := db.tenant(name)
+	if err != nil {
+		db.gate.leave()
+	}
+	return t, err
+}
+
 // HasTenant reports whether t was created.
 func (db *DB) HasTenant(t model.Tenant) bool {
 	db.tenantsMu.RLock()
@@ -211,7 +231,11 @@ func (db *DB) Close() error {
 	}
 	db.stop()
 	db.background.Wait()
-	err := db.closeClean()
+	db.closeTaps()
+	var err error
+	if !db.options.ReadOnly {
+		err = db.closeClean()
+	}
 	return errors.Join(err, db.release())
 }
 

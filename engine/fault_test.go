@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -23,6 +24,19 @@ import (
 
 // long reports whether loops should try everything instead of a sample.
 func long() bool { return os.Getenv("HOKAN_LONG") == "1" }
+
+// longChecks is how many random runs each property gets with HOKAN_LONG=1.
+const longChecks = "3000"
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if long() {
+		if err := flag.Set("rapid.checks", longChecks); err != nil {
+			panic(err)
+		}
+	}
+	os.Exit(m.Run())
+}
 
 // script writes one batch after another with flushes and checkpoints between
 // them, going on where it can, and notes which batches were acknowledged.

@@ -59,7 +59,9 @@ func (db *DB) Err() error {
 
 // Faults returns the damage found since Open, at most 100 of it, and how many
 // log entries could not be applied. Each names its place.
-func (db *DB) Faults() (faults []error, quarantined int) {
+func (db *DB) Faults() (faults []error, quarantined int) { return db.listFaults() }
+
+func (db *DB) listFaults() (faults []error, quarantined int) {
 	db.faults.mu.Lock()
 	defer db.faults.mu.Unlock()
 	return append([]error(nil), db.faults.kept...), db.faults.refuse

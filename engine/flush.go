@@ -34,6 +34,8 @@ type flusher struct {
 	failed  error // of the last flush, nil when it went well
 	stopped bool
 
+	freezing sync.Mutex // held by the writer that looks for what to flush
+
 	parts atomic.Uint32 // blocks begun since Open
 
 	// flushing is held over each flush, so that there is one at a time.
@@ -64,12 +66,32 @@ func (f *flusher) waitForRoom() {
 	if f.db.options.Manual || f.db.headBytes.Load() <= f.db.options.HeadBytes {
 		return
 	}
-	f.db.freezeLargest()
+	f.mu.Lock()
+	idle := len(f.queue) == 0
+	f.mu.Unlock()
+	if idle && f.freezing.TryLock() { // one of the writers looks for what to flush
+		f.db.freezeLargest()
+		f.freezing.Unlock()
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for len(f.queue) > 0 && f.failed == nil && !f.stopped && f.db.headBytes.Load() > 2*f.db.options.HeadBytes {
 		f.changed.Wait()
 	}
+}
+
+// overfull refuses writes where heads hold four times what they may because
+// flushing fails.
+func (f *flusher) overfull() error {
+	if f.db.headBytes.Load() <= 4*f.db.options.HeadBytes {
+		return nil
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.failed == nil {
+		return nil
+	}
+	return fmt.Errorf("heads hold more than %d bytes and cannot be flushed: %w", 4*f.db.options.HeadBytes, f.failed)
 }
 
 // run flushes what is queued until ctx ends.
@@ -167,6 +189,9 @@ func (db *DB) Flush(ctx context.Context) error {
 		return err
 	}
 	defer db.gate.leave()
+	if db.options.ReadOnly {
+		return ErrReadOnly
+	}
 	for _, t := range db.allTenants(func(*tenant) bool { return true }) {
 		t.mu.Lock()
 		t.freeze()
@@ -201,6 +226,9 @@ func (db *DB) flushTenant(ctx context.Context, t *tenant) error {
 // flushHead writes the blocks of one frozen head, commits them to the
 // manifest, and only then lets readers see them in the head's place.
 func (db *DB) flushHead(ctx context.Context, t *tenant, f *frozenHead) error {
+	if err := db.catalog.Err(); err != nil {
+		return err // the blocks could not be committed: do not write them
+	}
 	written, err := db.writeBlocks(ctx, t, f)
 	if err == nil {
 		manifest := catalog.Manifest{

@@ -259,7 +259,7 @@ func dumpCheckpoint(t *testing.T) string {
 	h := head.New()
 	h.AppendColumn(2, []int64{formatTime}, []float64{20.5})
 	state := &partitionState{partition: formatPartition, offset: 42, tenants: []tenantState{{
-		name: "t", applied: 41, nextID: 3, since: formatTime,
+		name: "t", applied: 41, since: formatTime,
 		channels: []model.Channel{
 			{ID: 1, Labels: formatLabels("1"), History: model.History{{ValidFrom: formatTime, Properties: *formatDefinitions()[0].Properties}}},
 			{ID: 2, Labels: formatLabels("2")},
@@ -293,7 +293,6 @@ func dumpCheckpoint(t *testing.T) string {
 func (d *dump) tenant() {
 	d.counted("tenant")
 	d.u64("applied")
-	d.u32("next channel ID")
 	d.time("since")
 	for range d.uvarint("channels") {
 		d.u32("channel ID")

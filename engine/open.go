@@ -42,18 +42,23 @@ func Open(o Options) (db *DB, err error) {
 		run  func() error
 	}{
 		{"folder", db.openFolder},
-		{"leftovers", local.RemoveTemporaries},
+		{"leftovers", func() error { return db.removeTemporaries(local) }},
 		{"catalog", db.openCatalog},
 		{"making", db.finishMaking},
 		{"manifests", db.loadManifests},
 		{"checkpoints", db.loadCheckpoints},
 		{"log", db.openLog},
-		{"unnamed objects", db.removeUnnamed},
 		{"replay", db.replay},
+		{"blocks", db.findBlocks},
+		{"channels", db.relearnChannels},
+		{"unnamed objects", db.removeUnnamed},
 	}
 	for _, step := range steps {
 		if err := step.run(); err != nil {
-			return nil, errors.Join(fmt.Errorf("open %s: %s: %w", o.Dir, step.name, disk.Wrap(err)), db.release())
+			if !errors.Is(err, disk.ErrCorrupt) {
+				err = disk.Wrap(err)
+			}
+			return nil, errors.Join(fmt.Errorf("open %s: %s: %w", o.Dir, step.name, err), db.release())
 		}
 	}
 	db.startBackground()
@@ -70,10 +75,12 @@ func (db *DB) openFolder() error {
 		return err
 	}
 	lock, err := disk.LockDir(db.fs, db.options.Dir)
-	if err != nil {
+	switch {
+	case err == nil:
+		db.lock = lock
+	case !db.options.ReadOnly || !errors.Is(err, disk.ErrReadOnly) && !errors.Is(err, disk.ErrFull):
 		return err
 	}
-	db.lock = lock
 	text, err := disk.ReadFile(db.fs, path.Join(db.options.Dir, disk.FormatName))
 	if errors.Is(err, disk.ErrNotFound) {
 		return nil // new, or killed while it was being made
@@ -98,7 +105,7 @@ func (db *DB) openCatalog() error {
 			return disk.Corrupt(disk.CatalogDir, 0, "the catalog cannot be found: %w", err)
 		}
 	}
-	c, err := catalog.Open(db.fs, dir, catalog.Options{})
+	c, err := catalog.Open(db.fs, dir, catalog.Options{Overlay: db.options.ReadOnly})
 	if err != nil {
 		return err
 	}
@@ -108,8 +115,8 @@ func (db *DB) openCatalog() error {
 		return err
 	}
 	if identity.Epoch == 0 {
-		if db.made {
-			return disk.Corrupt(disk.CatalogDir, 0, "the catalog has lost its identity")
+		if db.made || !db.holdsNothing() {
+			return disk.Corrupt(disk.CatalogDir, 0, "the catalog of what is stored here is lost")
 		}
 		rand.Read(identity.ID[:])
 		identity.Format = FormatVersion
@@ -117,6 +124,29 @@ func (db *DB) openCatalog() error {
 	identity.Epoch++
 	db.epoch = identity.Epoch
 	return c.Commit(catalog.PutIdentity(identity))
+}
+
+// removeTemporaries removes what an interrupted Put left.
+func (db *DB) removeTemporaries(local *disk.LocalBlocks) error {
+	if db.options.ReadOnly {
+		return nil
+	}
+	return local.RemoveTemporaries()
+}
+
+// holdsNothing reports whether there is no log, block or checkpoint.
+func (db *DB) holdsNothing() bool {
+	return holdsNothing(db.fs, db.options.Dir)
+}
+
+func holdsNothing(fs disk.FS, dir string) bool {
+	for _, sub := range []string{disk.LogDir, disk.BlocksDir, disk.CheckpointsDir} {
+		names, err := fs.List(path.Join(dir, sub))
+		if err = disk.Wrap(err); len(names) > 0 || err != nil && !errors.Is(err, disk.ErrNotFound) {
+			return false
+		}
+	}
+	return true
 }
 
 // finishMaking makes the other folders of a new database and, last, the file
@@ -141,6 +171,7 @@ func (db *DB) finishMaking() error {
 func (db *DB) openLog() error {
 	log, err := wal.Open(wal.Options{
 		FS: db.fs, Dir: path.Join(db.options.Dir, disk.LogDir), SegmentBytes: db.options.SegmentBytes,
+		ReadOnly: db.options.ReadOnly,
 	})
 	if err != nil {
 		return err
@@ -155,15 +186,16 @@ func (db *DB) openLog() error {
 	if last > 0 && first > record.TrimmedTo+1 {
 		db.faults.add(disk.Corrupt(disk.LogDir, 0, "entries %d to %d are missing", record.TrimmedTo+1, first-1))
 	}
-	if max(last, record.TrimmedTo) < record.Durable {
-		db.faults.add(disk.Corrupt(disk.LogDir, 0, "it ends at entry %d, but entry %d was durable", last, record.Durable))
-	}
 	newest := max(record.TrimmedTo, record.Durable)
 	for _, t := range db.tenants {
 		newest = max(newest, t.flushedTo)
 	}
 	for _, p := range db.partitions {
 		newest = max(newest, p.record.Offset)
+	}
+	// The newest segment is never trimmed, so a log without any has lost it.
+	if max(last, record.TrimmedTo) < newest || last == 0 && newest > 0 {
+		db.faults.add(disk.Corrupt(disk.LogDir, 0, "it ends at entry %d, but entry %d was durable", last, newest))
 	}
 	log.EnsureAfter(newest)
 	return nil
@@ -172,7 +204,7 @@ func (db *DB) openLog() error {
 // startBackground runs the appliers on live entries and the keeper of time.
 func (db *DB) startBackground() {
 	ctx, cancel := context.WithCancel(context.Background())
-	db.stop = func() { cancel() }
+	db.stop = cancel
 	for _, a := range db.appliers {
 		db.background.Go(func() { a.run(ctx) })
 	}

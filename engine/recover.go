@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
+	"slices"
 	"sync"
 
 	"github.com/hokan-db/hokan/engine/catalog"
@@ -36,6 +36,9 @@ func (db *DB) loadCheckpoints() error {
 			return err
 		}
 		p.record, p.applied, p.lastOffset = record, record.Offset, record.Offset
+		if p.keepFrom = record.KeepFrom; p.keepFrom != 0 {
+			db.faults.add(disk.Corrupt(disk.LogDir, 0, "entry %d of partition %d could not be applied", p.keepFrom, p.id))
+		}
 		if record.Checkpoint == "" {
 			continue
 		}
@@ -59,12 +62,19 @@ func (db *DB) loadCheckpoint(p *partition, record catalog.PartitionRecord) error
 		return err
 	}
 	defer o.Close()
+	var tenants []*tenantCheckpoint // put in place when all of it is known to be good
 	id, offset, err := decodeCheckpoint(o, record.Checkpoint, func(c *tenantCheckpoint) error {
-		return db.restoreTenant(p, c)
+		tenants = append(tenants, c)
+		return nil
 	})
 	if err == nil && (id != p.id || offset != record.Offset) {
-		return disk.Corrupt(record.Checkpoint, 0, "it is of partition %d at offset %d, the catalog names %d at %d",
+		err = disk.Corrupt(record.Checkpoint, 0, "it is of partition %d at offset %d, the catalog names %d at %d",
 			id, offset, p.id, record.Offset)
+	}
+	for _, c := range tenants {
+		if err == nil {
+			err = db.restoreTenant(p, c)
+		}
 	}
 	return err
 }
@@ -82,7 +92,7 @@ func (db *DB) restoreTenant(p *partition, c *tenantCheckpoint) error {
 			return err
 		}
 	}
-	t.nextID = max(c.nextID, t.index.MaxID()+1)
+	t.nextID = t.index.MaxID() + 1
 	t.alarms = c.alarmSet
 	t.lastApplied = c.applied
 	t.activeSince = c.since
@@ -113,8 +123,12 @@ func (t *tenant) restoreChannel(c *model.Channel, latest latestSample) error {
 
 // removeUnnamed deletes what an interrupted flush or checkpoint left: blocks
 // that no manifest names and whose rows the log still holds, and checkpoints
-// that no record names. Anything else that nothing names is left alone.
+// that no record names. Anything else that nothing names is left alone, and so
+// is everything where any damage was found: it may be all that is left.
 func (db *DB) removeUnnamed() error {
+	if faults, _ := db.listFaults(); len(faults) > 0 || db.options.ReadOnly {
+		return nil
+	}
 	named := map[string]bool{}
 	for _, t := range db.tenants {
 		for _, m := range t.blocks {
@@ -131,7 +145,6 @@ func (db *DB) removeUnnamed() error {
 	for _, name := range blocks {
 		b, ok := disk.ParseBlockName(name)
 		if !ok || named[name] {
-			delete(named, name)
 			continue
 		}
 		if t := db.tenants[b.Tenant]; t == nil || b.LastOffset > t.flushedTo {
@@ -151,12 +164,58 @@ func (db *DB) removeUnnamed() error {
 			}
 		}
 	}
-	for name := range named {
-		if strings.HasPrefix(name, disk.BlocksDir) {
-			db.faults.add(disk.Corrupt(name, 0, "the block is missing"))
+	return nil
+}
+
+// findBlocks names the blocks that are missing.
+func (db *DB) findBlocks() error {
+	stored, err := db.blocks.List(disk.BlocksDir)
+	if err != nil {
+		return err
+	}
+	for _, t := range db.tenants {
+		for _, m := range t.blocks {
+			if _, ok := slices.BinarySearch(stored, m.Name); !ok {
+				db.faults.add(disk.Corrupt(m.Name, 0, "the block is missing"))
+			}
 		}
 	}
 	return nil
+}
+
+// relearnChannels defines the channels that only blocks know any more, because
+// the entries that defined them were damaged. Blocks carry labels and
+// properties; without them a new channel would get the ID, and the rows, of a
+// lost one.
+func (db *DB) relearnChannels() error {
+	if faults, _ := db.listFaults(); len(faults) == 0 {
+		return nil
+	}
+	for _, t := range db.tenants {
+		for _, m := range t.blocks {
+			if err := db.relearnFrom(t, m.Name); err != nil {
+				db.faults.add(fmt.Errorf("channels of %s: %w", m.Name, err))
+			}
+		}
+	}
+	return nil
+}
+
+func (db *DB) relearnFrom(t *tenant, name string) error {
+	r, err := db.readers.acquire(name)
+	if err != nil {
+		return err
+	}
+	defer db.readers.release(r)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return r.Channels(func(c model.Channel) error {
+		t.nextID = max(t.nextID, c.ID+1)
+		if t.index.Get(c.ID) != nil {
+			return nil
+		}
+		return t.restoreChannel(&c, latestSample{})
+	})
 }
 
 // replay folds the entries after each checkpoint, one applier per core,
@@ -180,7 +239,7 @@ func (db *DB) replay() error {
 	errs := make([]error, n)
 	var running sync.WaitGroup
 	for i, a := range db.appliers {
-		running.Go(func() { _, errs[i] = a.replay() })
+		running.Go(func() { errs[i] = a.replay() })
 	}
 	running.Wait()
 	if err := errors.Join(errs...); err != nil {
@@ -204,7 +263,7 @@ func (db *DB) flushDuringReplay() (stop func()) {
 		cancel()
 		running.Wait()
 		db.flusher.mu.Lock()
-		db.flusher.stopped = false
+		db.flusher.stopped, db.flusher.failed = false, nil
 		db.flusher.mu.Unlock()
 	}
 }

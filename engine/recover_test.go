@@ -177,13 +177,13 @@ func checkpointBytes(tb testing.TB) []byte {
 	h := head.New()
 	h.AppendColumn(1, []int64{5, 6, 3}, []float64{1, 2, 3})
 	state := &partitionState{partition: 3, offset: 99, tenants: []tenantState{{
-		name: "t", applied: 98, nextID: 3, since: 7,
+		name: "t", applied: 98, since: 7,
 		channels: []model.Channel{
 			{ID: 1, Labels: testLabels("a"), History: model.History{{ValidFrom: 4, Properties: model.Properties{Unit: "V", HasDecimals: true, Decimals: 2}}}},
 			{ID: 2, Labels: testLabels("b")},
 		},
 		latest: []latestSample{{}, {6, 2, true}},
-		heads:  []headState{{98, h.Snapshot()}},
+		heads:  []headState{{98, h.Snapshot(), h.Bytes()}},
 	}}}
 	state.tenants[0].alarms = newTenant("t", nil).alarms.AppendTo(nil)
 	var b bytes.Buffer

@@ -12,14 +12,11 @@ import (
 // Channels returns the channels of t that match, in ascending order of ID:
 // the order in which they were made.
 func (db *DB) Channels(ctx context.Context, name model.Tenant, s model.Selector) ([]model.Channel, error) {
-	if err := db.gate.enter(); err != nil {
-		return nil, err
-	}
-	defer db.gate.leave()
-	t, err := db.tenant(name)
+	t, err := db.enterTenant(name)
 	if err != nil {
 		return nil, err
 	}
+	defer db.gate.leave()
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	ids := t.index.Select(s)
@@ -40,14 +37,11 @@ type Latest struct {
 
 // Latest returns the newest row of each channel. It reads no disk.
 func (db *DB) Latest(ctx context.Context, name model.Tenant, ids []model.ChannelID) ([]Latest, error) {
-	if err := db.gate.enter(); err != nil {
-		return nil, err
-	}
-	defer db.gate.leave()
-	t, err := db.tenant(name)
+	t, err := db.enterTenant(name)
 	if err != nil {
 		return nil, err
 	}
+	defer db.gate.leave()
 	latest := make([]Latest, len(ids))
 	t.mu.RLock()
 	defer t.mu.RUnlock()

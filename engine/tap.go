@@ -42,6 +42,7 @@ type Tap struct {
 	selector model.Selector
 	limit    int
 	ready    chan struct{} // of capacity 1: holds a token while there is a feed
+	ended    chan struct{} // closed with the database
 
 	mu      sync.Mutex
 	wanted  []wanted // by channel ID
@@ -63,18 +64,15 @@ const (
 // limit is how many rows and events may wait; rows that come together are
 // taken together, if nothing waits also beyond limit.
 func (db *DB) Tap(name model.Tenant, s model.Selector, limit int) (*Tap, error) {
-	if err := db.gate.enter(); err != nil {
-		return nil, err
-	}
-	defer db.gate.leave()
-	t, err := db.tenant(name)
+	t, err := db.enterTenant(name)
 	if err != nil {
 		return nil, err
 	}
+	defer db.gate.leave()
 	if limit < 1 {
 		return nil, fmt.Errorf("%w: a tap of %d rows", ErrInvalid, limit)
 	}
-	tap := &Tap{tenant: t, selector: s, limit: limit, ready: make(chan struct{}, 1)}
+	tap := &Tap{tenant: t, selector: s, limit: limit, ready: make(chan struct{}, 1), ended: make(chan struct{})}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	// The index finds what is selected faster than asking channel by channel.
@@ -89,6 +87,9 @@ func (db *DB) Tap(name model.Tenant, s model.Selector, limit int) (*Tap, error) 
 // Ready delivers a token once there is something to take.
 func (t *Tap) Ready() <-chan struct{} { return t.ready }
 
+// Ended is closed when the database is: nothing will be fed any more.
+func (t *Tap) Ended() <-chan struct{} { return t.ended }
+
 // Take returns what came since the last call. It may use the memory of spent,
 // a feed that the caller needs no longer.
 func (t *Tap) Take(spent TapFeed) TapFeed {
@@ -102,7 +103,20 @@ func (t *Tap) Take(spent TapFeed) TapFeed {
 	return feed
 }
 
-// Close ends the feed.
+// closeTaps ends every feed.
+func (db *DB) closeTaps() {
+	for _, t := range db.allTenants(func(*tenant) bool { return true }) {
+		t.mu.Lock()
+		taps := t.taps
+		t.taps = nil
+		t.mu.Unlock()
+		for _, tap := range taps {
+			close(tap.ended)
+		}
+	}
+}
+
+// Close ends the feed. It may be called again, and after the database's.
 func (t *Tap) Close() {
 	t.tenant.mu.Lock()
 	defer t.tenant.mu.Unlock()

@@ -71,14 +71,12 @@ func newTenant(name model.Tenant, p *partition) *tenant {
 
 // freeze moves the active head, if it holds rows, to the frozen ones. The
 // caller holds mu.
-func (t *tenant) freeze() *frozenHead {
+func (t *tenant) freeze() {
 	if t.active.Empty() {
-		return nil
+		return
 	}
-	f := &frozenHead{Head: t.active, lastOffset: t.lastApplied}
-	t.frozen = append(t.frozen, f)
+	t.frozen = append(t.frozen, &frozenHead{Head: t.active, lastOffset: t.lastApplied})
 	t.active, t.activeSince = head.New(), 0
-	return f
 }
 
 // setLatest folds rows of one channel into its latest value. The caller holds

@@ -32,7 +32,7 @@ func (f Fault) String() string { return fmt.Sprintf("%s: byte %d: %s", f.Path, f
 func Verify(ctx context.Context, o Options, fault func(Fault), note func(string)) error {
 	v := &verifier{
 		options: o, blocks: disk.NewLocalBlocks(o.FS, o.Dir), report: fault, note: note,
-		named: map[string]bool{}, flushed: map[model.Tenant]uint64{},
+		named: map[string]bool{},
 	}
 	unlock, err := v.lock()
 	if err != nil {
@@ -61,10 +61,9 @@ type verifier struct {
 
 	empty   bool            // not a database yet: nothing more to read
 	named   map[string]bool // objects that the catalog names
-	flushed map[model.Tenant]uint64
-	records [model.Partitions]catalog.PartitionRecord
 	logged  catalog.LogRecord
-	lost    bool // the catalog cannot be read: what it names is unknown
+	durable uint64 // newest log entry that the catalog knows of
+	lost    bool   // the catalog cannot be read: what it names is unknown
 }
 
 func (v *verifier) fault(path string, offset int64, format string, args ...any) {
@@ -106,10 +105,14 @@ func (v *verifier) lock() (unlock func(), err error) {
 func (v *verifier) folder(context.Context) error {
 	text, err := disk.ReadFile(v.options.FS, path.Join(v.options.Dir, disk.FormatName))
 	if errors.Is(err, disk.ErrNotFound) {
-		if _, err := v.options.FS.Stat(v.options.Dir); err != nil {
-			return err
+		if _, err := v.options.FS.Stat(path.Join(v.options.Dir, disk.LockName)); err != nil {
+			return fmt.Errorf("no database: %w", err)
 		}
-		v.note("FORMAT is missing: not a database, or killed while it was being made")
+		if !holdsNothing(v.options.FS, v.options.Dir) {
+			v.fault(disk.FormatName, 0, "it is missing")
+			return nil
+		}
+		v.note("FORMAT is missing: the database was killed while it was being made")
 		v.empty = true
 		return nil
 	}
@@ -127,6 +130,9 @@ func (v *verifier) catalog(context.Context) error {
 		v.fault(file, offset, "%s", what)
 		v.lost = true
 	})
+	if errors.Is(err, disk.ErrNotFound) {
+		err = disk.Corrupt(disk.CatalogDir, 0, "it is missing")
+	}
 	if err != nil && v.faultOf(disk.CatalogDir, err) != nil {
 		return err
 	}
@@ -145,22 +151,28 @@ func (v *verifier) catalog(context.Context) error {
 
 func (v *verifier) readCatalog(c *catalog.Catalog) (err error) {
 	err = c.Manifests(func(t model.Tenant, m catalog.Manifest) error {
-		v.flushed[t] = m.FlushedTo
+		v.durable = max(v.durable, m.FlushedTo)
 		for _, b := range m.Blocks {
 			v.named[b.Name] = true
 		}
 		return nil
 	})
-	for p := range v.records {
+	for p := range model.Partitions {
 		if err != nil {
 			break
 		}
-		if v.records[p], err = c.LoadPartition(model.Partition(p)); err == nil && v.records[p].Checkpoint != "" {
-			v.named[v.records[p].Checkpoint] = true
+		var record catalog.PartitionRecord
+		if record, err = c.LoadPartition(model.Partition(p)); record.Checkpoint != "" {
+			v.named[record.Checkpoint] = true
 		}
+		if record.KeepFrom != 0 {
+			v.fault(disk.LogDir, 0, "entry %d of partition %d could not be applied", record.KeepFrom, p)
+		}
+		v.durable = max(v.durable, record.Offset)
 	}
 	if err == nil {
 		v.logged, err = c.LoadLog()
+		v.durable = max(v.durable, v.logged.Durable, v.logged.TrimmedTo)
 	}
 	if err == nil {
 		var identity catalog.Identity
@@ -197,7 +209,11 @@ func (v *verifier) objects(ctx context.Context) error {
 	for name := range v.named {
 		v.fault(name, 0, "it is missing")
 	}
-	return nil
+	_, quarantined, err := v.blocks.Leftovers()
+	for _, name := range quarantined {
+		v.fault(name, 0, "damage was found in it and it was set aside")
+	}
+	return err
 }
 
 func (v *verifier) object(name string) error {
@@ -205,10 +221,6 @@ func (v *verifier) object(name string) error {
 		return v.faultOf(name, block.Check(v.blocks, name, func(offset int64, what string) {
 			v.fault(name, offset, "%s", what)
 		}))
-	}
-	if disk.IsQuarantined(name) {
-		v.note(name + ": quarantined")
-		return nil
 	}
 	p, _, offset, ok := disk.ParseCheckpointName(name)
 	if !ok {
@@ -227,7 +239,7 @@ func (v *verifier) object(name string) error {
 	return v.faultOf(name, err)
 }
 
-// log reads every byte (the log package says where it must begin) of the log, and checks that it begins and ends where
+// log reads every byte of the log, and checks that it begins and ends where
 // the catalog says it must.
 func (v *verifier) log(context.Context) error {
 	expectFrom := v.logged.TrimmedTo + 1
@@ -239,8 +251,22 @@ func (v *verifier) log(context.Context) error {
 	if err != nil || v.lost {
 		return v.faultOf(disk.LogDir, err)
 	}
-	if max(last, v.logged.TrimmedTo) < v.logged.Durable {
-		v.fault(disk.LogDir, 0, "it ends at entry %d, but entry %d was durable", last, v.logged.Durable)
+	if max(last, v.logged.TrimmedTo) < v.durable || last == 0 && v.durable > 0 {
+		v.fault(disk.LogDir, 0, "it ends at entry %d, but entry %d was durable", last, v.durable)
 	}
-	return nil
+	return v.quarantinedSegments()
+}
+
+// quarantinedSegments reports segments that were set aside instead of deleted.
+func (v *verifier) quarantinedSegments() error {
+	names, err := v.options.FS.List(path.Join(v.options.Dir, disk.LogDir))
+	if err = disk.Wrap(err); errors.Is(err, disk.ErrNotFound) {
+		return nil // reported as a log that ends too early, where it should be
+	}
+	for _, name := range names {
+		if disk.IsQuarantined(name) {
+			v.fault(path.Join(disk.LogDir, name), 0, "damage was found in it and it was set aside")
+		}
+	}
+	return err
 }

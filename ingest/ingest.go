@@ -33,6 +33,17 @@ type FileOptions struct {
 	Progress func(read, total int64) // called after each batch; may be nil
 }
 
+func (o *FileOptions) reader() hioki.Options {
+	return hioki.Options{Tenant: o.Tenant, Instrument: o.Instrument, Group: o.Group, Zone: o.Zone, Start: o.Start, BatchRows: o.BatchRows}
+}
+
+// Validate refuses, with an *Error, options under which every file would be
+// refused.
+func (o *FileOptions) Validate() error {
+	options := o.reader()
+	return options.Validate()
+}
+
 // FileResult says what became of a file. Times are nanoseconds since the
 // epoch; the span [From, To) runs to just after the last sample and is empty
 // (0, 0) where no row was kept. Rejected counts samples; a line that is
@@ -47,8 +58,8 @@ type FileResult struct {
 	To             int64            `json:"to"`
 	Accepted       int64            `json:"accepted"`
 	Rejected       int64            `json:"rejected"`
-	Reasons        map[string]int64 `json:"reasons"`
-	Errors         []Error          `json:"errors"` // the first 20
+	Reasons        map[string]int64 `json:"reasons"` // samples by code; empty where the file is refused whole
+	Errors         []Error          `json:"errors"`  // the first 20
 	SkippedColumns []string         `json:"skipped_columns,omitempty"`
 }
 
@@ -57,12 +68,12 @@ type FileResult struct {
 // what was appended before it. A file that is refused as a whole gives an
 // *Error.
 func ImportFile(ctx context.Context, append AppendFunc, r io.Reader, name string, o FileOptions) (FileResult, error) {
-	result := FileResult{File: name, Instrument: o.Instrument, Reasons: map[string]int64{refusal.NotANumber: 0}, Errors: []Error{}}
-	reader, err := hioki.NewReader(r, name, hioki.Options{Tenant: o.Tenant, Instrument: o.Instrument,
-		Group: o.Group, Zone: o.Zone, Start: o.Start, BatchRows: o.BatchRows})
+	result := FileResult{File: name, Instrument: o.Instrument, Reasons: map[string]int64{}, Errors: []Error{}}
+	reader, err := hioki.NewReader(r, name, o.reader())
 	if err != nil {
 		return result, err
 	}
+	result.Reasons = reader.Report().Reasons
 	result.Dialect, result.Channels = reader.Dialect(), len(reader.Channels())
 	if o.DryRun {
 		append = func(context.Context, *model.Batch) error { return nil }

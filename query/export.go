@@ -20,6 +20,7 @@ type ExportRequest struct {
 	Scope
 	Window
 	Zone *time.Location // of the time column; nil: UTC
+	Made time.Time      // the time of the file in the archive; zero: none
 }
 
 // Export is an export that is ready to be written: what can be refused has
@@ -27,6 +28,7 @@ type ExportRequest struct {
 type Export struct {
 	channels  []model.Channel
 	zone      *time.Location
+	made      time.Time
 	selection *engine.Selection // nil: no row can lie in the span
 	done      ExportCounts
 	// Progress, if set, is called now and then while writing.
@@ -37,7 +39,7 @@ type Export struct {
 type ExportCounts struct {
 	Channels int
 	Rows     int64
-	Bytes    int64 // of CSV, before zip
+	CSVBytes int64 // before zip
 }
 
 // NewExport chooses the channels and takes a snapshot of their samples. The
@@ -54,7 +56,7 @@ func NewExport(ctx context.Context, db *engine.DB, r ExportRequest) (*Export, er
 	sort.SliceStable(channels, func(i, j int) bool {
 		return channels[i].Labels.Instrument() < channels[j].Labels.Instrument()
 	})
-	e := &Export{channels: channels, zone: r.Zone, done: ExportCounts{Channels: len(channels)}}
+	e := &Export{channels: channels, zone: r.Zone, made: r.Made, done: ExportCounts{Channels: len(channels)}}
 	if e.zone == nil {
 		e.zone = time.UTC
 	}
@@ -81,7 +83,11 @@ func (e *Export) WriteZip(ctx context.Context, w io.Writer) error {
 	archive.RegisterCompressor(zip.Deflate, func(out io.Writer) (io.WriteCloser, error) {
 		return flate.NewWriter(out, flate.BestSpeed)
 	})
-	file, err := archive.CreateHeader(&zip.FileHeader{Name: "samples.csv", Method: zip.Deflate})
+	header := &zip.FileHeader{Name: "samples.csv", Method: zip.Deflate}
+	if y := e.made.Year(); y >= 1980 && y < 2100 { // what the archive can say
+		header.Modified = e.made.In(e.zone)
+	}
+	file, err := archive.CreateHeader(header)
 	if err != nil {
 		return err
 	}
@@ -100,7 +106,7 @@ func (e *Export) writeCSV(ctx context.Context, w io.Writer) error {
 	buffer := e.appendHeader(make([]byte, 0, exportBuffer+exportBuffer/4))
 	flush := func() error {
 		n, err := w.Write(buffer)
-		e.done.Bytes += int64(n)
+		e.done.CSVBytes += int64(n)
 		buffer = buffer[:0]
 		if e.Progress != nil {
 			e.Progress(e.done)

@@ -63,7 +63,7 @@ func TestExportCSV(t *testing.T) {
 	if got != want {
 		t.Errorf("CSV is\n%s\nwant\n%s", got, want)
 	}
-	if n := e.Counts(); n.Channels != 3 || n.Rows != 5 || n.Bytes != int64(len(got)) {
+	if n := e.Counts(); n.Channels != 3 || n.Rows != 5 || n.CSVBytes != int64(len(got)) {
 		t.Errorf("counts are %+v", n)
 	}
 }
@@ -199,7 +199,7 @@ func benchmarkExport(b *testing.B, output func(*Export, io.Writer) error) {
 		if err := output(e, io.Discard); err != nil {
 			b.Fatal(err)
 		}
-		b.SetBytes(e.Counts().Bytes)
+		b.SetBytes(e.Counts().CSVBytes)
 		e.Close()
 	}
 }

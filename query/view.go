@@ -9,7 +9,7 @@ import (
 	"github.com/hokan-db/hokan/engine/policy"
 )
 
-// DefaultBuckets is how many buckets a view has at most where nothing is said:
+// DefaultBuckets is about how many buckets a view has where nothing is said:
 // the width of a chart in pixels.
 const DefaultBuckets = 1366
 
@@ -21,7 +21,7 @@ const SourceRaw = "raw"
 type ViewRequest struct {
 	Scope
 	Window
-	Buckets int  // 0: DefaultBuckets
+	Buckets int  // about how many: they are whole, on round edges, so it may be one or so more; 0: DefaultBuckets
 	Unit    Unit // in which the edges are answered
 }
 

@@ -63,6 +63,9 @@ const (
 // Options say how a catalog is opened.
 type Options struct {
 	ReadOnly bool // write nothing at all, not even the lock file
+	// Overlay writes nothing to the disk either, but keeps in memory what is
+	// committed and put, until Close.
+	Overlay bool
 
 	memTableBytes uint64 // 0: the constant; tests flush more often
 }
@@ -90,7 +93,7 @@ type Catalog struct {
 func Open(files vfs.FS, dir string, o Options) (*Catalog, error) {
 	c := &Catalog{
 		dir:      dir,
-		guard:    newGuardFS(files, o.ReadOnly),
+		guard:    newGuardFS(files, o.ReadOnly || o.Overlay),
 		readOnly: o.ReadOnly,
 
 		memTableBytes: o.memTableBytes,

@@ -16,6 +16,9 @@ type PartitionRecord struct {
 	Epoch      uint64
 	Offset     uint64 // newest entry that the checkpoint holds
 	Checkpoint string // its name
+	// KeepFrom is the first entry that could not be applied: the log keeps it
+	// and what follows. 0: there is none.
+	KeepFrom uint64
 }
 
 // LogRecord says what the log may lack. The zero value, revision 0, is the

@@ -33,7 +33,12 @@ func (c *Corruption) Error() string {
 }
 
 // Unwrap returns what is wrong there.
-func (c *Corruption) Unwrap() error { return c.Err }
+func (c *Corruption) Unwrap() error {
+	if errors.Is(c.Err, ErrNotFound) || errors.Is(c.Err, fs.ErrNotExist) {
+		return nil // what a database lacks is damage: nobody may take it for no database
+	}
+	return c.Err
+}
 
 // Is makes every Corruption an ErrCorrupt.
 func (c *Corruption) Is(target error) bool { return target == ErrCorrupt }

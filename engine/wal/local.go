@@ -27,6 +27,7 @@ type Options struct {
 	FS           disk.FS
 	Dir          string
 	SegmentBytes int64                      // 0: DefaultSegmentBytes
+	ReadOnly     bool                       // nothing is written or made durable, and nothing can be appended
 	NewSalt      func() [disk.SaltSize]byte // nil: disk.NewSalt
 }
 
@@ -88,8 +89,10 @@ func Open(o Options) (*Local, error) {
 	}
 	l := &Local{options: o, findings: newRecord(), tails: map[*cursor]struct{}{}, next: 1}
 	l.idle.L = &l.mu
-	if err := disk.MakeDir(o.FS, o.Dir); err != nil {
-		return nil, fmt.Errorf("log: %w", err)
+	if !o.ReadOnly {
+		if err := disk.MakeDir(o.FS, o.Dir); err != nil {
+			return nil, fmt.Errorf("log: %w", err)
+		}
 	}
 	found, err := takeSurvey(o.FS, o.Dir, l.findings)
 	if err != nil {
@@ -109,11 +112,13 @@ func (l *Local) recoverEnd() error {
 		return nil
 	}
 	g := l.segments[len(l.segments)-1]
-	if err := syncFile(l.options.FS, g.path); err != nil {
-		return fmt.Errorf("%s: %w", g.name, err)
-	}
-	if err := disk.SyncDir(l.options.FS, l.options.Dir); err != nil {
-		return err
+	if !l.options.ReadOnly {
+		if err := syncFile(l.options.FS, g.path); err != nil {
+			return fmt.Errorf("%s: %w", g.name, err)
+		}
+		if err := disk.SyncDir(l.options.FS, l.options.Dir); err != nil {
+			return err
+		}
 	}
 	data, err := readFile(l.options.FS, g.path, g.size, nil)
 	if err != nil {
@@ -219,6 +224,9 @@ func (l *Local) enqueue(e *entry.Entry) (g *group, leads bool, err error) {
 	}
 	if l.closed {
 		return nil, false, ErrClosed
+	}
+	if l.options.ReadOnly {
+		return nil, false, fmt.Errorf("log: %w", disk.ErrReadOnly)
 	}
 	waiting := len(l.queue) > 0 && len(l.queue[len(l.queue)-1].buffer) < groupBytes
 	if waiting {

@@ -37,7 +37,7 @@ func channelsOf(h *header, o *Options) (channels []ChannelInfo, skipped []string
 			model.Label{Name: model.InstrumentLabel, Value: o.Instrument},
 			model.Label{Name: model.ChannelLabel, Value: name})
 		if err != nil {
-			return nil, nil, at(h.columnLine, place, refusal.BadLabel, "%v", err)
+			return nil, nil, at(h.columnLine, place, refusal.BadLabel, "%s", strings.TrimPrefix(err.Error(), model.ErrBadLabel.Error()+": "))
 		}
 		if strings.ContainsRune(name, utf8.RuneError) {
 			return nil, nil, at(h.columnLine, place, refusal.BadLabel,

@@ -120,12 +120,28 @@ func headerLine(l *lines, room int) ([]byte, *refusal.Error) {
 		if bytes.HasPrefix(line, []byte(byteOrderMark16)) || bytes.HasPrefix(line, []byte(byteOrderMarkBE)) {
 			return nil, at(1, 0, refusal.Malformed, "the text is UTF-16: save it as UTF-8 or Shift_JIS")
 		}
+		if packed := packedAs(line); packed != "" {
+			return nil, at(1, 0, refusal.Malformed, "this is a %s file: unpack it first", packed)
+		}
 		line = bytes.TrimPrefix(line, []byte(byteOrderMark))
 	}
 	if i := bytes.IndexByte(line, 0); i >= 0 {
 		return nil, at(l.number, 0, refusal.Malformed, "a NUL byte in the header, byte %d of the file", l.offset+int64(i))
 	}
 	return append([]byte(nil), line...), nil
+}
+
+// packedAs tells compressed files by how they begin; "" is any other.
+func packedAs(beginning []byte) string {
+	for _, kind := range []struct{ name, magic string }{
+		{"gzip", "\x1F\x8B"}, {"zip", "PK\x03\x04"}, {"zip", "PK\x05\x06"}, {"zstd", "\x28\xB5\x2F\xFD"}, {"xz", "\xFD7zXZ\x00"},
+		{"bzip2", "BZh"}, {"7z", "7z\xBC\xAF\x27\x1C"},
+	} {
+		if bytes.HasPrefix(beginning, []byte(kind.magic)) {
+			return kind.name
+		}
+	}
+	return ""
 }
 
 // isColumnLine reports whether line names the columns: its first cell is the

@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/hokan-db/hokan/engine/model"
 	"github.com/hokan-db/hokan/ingest/refusal"
@@ -92,6 +95,30 @@ func (r *Reader) open(o *Options) (refused *refusal.Error) {
 	return nil
 }
 
+// Validate refuses, with a *refusal.Error, what no file can make good: an
+// instrument that is no label, a group that is no text, a start that is no
+// time.
+func (o *Options) Validate() error {
+	_, err := model.NewLabels(
+		model.Label{Name: model.InstrumentLabel, Value: o.Instrument},
+		model.Label{Name: model.ChannelLabel, Value: "any"})
+	switch {
+	case err != nil:
+		return at(0, 0, refusal.BadLabel, "%s", strings.TrimPrefix(err.Error(), model.ErrBadLabel.Error()+": "))
+	case strings.ContainsFunc(o.Instrument, unicode.IsControl):
+		return at(0, 0, refusal.BadLabel, "instrument %s holds a control character", shorten(o.Instrument))
+	case !utf8.ValidString(o.Group) || len(o.Group) > model.MaxLabelValueBytes || strings.ContainsFunc(o.Group, unicode.IsControl):
+		return at(0, 0, refusal.BadLabel, "group %s is not UTF-8 without control characters of at most %d bytes",
+			shorten(o.Group), model.MaxLabelValueBytes)
+	}
+	if o.Start != "" {
+		if _, refused := startOf(&header{}, o); refused != nil {
+			return refused
+		}
+	}
+	return nil
+}
+
 // startOf returns the instant that the times in the file count from.
 func startOf(h *header, o *Options) (int64, *refusal.Error) {
 	text, line, column := o.Start, 0, 0
@@ -106,17 +133,20 @@ func startOf(h *header, o *Options) (int64, *refusal.Error) {
 	}
 	c, err := parseCivil(text)
 	if err != nil && o.Start == "" {
-		return 0, at(line, column, refusal.BadTime, "trigger time %s: %v, or give --start", shorten(text), err)
+		return 0, at(line, column, refusal.BadTime, "the file's trigger time %s: %v, or give --start", shorten(text), err)
 	}
 	if err != nil {
-		return 0, at(0, 0, refusal.BadTime, "start %s: %v", shorten(text), err)
+		return 0, at(0, 0, refusal.BadTime, "--start %s: %v", shorten(text), err)
 	}
 	if o.Zone == nil && !c.hasOffset {
 		return 0, at(line, 0, refusal.ZoneRequired, "the time %s has no zone: give --zone, such as Europe/Berlin", text)
 	}
 	start, err := c.instant(o.Zone)
+	if err != nil && o.Start == "" {
+		return 0, at(line, column, refusal.BadTime, "the file's trigger time %s: %v", shorten(text), err)
+	}
 	if err != nil {
-		return 0, at(line, column, refusal.BadTime, "start %s: %v", shorten(text), err)
+		return 0, at(0, 0, refusal.BadTime, "--start %s: %v", shorten(text), err)
 	}
 	return start, nil
 }

@@ -140,15 +140,20 @@ func (c civil) instant(zone *time.Location) (int64, error) {
 	}
 	switch len(found) {
 	case 0:
-		return 0, fmt.Errorf("clocks in %s were set forward over %s: give --start with an offset",
-			zone, c.asUTC.Format(time.DateTime))
+		before := c.asUTC.Add(-27 * time.Hour).In(zone)
+		return 0, fmt.Errorf("clocks in %s were set forward over it: give --start with an offset, such as %s, the one before",
+			zone, c.withOffset(before))
 	case 1:
 		return unixNano(found[0], c.asUTC.Nanosecond())
 	}
-	_, offset := time.Unix(min(found[0], found[1]), 0).In(zone).Zone()
-	return 0, fmt.Errorf("clocks in %s showed %s twice: give --start with an offset, such as '%s%s'",
-		zone, c.asUTC.Format(time.DateTime), c.asUTC.Format(time.DateTime),
-		time.Unix(0, 0).In(time.FixedZone("", offset)).Format("-07:00"))
+	first, second := time.Unix(min(found[0], found[1]), 0).In(zone), time.Unix(max(found[0], found[1]), 0).In(zone)
+	return 0, fmt.Errorf("clocks in %s showed it twice: give --start with an offset, such as %s, the first time, or %s, the second",
+		zone, c.withOffset(first), c.withOffset(second))
+}
+
+// withOffset writes c as --start takes it, with the offset that holds at t.
+func (c civil) withOffset(t time.Time) string {
+	return "'" + c.asUTC.Format(time.DateTime) + t.Format("-07:00") + "'"
 }
 
 func unixNano(seconds int64, nanosecond int) (int64, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"unicode/utf8"
 
 	"github.com/hokan-db/hokan/engine"
 	"github.com/hokan-db/hokan/engine/model"
@@ -207,6 +208,9 @@ func (r *AlarmRequest) condition() (engine.Condition, error) {
 	if len(r.Name) > maxAlarmName {
 		return c, NewError("invalid", fmt.Sprintf("name has %d bytes, at most %d", len(r.Name), maxAlarmName))
 	}
+	if !utf8.ValidString(r.Name) {
+		return c, NewError("invalid", "name "+quote(r.Name)+" is not UTF-8")
+	}
 	c.Operator = operator
 	if isRange(operator) {
 		if r.Low == nil || r.High == nil || r.Threshold != nil {
@@ -219,10 +223,16 @@ func (r *AlarmRequest) condition() (engine.Condition, error) {
 		}
 		c.Threshold = *r.Threshold
 	}
-	if err := c.Validate(); err != nil {
-		return c, NewError("invalid", err.Error())
+	return c, c.Validate()
+}
+
+// Validate reports what is wrong with r whatever the database holds.
+func (r *AlarmRequest) Validate() error {
+	_, err := r.condition()
+	if err != nil {
+		return AsError(err)
 	}
-	return c, nil
+	return nil
 }
 
 // SwitchAlarm enables or disables an alarm. Disabling freezes its state;

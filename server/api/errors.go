@@ -1,7 +1,9 @@
 package api
 
 import (
+	"context"
 	"errors"
+	"strings"
 
 	"github.com/hokan-db/hokan/engine"
 	"github.com/hokan-db/hokan/engine/model"
@@ -31,6 +33,7 @@ var statuses = map[string]int{
 	"bad_time":               400,
 	"zone_required":          400,
 	"start_required":         400,
+	"bad_label":              400,
 	"unauthorized":           401,
 	"forbidden":              403,
 	"not_found":              404,
@@ -78,7 +81,9 @@ var codes = []struct {
 	{engine.ErrCondition, "invalid"},
 	{query.ErrInvalid, "invalid"},
 	{engine.ErrInvalid, "invalid"},
-	{engine.ErrTooManyChannels, "invalid"},
+	{engine.ErrTooManyChannels, "too_many_channels"},
+	{engine.ErrTooManyRows, "invalid"},
+	{context.Canceled, "interrupted"},
 }
 
 // NewError returns an error with one of the codes.
@@ -104,9 +109,25 @@ func AsError(err error) *Error {
 			break
 		}
 	}
-	e = NewError(code, err.Error())
+	e = NewError(code, detailOf(code, err.Error()))
 	e.cause = err
 	return e
+}
+
+// detailOf returns text without what repeats its code: the words of the
+// sentinels that stand for the code, where more follows them.
+func detailOf(code, text string) string {
+	for _, c := range codes {
+		if c.code != code {
+			continue
+		}
+		words := c.sentinel.Error() + ": "
+		if rest, first := strings.CutPrefix(text, words); first {
+			text = rest
+		}
+		text = strings.Replace(text, ": "+words, ": ", 1)
+	}
+	return text
 }
 
 // answer gives a handler's result, with the error made an *Error.

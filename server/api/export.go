@@ -32,5 +32,5 @@ func (a *API) export(ctx context.Context, t model.Tenant, r ExportRequest) (*que
 	if err != nil {
 		return nil, err
 	}
-	return query.NewExport(ctx, a.DB, query.ExportRequest{Scope: scope, Window: window, Zone: zone})
+	return query.NewExport(ctx, a.DB, query.ExportRequest{Scope: scope, Window: window, Zone: zone, Made: a.Clock()})
 }

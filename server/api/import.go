@@ -73,7 +73,8 @@ func (b *ImportBody) Add(r ingest.FileResult, err error) {
 	if errors.As(err, &refused) {
 		f.Errors = append(f.Errors, ImportError{refused.Line, refused.Column, refused.Code, refused.Detail})
 	} else if err != nil {
-		f.Errors = append(f.Errors, ImportError{Code: AsError(err).Code, Detail: err.Error()})
+		e := AsError(err)
+		f.Errors = append(f.Errors, ImportError{Code: e.Code, Detail: e.Detail})
 	}
 	b.Files = append(b.Files, f)
 	b.Accepted += r.Accepted

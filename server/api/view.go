@@ -10,7 +10,7 @@ import (
 // ViewRequest asks for GET /api/v1/view.
 type ViewRequest struct {
 	Selection
-	Buckets int // 0: left out
+	Buckets int // about how many; 0: left out
 }
 
 // ViewBody answers GET /api/v1/view. Bucket i is [From+i*Width, From+(i+1)*Width).

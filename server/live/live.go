@@ -134,6 +134,8 @@ func (s *stream) run(ctx context.Context, tap *engine.Tap) {
 		select {
 		case <-ctx.Done():
 			return
+		case <-tap.Ended():
+			return
 		case <-silence.C:
 			s.buffer = append(s.buffer, ":\n\n"...)
 		case <-tap.Ready():

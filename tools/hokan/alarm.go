@@ -9,7 +9,7 @@ type alarmCommand struct {
 	List    alarmListCommand    `cmd:"" help:"List alarms and their states."`
 	Enable  alarmEnableCommand  `cmd:"" help:"Switch an alarm on; it starts clean."`
 	Disable alarmDisableCommand `cmd:"" help:"Switch an alarm off; its state is frozen."`
-	Delete  alarmDeleteCommand  `cmd:"" help:"Remove an alarm; its events stay."`
+	Delete  alarmDeleteCommand  `cmd:"" help:"Remove an alarm and print what it was; its events stay."`
 }
 
 type alarmCreateCommand struct {
@@ -34,10 +34,14 @@ Examples:
 
 // Run implements the command.
 func (c *alarmCreateCommand) Run(t *terminal) error {
-	return c.with(t, func(from source) error {
-		body, err := from.CreateAlarm(t.ctx, api.AlarmRequest{
-			Name: c.Name, Match: c.Selector, Operator: c.Operator, Threshold: c.Threshold, Low: c.Low, High: c.High,
-		}, c.unit())
+	wanted := api.AlarmRequest{
+		Name: c.Name, Match: c.Selector, Operator: c.Operator, Threshold: c.Threshold, Low: c.Low, High: c.High,
+	}
+	if err := wanted.Validate(); err != nil {
+		return err
+	}
+	return c.change(t, func(from source) error {
+		body, err := from.CreateAlarm(t.ctx, wanted, c.unit())
 		if err != nil {
 			return err
 		}
@@ -123,7 +127,7 @@ func (c *alarmDisableCommand) Run(t *terminal) error {
 }
 
 func switchAlarm(t *terminal, where *tenantFlags, how *outputFlags, id string, enabled bool) error {
-	return where.with(t, func(from source) error {
+	return where.change(t, func(from source) error {
 		body, err := from.SwitchAlarm(t.ctx, id, enabled, how.unit())
 		if err != nil {
 			return err
@@ -144,7 +148,16 @@ func (c *alarmDeleteCommand) Help() string {
   hokan alarm delete --data d --tenant t 12`
 }
 
-// Run implements the command. As the endpoint's body, its result is empty.
+// Run implements the command. Its result is the alarm as it was.
 func (c *alarmDeleteCommand) Run(t *terminal) error {
-	return c.with(t, func(from source) error { return from.DeleteAlarm(t.ctx, c.ID) })
+	return c.change(t, func(from source) error {
+		body, err := from.Alarm(t.ctx, c.ID, c.unit())
+		if err != nil {
+			return err
+		}
+		if err := from.DeleteAlarm(t.ctx, c.ID); err != nil {
+			return err
+		}
+		return c.print(t, body, func() *grid { return alarmGrid(body.Unit, *body) })
+	})
 }

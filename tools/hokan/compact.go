@@ -33,7 +33,10 @@ func sizeOf(s engine.Stats) size {
 
 // Run implements the command.
 func (c *compactCommand) Run(t *terminal) (err error) {
-	opened, err := c.openData(t, false)
+	if err := c.checkUnit(); err != nil {
+		return err
+	}
+	opened, err := c.openData(t, writing)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hokan-db/hokan/engine"
 	"github.com/hokan-db/hokan/engine/model"
+	"github.com/hokan-db/hokan/engine/policy"
 	"github.com/hokan-db/hokan/query"
 	"github.com/hokan-db/hokan/server/api"
 )
@@ -33,6 +34,20 @@ func (o *outputFlags) unit() string {
 	return o.Unit
 }
 
+// checkUnit refuses a unit that is none, where no handler will.
+func (o *outputFlags) checkUnit() error {
+	_, err := query.ParseUnit(o.Unit)
+	return err
+}
+
+// checkCount refuses a count that no answer can have.
+func checkCount(flag string, n int, most policy.Limit) error {
+	if n < 1 || int64(n) > most.Default {
+		return api.NewError("malformed", fmt.Sprintf("%s %d, want 1 to %d", flag, n, most.Default))
+	}
+	return nil
+}
+
 // spanFlags choose channels and a span.
 type spanFlags struct {
 	Selector string `arg:"" optional:"" default:"{}" help:"Which channels (default all)."`
@@ -54,17 +69,29 @@ func (f *dataFlags) clock() (model.Clock, error) {
 	return func() time.Time { return start.Add(time.Since(begun)) }, nil
 }
 
-func (f *dataFlags) options(mayMake bool) (engine.Options, error) {
+// access is what a command does with a database.
+type access int
+
+const (
+	reading access = iota // changes no byte of it; works on a full or read-only disk
+	writing               // it must exist
+	making                // it is made where it is missing
+)
+
+func (f *dataFlags) options(a access) (engine.Options, error) {
+	if f.Data == "" {
+		return engine.Options{}, api.NewError("malformed", "--data is empty, want a folder")
+	}
 	if info, err := os.Stat(f.Data); err == nil && !info.IsDir() {
 		return engine.Options{}, api.NewError("malformed", "--data "+f.Data+" is a file, not a folder")
 	}
 	clock, err := f.clock()
-	return engine.Options{FS: engine.DefaultFS(), Dir: f.Data, Clock: clock, MustExist: !mayMake}, err
+	return engine.Options{FS: engine.DefaultFS(), Dir: f.Data, Clock: clock, MustExist: a != making, ReadOnly: a == reading}, err
 }
 
-// openData opens the database; it makes one that is not there only if it may.
-func (f *dataFlags) openData(t *terminal, mayMake bool) (*api.API, error) {
-	options, err := f.options(mayMake)
+// openData opens the database.
+func (f *dataFlags) openData(t *terminal, a access) (*api.API, error) {
+	options, err := f.options(a)
 	if err != nil {
 		return nil, err
 	}
@@ -86,8 +113,8 @@ func (f *dataFlags) openData(t *terminal, mayMake bool) (*api.API, error) {
 }
 
 // withData opens the database for the length of do.
-func (f *dataFlags) withData(t *terminal, mayMake bool, do func(*api.API) error) (err error) {
-	opened, err := f.openData(t, mayMake)
+func (f *dataFlags) withData(t *terminal, a access, do func(*api.API) error) (err error) {
+	opened, err := f.openData(t, a)
 	if err != nil {
 		return err
 	}

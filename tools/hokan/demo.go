@@ -60,7 +60,7 @@ func (c *demoCommand) Run(t *terminal) error {
 		return api.NewError("malformed", fmt.Sprintf("--days must be from 1 to %d", maxDemoDays))
 	}
 	folder := dataFlags{c.Data, c.Clock}
-	return folder.withData(t, true, func(opened *api.API) error {
+	return folder.withData(t, making, func(opened *api.API) error {
 		l, err := c.listen(false)
 		if err != nil {
 			return err

@@ -1,6 +1,9 @@
 package main
 
-import "github.com/hokan-db/hokan/server/api"
+import (
+	"github.com/hokan-db/hokan/engine/policy"
+	"github.com/hokan-db/hokan/server/api"
+)
 
 type eventsCommand struct {
 	tenantFlags
@@ -21,8 +24,8 @@ func (c *eventsCommand) Help() string {
 
 // Run implements the command.
 func (c *eventsCommand) Run(t *terminal) error {
-	if c.Limit == 0 {
-		return api.NewError("malformed", "--limit must be at least 1")
+	if err := checkCount("--limit", c.Limit, policy.TableRows); err != nil {
+		return err
 	}
 	return c.with(t, func(from source) error {
 		body, err := from.Events(t.ctx, api.EventsRequest{

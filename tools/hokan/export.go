@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"syscall"
 
 	"github.com/hokan-db/hokan/query"
@@ -36,7 +37,8 @@ type exported struct {
 	File     string `json:"file"`
 	Channels int    `json:"channels"`
 	Rows     int64  `json:"rows"`
-	Bytes    int64  `json:"bytes"` // of CSV, before zip
+	Bytes    int64  `json:"bytes"`     // of the file
+	CSVBytes int64  `json:"csv_bytes"` // before zip
 }
 
 // Run implements the command.
@@ -54,7 +56,8 @@ func (c *exportCommand) Run(t *terminal) error {
 		if c.Out == "-" {
 			return e.WriteZip(t.ctx, t.stdout, bar.set)
 		}
-		if err := writeFile(c.Out, func(w io.Writer) error { return e.WriteZip(t.ctx, w, bar.set) }); err != nil {
+		size, err := writeFile(c.Out, func(w io.Writer) error { return e.WriteZip(t.ctx, w, bar.set) })
+		if err != nil {
 			return writeError(c.Out, err)
 		}
 		bar.finish()
@@ -62,9 +65,9 @@ func (c *exportCommand) Run(t *terminal) error {
 		if err != nil {
 			return err
 		}
-		return c.print(t, exported{c.Out, n.Channels, n.Rows, n.Bytes}, func() *grid {
+		return c.print(t, exported{c.Out, n.Channels, n.Rows, size, n.CSVBytes}, func() *grid {
 			g := &grid{header: []string{"file", "channels", "rows", "bytes"}}
-			g.add(c.Out, number(n.Channels), number(n.Rows), number(n.Bytes))
+			g.add(c.Out, number(n.Channels), number(n.Rows), number(size))
 			return g
 		})
 	})
@@ -92,7 +95,7 @@ func (l local) export(ctx context.Context, r api.ExportRequest) (archive, error)
 
 // WriteZip implements archive; bytes are of CSV.
 func (a localArchive) WriteZip(ctx context.Context, w io.Writer, progress func(bytes int64)) error {
-	a.Progress = func(n query.ExportCounts) { progress(n.Bytes) }
+	a.Progress = func(n query.ExportCounts) { progress(n.CSVBytes) }
 	return a.Export.WriteZip(ctx, w)
 }
 
@@ -154,7 +157,7 @@ func (a remoteArchive) counts(name string) (n query.ExportCounts, err error) {
 	for {
 		row, err := lines.Read()
 		if err == io.EOF {
-			n.Bytes, n.Rows = counted.read, n.Rows-1
+			n.CSVBytes, n.Rows = counted.read, n.Rows-1
 			return n, nil
 		}
 		if err != nil {
@@ -165,47 +168,78 @@ func (a remoteArchive) counts(name string) (n query.ExportCounts, err error) {
 	}
 }
 
-// writeError tells a full disk from other reasons.
+// writeError says in whose hands it lies that the file cannot be written.
 func writeError(path string, err error) error {
-	if errors.Is(err, syscall.ENOSPC) {
+	switch {
+	case errors.Is(err, syscall.EISDIR):
+		return api.NewError("invalid", "--out "+path+" is a folder")
+	case errors.Is(err, os.ErrNotExist):
+		return api.NewError("not_found", "there is no folder "+filepath.Dir(path)+" to write --out to")
+	case errors.Is(err, syscall.ENOTDIR):
+		return api.NewError("not_found", filepath.Dir(path)+" is no folder to write --out to")
+	case errors.Is(err, os.ErrPermission), errors.Is(err, syscall.EROFS):
+		return api.NewError("read_only", "--out "+path+" cannot be written: "+reason(err))
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return api.NewError("disk_full", "no room for "+path)
 	}
 	return err
 }
 
+// reason is what the operating system says, without the path.
+func reason(err error) string {
+	var of *os.PathError
+	if errors.As(err, &of) {
+		err = of.Err
+	}
+	return err.Error()
+}
+
+// counter counts what is written through it.
+type counter struct {
+	to      io.Writer
+	written int64
+}
+
+// Write implements io.Writer.
+func (c *counter) Write(p []byte) (int, error) {
+	n, err := c.to.Write(p)
+	c.written += int64(n)
+	return n, err
+}
+
 // writeFile writes a file beside path and renames it when it is whole, so that
 // nothing half done is left under the name. What is no regular file (a pipe, a
-// device) is written as it is.
-func writeFile(path string, write func(io.Writer) error) error {
+// device) is written as it is. It returns the size of the file.
+func writeFile(path string, write func(io.Writer) error) (size int64, err error) {
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		f, err := os.OpenFile(path, os.O_WRONLY, 0)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		return fillFile(f, write)
 	}
 	part := path + ".part"
 	f, err := os.Create(part)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	if err = fillFile(f, write); err == nil {
+	if size, err = fillFile(f, write); err == nil {
 		err = os.Rename(part, path)
 	}
 	if err != nil {
 		os.Remove(part)
 	}
-	return err
+	return size, err
 }
 
-func fillFile(f *os.File, write func(io.Writer) error) error {
-	buffered := bufio.NewWriterSize(f, 256<<10)
-	err := write(buffered)
-	if err == nil {
+func fillFile(f *os.File, write func(io.Writer) error) (size int64, err error) {
+	counted := counter{to: f}
+	buffered := bufio.NewWriterSize(&counted, 256<<10)
+	if err = write(buffered); err == nil {
 		err = buffered.Flush()
 	}
 	if closing := f.Close(); err == nil {
 		err = closing
 	}
-	return err
+	return counted.written, err
 }

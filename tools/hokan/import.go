@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"os"
 	"time"
 
 	"github.com/hokan-db/hokan/engine/model"
@@ -22,7 +20,7 @@ type importCommand struct {
 	Zone       string   `placeholder:"Z" help:"IANA time zone of the trigger time, such as Asia/Shanghai."`
 	Start      string   `placeholder:"TIME" help:"Replaces the trigger time: 'YYYY-MM-DD hh:mm:ss[±hh:mm]'."`
 	DryRun     bool     `help:"Read everything, keep nothing."`
-	Files      []string `arg:"" name:"file" help:"Logger files."`
+	Files      []string `arg:"" name:"file" help:"Logger files; - is stdin."`
 }
 
 // Help gives examples.
@@ -32,7 +30,8 @@ func (c *importCommand) Help() string {
 Examples:
   hokan import --data d --tenant t --instrument lake --zone America/Port_of_Spain WAVE0002.CSV
   hokan import --data d --tenant t --instrument lake --start '2022-06-06 18:43:33-04:00' WAVE0001.CSV
-  hokan import --data d --tenant t --instrument roof --zone Asia/Tokyo --dry-run *.CSV -o json`
+  hokan import --data d --tenant t --instrument roof --zone Asia/Tokyo --dry-run *.CSV -o json
+  gunzip -c WAVE.CSV.gz | hokan import --data d --tenant t --instrument lake --zone UTC -`
 }
 
 // importer is one run of import.
@@ -72,6 +71,9 @@ func (c *importCommand) Run(t *terminal) (err error) {
 	var failure error
 	for _, path := range c.Files {
 		result, err := i.file(path)
+		if err != nil && !errors.As(err, new(*ingest.Error)) {
+			err = failureOf(err)
+		}
 		body.Add(result, err)
 		if failure = i.complain(path, result, err); failure != nil {
 			break
@@ -95,7 +97,7 @@ func (c *importCommand) prepare(t *terminal) (*importer, error) {
 	if c.Server != "" {
 		to, err = client.New(c.Server, c.Token)
 	} else if name, err = c.tenantFlags.tenant(); err == nil {
-		_, err = c.folder().clock()
+		_, err = c.folder().options(making)
 	}
 	if err != nil {
 		return nil, err
@@ -106,9 +108,14 @@ func (c *importCommand) prepare(t *terminal) (*importer, error) {
 			return nil, err
 		}
 	}
-	return &importer{importCommand: c, terminal: t, server: to, tenant: name, options: ingest.FileOptions{
+	i := &importer{importCommand: c, terminal: t, server: to, tenant: name, options: ingest.FileOptions{
 		Tenant: name, Instrument: c.Instrument, Group: c.Group, Zone: zone, Start: c.Start, DryRun: c.DryRun,
-	}}, nil
+	}}
+	var refused *ingest.Error
+	if errors.As(i.options.Validate(), &refused) {
+		return nil, api.NewError(refused.Code, refused.Detail)
+	}
+	return i, nil
 }
 
 // open opens the database with the first batch: an import of which nothing is
@@ -117,7 +124,7 @@ func (i *importer) open() error {
 	if i.opened != nil || i.server != nil {
 		return nil
 	}
-	opened, err := i.folder().openData(i.terminal, true)
+	opened, err := i.folder().openData(i.terminal, making)
 	if err != nil {
 		return err
 	}
@@ -171,39 +178,20 @@ const maxFileErrors = 20
 
 func (i *importer) file(path string) (ingest.FileResult, error) {
 	nothing := ingest.FileResult{File: path, Instrument: i.Instrument}
-	f, err := os.Open(path)
+	source, size, err := openSource(i.terminal, path)
 	if err != nil {
-		return nothing, unreadable(path, err)
+		return nothing, err
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nothing, unreadable(path, err)
-	}
-	if info.IsDir() {
-		return nothing, &ingest.Error{File: path, Code: "malformed", Detail: "it is a folder"}
-	}
+	defer source.Close()
 	options := i.options
-	options.Total = info.Size()
-	shown := newBar(i.terminal, path, options.Total)
+	options.Total = max(size, 0)
+	shown := newBar(i.terminal, path, size)
 	defer shown.finish()
 	options.Progress = func(read, _ int64) { shown.set(read) }
 	i.rejected = api.SamplesBody{Reasons: map[string]int64{}}
-	result, err := ingest.ImportFile(i.terminal.ctx, i.append, f, path, options)
+	result, err := ingest.ImportFile(i.terminal.ctx, i.append, source, path, options)
 	i.settle(&result)
 	return result, err
-}
-
-func unreadable(path string, err error) error {
-	code := "internal"
-	if errors.Is(err, os.ErrNotExist) {
-		code = "not_found"
-	}
-	var of *os.PathError
-	if errors.As(err, &of) {
-		err = of.Err
-	}
-	return &ingest.Error{File: path, Code: code, Detail: err.Error()}
 }
 
 // complain says on stderr what was refused of a file. It returns an error only
@@ -222,7 +210,7 @@ func (i *importer) complain(path string, result ingest.FileResult, err error) er
 		return nil
 	}
 	if !errors.As(err, &refused) {
-		return fmt.Errorf("%s: %w", path, err)
+		return err
 	}
 	told := *refused
 	told.File = path

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"reflect"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -47,6 +48,7 @@ type grammar struct {
 // and errors go to stderr.
 type terminal struct {
 	ctx    context.Context
+	stdin  io.Reader
 	stdout *bufio.Writer
 	stderr io.Writer
 }
@@ -67,16 +69,16 @@ func (e exitCode) Error() string { return fmt.Sprintf("exit %d", int(e)) }
 type helpShown struct{}
 
 // run is the program: it returns the exit code.
-func run(args []string, _ io.Reader, stdout, stderr io.Writer) int {
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
-	t := &terminal{ctx, bufio.NewWriterSize(stdout, 64<<10), stderr}
+	t := &terminal{ctx, stdin, bufio.NewWriterSize(stdout, 64<<10), stderr}
 	err := parseAndRun(args, t)
-	if flushError := t.stdout.Flush(); err == nil {
+	var code exitCode
+	if flushError := t.stdout.Flush(); flushError != nil && (err == nil || errors.As(err, &code)) {
 		err = flushError
 	}
-	var code exitCode
 	switch {
 	case err == nil:
 		return exitDone
@@ -88,17 +90,29 @@ func run(args []string, _ io.Reader, stdout, stderr io.Writer) int {
 		t.note("usage: %v (see hokan --help)", usage)
 		return exitUsage
 	}
-	failure := api.AsError(err)
-	if errors.Is(err, context.Canceled) {
-		failure = api.NewError("interrupted", "stopped by a signal; what was acknowledged is kept")
-	}
+	failure := failureOf(err)
 	t.note("%v", failure)
 	return exitOf(failure)
 }
 
+// failureOf gives err its code: that of the handlers or, where the program
+// itself writes, that of a full disk.
+func failureOf(err error) *api.Error {
+	switch {
+	case errors.Is(err, context.Canceled):
+		return api.NewError("interrupted", "stopped by a signal; what was acknowledged is kept")
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		if known := api.AsError(err); known.Code != "internal" {
+			return known
+		}
+		return api.NewError("disk_full", err.Error())
+	}
+	return api.AsError(err)
+}
+
 // exitOf tells a request that was put wrongly from one that failed.
 func exitOf(e *api.Error) int {
-	if e.Status == 400 {
+	if e.Status == 400 || e.Code == "invalid" {
 		return exitUsage
 	}
 	return exitFailed
@@ -129,6 +143,7 @@ func parseAndRun(args []string, t *terminal) (err error) {
 		kong.Exit(func(int) { panic(helpShown{}) }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 		kong.WithHyphenPrefixedParameters(true), // --threshold -5
+		kong.KindMapper(reflect.String, kong.MapperFunc(verbatim)),
 	)
 	if err != nil {
 		return err
@@ -138,4 +153,15 @@ func parseAndRun(args []string, t *terminal) (err error) {
 		return err
 	}
 	return command.Run(t)
+}
+
+// verbatim takes a text as it is. The parser's own way replaces bytes that are
+// not UTF-8, and they would be kept as what they are not.
+func verbatim(ctx *kong.DecodeContext, target reflect.Value) error {
+	token, err := ctx.Scan.PopValue("string")
+	if err != nil {
+		return err
+	}
+	target.SetString(token.String())
+	return nil
 }

@@ -203,7 +203,7 @@ func TestExport(t *testing.T) {
 		t.Errorf("CSV on stdout is %q", got)
 	}
 	missing := filepath.Join(t.TempDir(), "none", "x.zip")
-	expectCode(t, 1, "internal", with(flags, "export", "--out", missing)...)
+	expectCode(t, 1, "not_found", with(flags, "export", "--out", missing)...)
 	expectCode(t, 1, "no_channel", with(flags, "export", "--out", out+"2", `{channel="x"}`)...)
 	if found, _ := filepath.Glob(out + "2*"); len(found) > 0 {
 		t.Errorf("a refused export leaves %v", found)
@@ -262,8 +262,8 @@ func TestAlarms(t *testing.T) {
 	expectCode(t, 1, "not_found", with(flags, "alarm", "delete", "x")...)
 	expectCode(t, 1, "no_channel", with(flags, "alarm", "create", "--operator", ">", "--threshold", "1", `{channel="9"}`)...)
 	expectCode(t, 1, "too_many_channels", with(flags, "alarm", "create", "--operator", ">", "--threshold", "1", `{}`)...)
-	expectCode(t, 1, "invalid", with(flags, "alarm", "create", "--operator", ">", `{channel="2-1"}`)...)
-	expectCode(t, 1, "invalid", with(flags, "alarm", "create", "--operator", "outside", "--low", "2", "--high", "1", `{channel="2-1"}`)...)
+	expectCode(t, 2, "invalid", with(flags, "alarm", "create", "--operator", ">", `{channel="2-1"}`)...)
+	expectCode(t, 2, "invalid", with(flags, "alarm", "create", "--operator", "outside", "--low", "2", "--high", "1", `{channel="2-1"}`)...)
 }
 
 func TestUsageErrors(t *testing.T) {
@@ -324,7 +324,7 @@ func TestReadingMakesNothing(t *testing.T) {
 
 func TestSecondProcessIsLocked(t *testing.T) {
 	flags, data := lake(t)
-	opened, err := (&dataFlags{Data: data}).openData(&terminal{stderr: io.Discard}, false)
+	opened, err := (&dataFlags{Data: data}).openData(&terminal{stderr: io.Discard}, reading)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -90,7 +90,7 @@ func (c *serveCommand) Run(t *terminal) error {
 			return fmt.Errorf("--tls-cert, --tls-key: %w", err)
 		}
 	}
-	return c.withData(t, true, func(opened *api.API) error {
+	return c.withData(t, making, func(opened *api.API) error {
 		l, err := c.listen(encryption != nil)
 		if err != nil {
 			return err

@@ -1,6 +1,9 @@
 package main
 
-import "github.com/hokan-db/hokan/server/api"
+import (
+	"github.com/hokan-db/hokan/engine/policy"
+	"github.com/hokan-db/hokan/server/api"
+)
 
 type tableCommand struct {
 	tenantFlags
@@ -19,8 +22,8 @@ func (c *tableCommand) Help() string {
 
 // Run implements the command.
 func (c *tableCommand) Run(t *terminal) error {
-	if c.Limit == 0 {
-		return api.NewError("malformed", "--limit must be at least 1")
+	if err := checkCount("--limit", c.Limit, policy.TableRows); err != nil {
+		return err
 	}
 	return c.with(t, func(from source) error {
 		body, err := from.Table(t.ctx, api.TableRequest{

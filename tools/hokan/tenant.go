@@ -77,6 +77,7 @@ type source interface {
 	View(ctx context.Context, r api.ViewRequest) (*api.ViewBody, error)
 	Table(ctx context.Context, r api.TableRequest) (*api.TableBody, error)
 	Alarms(ctx context.Context, unit string) (*api.AlarmsBody, error)
+	Alarm(ctx context.Context, id, unit string) (*api.AlarmBody, error)
 	CreateAlarm(ctx context.Context, r api.AlarmRequest, unit string) (*api.AlarmBody, error)
 	SwitchAlarm(ctx context.Context, id string, enabled bool, unit string) (*api.AlarmBody, error)
 	DeleteAlarm(ctx context.Context, id string) error
@@ -84,8 +85,18 @@ type source interface {
 	export(ctx context.Context, r api.ExportRequest) (archive, error)
 }
 
-// with opens the folder, or speaks to the server, for the length of do.
+// with opens the folder, or speaks to the server, for the length of do, which
+// only reads.
 func (f *tenantFlags) with(t *terminal, do func(source) error) error {
+	return f.withAccess(t, reading, do)
+}
+
+// change opens the folder, or speaks to the server, for the length of do.
+func (f *tenantFlags) change(t *terminal, do func(source) error) error {
+	return f.withAccess(t, writing, do)
+}
+
+func (f *tenantFlags) withAccess(t *terminal, a access, do func(source) error) error {
 	if f.Server != "" {
 		c, err := client.New(f.Server, f.Token)
 		if err != nil {
@@ -98,7 +109,7 @@ func (f *tenantFlags) with(t *terminal, do func(source) error) error {
 	if err != nil {
 		return err
 	}
-	return f.folder().withData(t, false, func(opened *api.API) error { return do(local{opened, name}) })
+	return f.folder().withData(t, a, func(opened *api.API) error { return do(local{opened, name}) })
 }
 
 // remote is data on a server.
@@ -128,6 +139,10 @@ func (l local) Table(ctx context.Context, r api.TableRequest) (*api.TableBody, e
 
 func (l local) Alarms(ctx context.Context, unit string) (*api.AlarmsBody, error) {
 	return l.api.Alarms(ctx, l.tenant, unit)
+}
+
+func (l local) Alarm(ctx context.Context, id, unit string) (*api.AlarmBody, error) {
+	return l.api.Alarm(ctx, l.tenant, id, unit)
 }
 
 func (l local) CreateAlarm(ctx context.Context, r api.AlarmRequest, unit string) (*api.AlarmBody, error) {

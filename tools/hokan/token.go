@@ -39,7 +39,7 @@ func (f *adminFlags) Validate() error {
 }
 
 // run does one of two things: on a server, or in a folder.
-func (f *adminFlags) run(t *terminal, mayMake bool, remote func(*client.Client) error, local func(*auth.Store) error) error {
+func (f *adminFlags) run(t *terminal, a access, remote func(*client.Client) error, local func(*auth.Store) error) error {
 	if f.Server != "" {
 		c, err := client.New(f.Server, f.Token)
 		if err != nil {
@@ -48,7 +48,7 @@ func (f *adminFlags) run(t *terminal, mayMake bool, remote func(*client.Client) 
 		defer c.Close()
 		return remote(c)
 	}
-	return (&dataFlags{f.Data, f.Clock}).withData(t, mayMake, func(opened *api.API) error {
+	return (&dataFlags{f.Data, f.Clock}).withData(t, a, func(opened *api.API) error {
 		tokens, err := auth.Open(opened.DB, opened.Clock)
 		if err != nil {
 			return err
@@ -100,7 +100,7 @@ func (c *tokenCreateCommand) Run(t *terminal) error {
 	} else if err := model.Tenant(c.Tenant).Validate(); err != nil {
 		return err
 	}
-	return c.run(t, true,
+	return c.run(t, making,
 		func(server *client.Client) error {
 			made, err := server.CreateToken(t.ctx, request, unit.Name)
 			if err != nil {
@@ -170,7 +170,7 @@ func (c *tokenListCommand) Run(t *terminal) error {
 	show := func(body *api.TokensBody) error {
 		return c.print(t, body, func() *grid { return tokenGrid(body.Unit, body.Tokens...) })
 	}
-	return c.run(t, false,
+	return c.run(t, reading,
 		func(server *client.Client) error {
 			body, err := server.Tokens(t.ctx, unit.Name)
 			if err != nil {
@@ -200,7 +200,7 @@ func (c *tokenRevokeCommand) Help() string {
 
 // Run implements the command. As the endpoint's body, its result is empty.
 func (c *tokenRevokeCommand) Run(t *terminal) error {
-	return c.run(t, false,
+	return c.run(t, writing,
 		func(server *client.Client) error { return server.RevokeToken(t.ctx, c.ID) },
 		func(tokens *auth.Store) error { return tokens.Revoke(t.ctx, c.ID) })
 }

@@ -17,7 +17,7 @@ type verifyCommand struct {
 func (c *verifyCommand) Help() string {
 	return `Prints a line per fault: path, offset in bytes, what. Changes nothing. A torn end of
 the log, files that nothing names and a folder killed while it was being made are
-no faults; they are noted on stderr.
+no faults; they are noted on stderr, and so is that no fault was found.
 
 Example:
   hokan verify --data d`
@@ -37,7 +37,10 @@ type faultBody struct {
 
 // Run implements the command.
 func (c *verifyCommand) Run(t *terminal) error {
-	options, err := c.options(false)
+	if err := c.checkUnit(); err != nil {
+		return err
+	}
+	options, err := c.options(reading)
 	if err != nil {
 		return err
 	}
@@ -57,8 +60,15 @@ func (c *verifyCommand) Run(t *terminal) error {
 	if err := c.printFaults(t, &body); err != nil {
 		return err
 	}
+	switch n := len(body.Faults); {
+	case n == 1:
+		t.note("corrupt: 1 fault")
+	case n > 1:
+		t.note("corrupt: %d faults", n)
+	case c.Output == "table":
+		t.note("no fault found")
+	}
 	if len(body.Faults) > 0 {
-		t.note("corrupt: %d faults", len(body.Faults))
 		return exitCode(exitFaults)
 	}
 	return nil

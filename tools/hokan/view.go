@@ -1,12 +1,15 @@
 package main
 
-import "github.com/hokan-db/hokan/server/api"
+import (
+	"github.com/hokan-db/hokan/engine/policy"
+	"github.com/hokan-db/hokan/server/api"
+)
 
 type viewCommand struct {
 	tenantFlags
 	outputFlags
 	spanFlags
-	Buckets int `default:"1366" help:"How many buckets at most, as wide as a chart has pixels (default ${default})."`
+	Buckets int `default:"1366" placeholder:"N" help:"About how many buckets: they are whole, on round edges, so one or so more (default ${default})."`
 }
 
 // Help gives examples.
@@ -20,8 +23,8 @@ Examples:
 
 // Run implements the command.
 func (c *viewCommand) Run(t *terminal) error {
-	if c.Buckets == 0 {
-		return api.NewError("malformed", "--buckets must be at least 1")
+	if err := checkCount("--buckets", c.Buckets, policy.ViewBuckets); err != nil {
+		return err
 	}
 	return c.with(t, func(from source) error {
 		body, err := from.View(t.ctx, api.ViewRequest{
