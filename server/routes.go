@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -104,6 +105,9 @@ func reply[B any](body *B, err error) (*output[B], error) {
 	return &output[B]{body}, nil
 }
 
+// texts are buffers that large answers are written into.
+var texts = sync.Pool{New: func() any { return new([]byte) }}
+
 // jsonFormat writes bodies as package api does, for both transports.
 var jsonFormat = huma.Format{
 	Marshal: func(w io.Writer, v any) error {
@@ -112,11 +116,13 @@ var jsonFormat = huma.Format{
 				a.note(p)
 			}
 		}
-		text, err := api.AppendBody(nil, v)
-		if err != nil {
+		text := texts.Get().(*[]byte)
+		defer texts.Put(text)
+		var err error
+		if *text, err = api.AppendBody((*text)[:0], v); err != nil {
 			return err
 		}
-		_, _ = w.Write(append(text, '\n')) // the answer notes why its client cannot be reached
+		_, _ = w.Write(append(*text, '\n')) // the answer notes why its client cannot be reached
 		return nil
 	},
 	Unmarshal: huma.DefaultJSONFormat.Unmarshal,

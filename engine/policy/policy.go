@@ -51,6 +51,8 @@ var (
 		"bytes of one property of a channel"}
 	BodySamples = Limit{"body_samples", 4_000_000, "body_too_large",
 		"times, or values, of one request that writes samples"}
+	LargeBodies = Limit{"large_bodies", 8, "busy",
+		"requests in progress that write samples and have more than 1 MiB unpacked; others wait"}
 	BodyChannels = Limit{"body_channels", 100_000, "too_many_channels",
 		"channels of one request that writes samples"}
 )
@@ -112,7 +114,7 @@ var (
 
 var limits = []Limit{
 	SelectorBytes, ViewChannels, ViewBuckets, TableChannels, TableRows, ExportChannels, QueryChannels, QueryRows,
-	EntryBytes, Labels, LabelNameBytes, LabelValueBytes, PropertyBytes, BodySamples, BodyChannels,
+	EntryBytes, Labels, LabelNameBytes, LabelValueBytes, PropertyBytes, BodySamples, BodyChannels, LargeBodies,
 	BodyBytes, SmallBodyBytes, HeaderBytes, HeaderTime, RequestTime, ExportTime, WriteTime, IdleTime, ShutdownTime,
 	Connections, Requests, TenantRequests, InFlightBytes, TenantInFlightBytes, Streams, TenantStreams, AheadTime, LiveRows,
 	HeadRows, HeadMemory, FlushAge, CheckpointBytes, CheckpointAge,

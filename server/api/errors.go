@@ -95,6 +95,12 @@ func NewError(code, detail string) *Error {
 	return &Error{Code: code, Status: status, Detail: detail}
 }
 
+// Because notes what e was made from, and returns e.
+func (e *Error) Because(cause error) *Error {
+	e.cause = cause
+	return e
+}
+
 // AsError returns err as an *Error: itself if it is one, else with the code
 // that its sentinel stands for, else "internal".
 func AsError(err error) *Error {

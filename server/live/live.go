@@ -83,6 +83,8 @@ func (s *Streamer) Serve(w http.ResponseWriter, r *http.Request, t model.Tenant,
 		writer: w, controller: http.NewResponseController(w), unit: u, labels: map[model.ChannelID][]byte{},
 	}
 	stream.run(r.Context(), tap)
+	// The connection may serve other requests, without a deadline of ours.
+	_ = stream.controller.SetWriteDeadline(time.Time{})
 	return nil
 }
 

@@ -2,6 +2,7 @@ package samples
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -12,29 +13,41 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/hokan-db/hokan/engine/policy"
 	"github.com/hokan-db/hokan/server/api"
 )
 
 // read fills r.body with the unpacked body, of at most the given number of
 // bytes as sent and unpacked.
-func (r *request) read(encoding string, body io.Reader, most int64) error {
+func (r *request) read(ctx context.Context, encoding string, body io.Reader, most int64) error {
+	var unpack func(dst, packed []byte, most int64) ([]byte, error)
 	var err error
 	switch strings.ToLower(strings.TrimSpace(encoding)) {
 	case "", "identity":
-		r.body, err = readAll(r.body[:0], body, most)
-		return readError(err, len(r.body), most)
+		if r.body, err = readAll(r.body[:0], body, most); err != nil {
+			return readError(err, len(r.body), most)
+		}
+		if len(r.body) > mostBytesKept {
+			return r.enter(ctx)
+		}
+		return nil
 	case "zstd":
-		if r.packed, err = readAll(r.packed[:0], body, most); err != nil {
-			return readError(err, len(r.packed), most)
-		}
-		r.body, err = unzstd(r.body[:0], r.packed, most)
+		unpack = unzstd
 	case "gzip", "x-gzip":
-		if r.packed, err = readAll(r.packed[:0], body, most); err != nil {
-			return readError(err, len(r.packed), most)
-		}
-		r.body, err = gunzip(r.body[:0], r.packed, most)
+		unpack = gunzip
 	default:
 		return api.NewError("unsupported_media_type", "Content-Encoding "+quote(encoding)+" is none of zstd, gzip, identity")
+	}
+	if r.packed, err = readAll(r.packed[:0], body, most); err != nil {
+		return readError(err, len(r.packed), most)
+	}
+	// A few bytes may become very many: those wait for their turn.
+	r.body, err = unpack(r.body[:0], r.packed, min(most, mostBytesKept))
+	if errors.Is(err, errTooLarge) && most > mostBytesKept {
+		if err := r.enter(ctx); err != nil {
+			return err
+		}
+		r.body, err = unpack(r.body[:0], r.packed, most)
 	}
 	if errors.Is(err, errTooLarge) {
 		return tooLarge(most, "unpacked")
@@ -45,6 +58,21 @@ func (r *request) read(encoding string, body io.Reader, most int64) error {
 	return nil
 }
 
+// large has a token for every request in progress that is larger than
+// ordinary ones.
+var large = make(chan struct{}, policy.LargeBodies.Default)
+
+// enter waits until r may be large.
+func (r *request) enter(ctx context.Context) error {
+	select {
+	case large <- struct{}{}:
+		r.large = true
+		return nil
+	case <-ctx.Done():
+		return api.NewError("busy", "too many large requests are in progress")
+	}
+}
+
 // errTooLarge is returned by what reads more than it may.
 var errTooLarge = errors.New("too large")
 
@@ -52,20 +80,21 @@ func tooLarge(most int64, how string) error {
 	return api.NewError("body_too_large", "the body has more than "+strconv.FormatInt(most, 10)+" bytes "+how+": send several")
 }
 
-func malformed(detail string) error { return api.NewError("malformed", detail) }
+func malformed(detail string) *api.Error { return api.NewError("malformed", detail) }
 
 // readError says why a body could not be read after n bytes.
 func readError(err error, n int, most int64) error {
 	var limited *http.MaxBytesError
+	var refused *api.Error // by the server around
 	switch {
-	case err == nil:
-		return nil
+	case errors.As(err, &refused):
+		return refused
 	case errors.Is(err, errTooLarge):
 		return tooLarge(most, "as sent")
 	case errors.As(err, &limited):
 		return tooLarge(limited.Limit, "as sent")
 	}
-	return malformed("the body ends after " + strconv.Itoa(n) + " bytes: " + err.Error())
+	return malformed("the body ends after " + strconv.Itoa(n) + " bytes: " + err.Error()).Because(err)
 }
 
 // readAll appends all of body to dst, which it returns also with an error.
@@ -112,6 +141,11 @@ func unpacker(most int64) (*zstd.Decoder, error) {
 }
 
 func unzstd(dst, packed []byte, most int64) ([]byte, error) {
+	// What says at once that it is too large is not given the memory.
+	var header zstd.Header
+	if header.Decode(packed) == nil && header.HasFCS && header.FrameContentSize > uint64(most) {
+		return dst, errTooLarge
+	}
 	d, err := unpacker(most)
 	if err != nil {
 		return dst, err

@@ -1,6 +1,7 @@
 package samples
 
 import (
+	"context"
 	"io"
 	"time"
 
@@ -16,7 +17,7 @@ func DecodeOnly(contentType, encoding string, body io.Reader) (int, error) {
 	}
 	r := requests.Get().(*request)
 	defer r.release()
-	if err := r.read(encoding, body, policy.BodyBytes.Default); err != nil {
+	if err := r.read(context.Background(), encoding, body, policy.BodyBytes.Default); err != nil {
 		return 0, err
 	}
 	if err := decode(r); err != nil {

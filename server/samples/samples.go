@@ -64,7 +64,7 @@ func (w *Writer) Write(ctx context.Context, tenant model.Tenant, contentType, co
 	}
 	r := requests.Get().(*request)
 	defer r.release()
-	if err := r.read(contentEncoding, body, limit(w.MaxBody, policy.BodyBytes)); err != nil {
+	if err := r.read(ctx, contentEncoding, body, limit(w.MaxBody, policy.BodyBytes)); err != nil {
 		return nil, err
 	}
 	if err := decode(r); err != nil {
@@ -129,6 +129,7 @@ func decoderOf(contentType string) (func(*request) error, error) {
 type request struct {
 	packed []byte // the body as sent, if it was packed
 	body   []byte // unpacked
+	large  bool   // it has one of the tokens of large
 
 	unit     string
 	shared   times // of the top
@@ -184,6 +185,10 @@ const (
 var requests = sync.Pool{New: func() any { return new(request) }}
 
 func (r *request) release() {
+	if r.large {
+		r.large = false
+		<-large
+	}
 	if cap(r.packed) > mostBytesKept || cap(r.body) > mostBytesKept ||
 		cap(r.integers) > mostRowsKept || cap(r.floats) > mostRowsKept ||
 		cap(r.channels) > mostRowsKept/8 || cap(r.odd) > mostRowsKept/8 {

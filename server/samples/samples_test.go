@@ -514,6 +514,24 @@ func TestTooMuch(t *testing.T) {
 	}
 }
 
+// TestLargeBodies packs and sends one that is larger than ordinary ones, and
+// passes on what the server around refuses.
+func TestLargeBodies(t *testing.T) {
+	const n = 200_000
+	request := []byte(`{"channels":[{` + lake + `,"times":[1` + strings.Repeat(",1", n-1) + `],"values":[5` +
+		strings.Repeat(", 5.0", n-1) + `]}]}`)
+	for _, encoding := range []string{"", "zstd", "gzip"} {
+		w := openWriter(t)
+		if body, err := w.Write(ctx, tenant, jsonType, encoding, bytes.NewReader(pack(t, encoding, request))); err != nil || body.Accepted != n {
+			t.Errorf("%q: %+v, %v", encoding, body, err)
+		}
+		busy := api.NewError("busy", "later")
+		if _, err := w.Write(ctx, tenant, jsonType, encoding, iotest.ErrReader(busy)); codeOf(err) != "busy" {
+			t.Errorf("%q: %v", encoding, err)
+		}
+	}
+}
+
 func TestUnknownTenant(t *testing.T) {
 	w := openWriter(t)
 	request := `{"channels":[{` + lake + `,"times":[1],"values":[1]}]}`

@@ -3,6 +3,7 @@ package webtest
 import (
 	"context"
 	"flag"
+	"net/url"
 	"os"
 	"path/filepath"
 	"testing"
@@ -66,8 +67,7 @@ func TestScreenshots(t *testing.T) {
 
 	dark := phone
 	dark.dark, dark.zone = true, "Asia/Shanghai"
-	b = p.signedIn(dark, "/monitor")
-	b.visit(address)
+	b = p.signedIn(dark, "/viewer?"+url.Values{"match": {`{instrument="LR8450-SH1",channel=~"1-1|1-3|1-7|2-15"}`}, "hours": {"24"}}.Encode())
 	b.drawn()
 	b.settled()
 	save("viewer-phone.png", b)

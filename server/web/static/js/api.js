@@ -100,7 +100,7 @@ export function live(match, on) {
     source.onerror = () => {
       drop("waiting");
       retry = setTimeout(connect, wait);
-      wait = Math.min(wait * 2, 30e3);
+      wait = Math.min(wait * 2, 10e3);
     };
     for (const kind of ["samples", "alarm", "missed"]) source.addEventListener(kind, e => on[kind]?.(JSON.parse(e.data)));
   }

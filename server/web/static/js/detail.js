@@ -5,7 +5,7 @@ import { condition, limits } from "./conditions.js";
 import { $, el } from "./dom.js";
 import * as f from "./format.js";
 import { t } from "./i18n.js";
-import { often, points, spark } from "./spark.js";
+import { learn, points, spark } from "./spark.js";
 import { badge } from "./states.js";
 import { trail } from "./tree.js";
 
@@ -14,7 +14,7 @@ let current = null, drawn = null, loading = 0;
 
 // show(channel) fills the side. reload says whether its day is asked for again.
 export async function show(channel, reload = true) {
-  const other = current !== channel;
+  const other = current !== channel || !box.firstChild;
   current = channel;
   if (!box.offsetParent && getComputedStyle(box).display === "none") return; // a phone
   if (other) { drawn = null; build(channel); }
@@ -61,7 +61,7 @@ async function load(c) {
     if (run !== loading || current !== c) return;
     drawn = { c, list: points(view, 0), from: at - f.DAY, to: at, width: view.width };
   } catch { return; } // the list says that the server does not answer
-  if (c.deltas.length < 3) c.interval = often(drawn.list, drawn.width) || c.interval;
+  if (!c.day) learn(c, drawn.list, drawn.width);
   const n = drawn.list.reduce((s, p) => s + p.n, 0), range = drawn.list.filter(p => p.mean != null);
   const stat = (label, v) => [label, range.length ? f.withUnit(c, v) : ""];
   $("#d-stats").replaceChildren(...facts([

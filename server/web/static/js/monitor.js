@@ -6,7 +6,7 @@ import * as f from "./format.js";
 import { t } from "./i18n.js";
 import * as detail from "./detail.js";
 import { onAlarm, refreshAlarms, toast } from "./shell.js";
-import { often, points, spark } from "./spark.js";
+import { learn, points, spark } from "./spark.js";
 import { badge, OF_VALUE } from "./states.js";
 import { plant, trail, Tree } from "./tree.js";
 
@@ -15,7 +15,7 @@ const ORDER = ["alarm", "over", "open", "math", "nodata", "late", "ok"];
 const query = new URLSearchParams(location.search);
 const picked = new Set(), byKey = new Map();
 let filter = query.get("state") || "all", text = query.get("find") || "", current = null;
-let chosenByHand = false, shape = "", following = "waiting", updated = 0, timer = 0, alarmsByKey = new Map(), clockSet = false;
+let chosenByHand = false, broken = false, laidOut = "", shape = "", following = "waiting", updated = 0, timer = 0, alarmsByKey = new Map(), clockSet = false;
 
 const tree = new Tree($("#tree"), { choose, open, tick });
 
@@ -50,11 +50,12 @@ function take(list, rows) {
     byKey.clear();
     for (const c of list) {
       const k = channels.key(c), before = old.get(k);
-      Object.assign(c, { key: k, interval: before?.interval || 0, deltas: before?.deltas || [], day: before?.day, search: "" });
+      Object.assign(c, { key: k, interval: before?.interval || 0, seldom: before?.seldom || 0, deltas: before?.deltas || [], day: before?.day, search: "" });
       byKey.set(k, c);
     }
     if (shape && !rows) for (const c of list) if (!old.has(c.key)) askIntervals();
     shape = wanted;
+    laidOut = "";
     tree.show(plant(list));
     for (const c of list) c.search = [...trail(c), c.name, ...Object.values(c.labels), c.properties.unit].join(" ").toLowerCase();
     watch();
@@ -83,7 +84,7 @@ async function askIntervals() {
   try { intervals((await api("channels")).channels); } catch { /* they stay unknown */ }
 }
 
-let dirty = 0;
+let dirty = 0, changes = 0;
 function samples(event) {
   let unknown = false;
   for (const part of event.channels) {
@@ -106,7 +107,12 @@ live("{}", {
   samples,
   alarm: () => refreshAlarms().catch(() => {}),
   missed: () => { clearTimeout(timer); timer = setTimeout(load, 1000); },
-  state: s => { const before = following; following = s; if (s === "live" && before !== s) load(); status(); },
+  state: s => {
+    const before = following;
+    following = s;
+    if (before !== s && !document.hidden) { clearTimeout(timer); timer = setTimeout(load, s === "live" ? 0 : 1000); } // what was missed; or is anyone there
+    status();
+  },
 });
 onAlarm(({ alarms }) => {
   alarmsByKey = grouped(alarms.filter(a => a.labels));
@@ -129,7 +135,7 @@ function stateOf(c, at) {
 }
 // A channel is late when nothing came for 3 intervals. Between two polls nothing
 // is known, so only what was late when asked is late then.
-const isLate = (c, at) => c.interval > 0 && (following === "live" ? at : Math.min(at, updated)) - c.time > LATE * Math.max(c.interval, 1000);
+const isLate = (c, at) => c.interval > 0 && (following === "live" || broken ? at : Math.min(at, updated)) - c.time > LATE * Math.max(c.interval, c.seldom, 1000);
 
 const put = (cell, text) => { if (cell.textContent !== text) cell.textContent = text; };
 function render() {
@@ -142,13 +148,18 @@ function render() {
     put(c.cells.value, f.value(c, c.value));
     if (s !== c.state || !c.cells.state.firstChild) {
       c.state = s;
+      changes++;
       c.cells.state.replaceChildren(badge(s));
       c.row.className = `leaf is-${s}${f.isNumber(c.value) ? "" : " word"}${c === current ? " current" : ""}`;
     } else c.row.classList.toggle("word", !f.isNumber(c.value));
   }
   branches(tree.root.children);
   chips(counts);
-  $("#none").hidden = tree.layout(matches, Boolean(text) || filter !== "all") > 0 || !byKey.size;
+  const layout = JSON.stringify([filter, text, shape.length, filter === "all" ? 0 : changes]);
+  if (layout !== laidOut) {
+    laidOut = layout;
+    $("#none").hidden = tree.layout(matches, Boolean(text) || filter !== "all") > 0 || !byKey.size;
+  }
   ages();
   status();
   detail.update();
@@ -180,11 +191,13 @@ function chips(counts) {
 }
 function status() {
   const at = updated ? f.hms(updated) : "";
+  $("#updated").hidden = broken;
   put($("#updated"), following === "live" ? t("monitor.live", { time: at }) : t("monitor.polling", { time: at }));
   $("#updated").classList.toggle("is-live", following === "live");
 }
 function problem(e) {
   const box = $("#problem");
+  broken = Boolean(e);
   box.hidden = !e;
   if (e) box.textContent = (updated ? t("monitor.stale", { time: f.hms(updated) }) : e.text) + " " + t("monitor.retry", { s: RETRY / 1000 });
 }
@@ -224,8 +237,10 @@ function sparks(which = () => true) {
         const at = now(), view = await api("view", { match, from: "now-1h", to: "now", buckets: 80 });
         view.channels.forEach((v, i) => {
           const c = byKey.get(channels.key(v));
-          if (c && c.deltas.length < 3) c.interval = often(points(view, i), view.width) || c.interval;
-          if (c) { c.day = { list: points(view, i), from: at - f.HOUR, to: at, width: view.width }; draw(c); }
+          if (!c) return;
+          c.day = { list: points(view, i), from: at - f.HOUR, to: at, width: view.width };
+          learn(c, c.day.list, view.width);
+          draw(c);
         });
       } catch { for (const c of some) c.day ??= null; } // the next round tries again
     }

@@ -24,8 +24,15 @@ export function gap(list, width, interval) {
   return Math.max(1.5 * width, 3 * (interval || 0), 3 * (steps[steps.length >> 1] || 0));
 }
 
-// often tells how far apart rows were lately, 0 where buckets are too fine to tell.
-export function often(list, width) {
+// learn sets a channel's interval from its points: how far apart its rows were
+// lately, where buckets hold several. Where they are rare and come now and then,
+// as of a tester that a person carries, seldom is how long one may have to wait.
+export function learn(c, list, width) {
+  const steps = list.slice(1).map((p, i) => p.t - list[i].t).sort((a, b) => a - b), wait = steps[Math.floor(steps.length * 0.9)] || 0;
+  c.seldom = wait > 3 * width ? wait : 0;
+  if (c.deltas.length < 3) c.interval = often(list, width) || c.interval;
+}
+function often(list, width) {
   const some = list.slice(-5, -1), rows = some.reduce((n, p) => n + p.rows, 0); // the last bucket is not over
   return rows >= 2 * some.length && some.length > 1 ? some.length * width / rows : 0;
 }

@@ -60,7 +60,7 @@ export async function view(list, from, to, buckets, signal) {
     }
     grid ||= makeGrid(body.from / perMs, body.width / perMs, body.channels[0]?.count.length || 0);
     const wanted = new Map(s.channels.map(c => [c.key, c]));
-    for (const c of body.channels) { const key = keyOf(c); if (!wanted.delete(key)) continue; rows.set(key, { channel: channelOf(c), v: buckets_(c, grid) }); }
+    for (const c of body.channels) { const key = keyOf(c); if (!wanted.delete(key)) continue; rows.set(key, { channel: channelOf(c), v: columnsOf(c, grid) }); }
     missing.push(...wanted.values());
   }));
   return { grid, rows, missing };
@@ -68,7 +68,7 @@ export async function view(list, from, to, buckets, signal) {
 function makeGrid(from, width, n) { const g = { from, width, n, t: [] }; extend(g, n); return g; }
 function extend(g, n) { for (let i = g.t.length; i < n; i++) g.t.push(g.from + (i + .5) * g.width); g.n = g.t.length; }
 const number = v => typeof v === "number" ? v : null;
-function buckets_(c, grid) {
+function columnsOf(c, grid) {
   return { grid, count: c.count, quality: c.quality, min: c.min.map(number), max: c.max.map(number), sum: c.sum.map(number), last: c.last.map(number), avg: c.mean.map(number), mean: [], q: new Uint8Array(0), words: new Map(), stats: { count: 0 } };
 }
 

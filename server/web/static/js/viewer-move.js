@@ -7,7 +7,7 @@ import { t } from "./i18n.js";
 import { toast } from "./shell.js";
 import { span, state } from "./viewer-state.js";
 import { plots, redraw, rescale } from "./viewer-panes.js";
-import { lanesDraw, stripDraw } from "./viewer-lanes.js";
+import { lanesDraw } from "./viewer-lanes.js";
 import { head, legend } from "./viewer-legend.js";
 import { load } from "./viewer.js";
 

@@ -1,5 +1,6 @@
 // The panes of the graph: one per unit (or one for all, with an axis per unit).
 import { $, el, phone } from "./dom.js";
+import { num } from "./format.js";
 import { t } from "./i18n.js";
 import { columns, pane, timeAxis } from "./plot.js";
 import { moment } from "./plot-time.js";
@@ -56,14 +57,21 @@ export function theme() { drawn = ""; draw(); }
 function build(box, groups) {
   const width = box.clientWidth, total = box.clientHeight, count = p => p.reduce((n, g) => n + g.rows.length, 0), sum = groups.reduce((n, p) => n + weight(count(p)), 0);
   const least = p => Math.max(phone() ? 96 : 78, 26 + 10 * count(p));
+  const axisSize = Math.max(phone() ? 46 : groups[0].length < 3 ? 68 : 54, ...groups.flat().map(labelWidth));
   let left = total;
   groups.forEach((p, k) => {
     let height = Math.max(least(p), Math.floor(total * weight(count(p)) / sum)); if (k === groups.length - 1 && left > least(p)) height = left; left -= height;
     const host = el("div", { className: "pane" }, el("div", { className: "pane-title" }, p.map(axisButton))); box.append(host);
-    const u = pane({ el: host, width, height: height - 1, groups: p, ctx, axisSize: phone() ? 46 : p.length < 3 ? 68 : 54 });
+    const u = pane({ el: host, width, height: height - 1, groups: p, ctx, axisSize });
     plots.push(u); movable(u);
     u.over.addEventListener("mouseleave", () => { state.cursor = null; state.focus = state.pinned; values(); tip(null); });
   });
+}
+// How wide the longest label of an axis may become: its number with the digits that
+// a fifth of the range needs.
+function labelWidth(group) {
+  const s = group.rows.map(r => r.v.stats).filter(s => s.count), lo = Math.min(...s.map(k => k.min)), hi = Math.max(...s.map(k => k.max)); if (!s.length) return 0;
+  const digits = Math.max(0, Math.min(9, -Math.floor(Math.log10((hi - lo) / 5 || 1)))); return Math.min(120, 14 + 6.6 * Math.max(num(lo, digits).length, num(hi, digits).length));
 }
 const weight = n => Math.min(2.4, 1 + .32 * (n - 1));
 const axisButton = g => el("button", { "aria-label": t("viewer.axis_of", { unit: g.unit || "1" }), title: t("viewer.axis_of", { unit: g.unit || "1" }), onclick: () => axisBox(g) }, (g.unit || "1") + (state.axes[g.key]?.auto === false ? " ⇕" : ""));

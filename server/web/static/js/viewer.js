@@ -6,7 +6,7 @@ import { DAY, MINUTE, num, zone } from "./format.js";
 import { t } from "./i18n.js";
 import { keys, onAlarm, toast } from "./shell.js";
 import * as data from "./viewer-data.js";
-import { ctx, draw, plots, pointAt, redraw, rescale, theme } from "./viewer-panes.js";
+import { draw, plots, pointAt, redraw, rescale, theme } from "./viewer-panes.js";
 import { lanesDraw } from "./viewer-lanes.js";
 import { head, legend, values } from "./viewer-legend.js";
 import { follow, scaleBy, setMark, setRange, shift, zoomBack } from "./viewer-move.js";
@@ -31,7 +31,7 @@ export async function load({ quiet = false } = {}) {
     const answer = await data.view(state.channels, a, b, Math.max(60, Math.round(width / per * (b - a) / s)), signal);
     if (signal.aborted) return;
     take(answer, from, to); loaded = Date.now(); problem("");
-    show(); state.measured = { ms: performance.now() - started, span: s }; $("#chart").dataset.ready = String(++shown); done();
+    show(); state.measured = { ms: performance.now() - started, span: s }; $("#chart").dataset.ready = String(++shown); performance.mark("hokan:chart"); done();
     const [, latest] = await extra;
     if (signal.aborted) return;
     if (latest) state.latest = latest;
@@ -196,4 +196,4 @@ async function usual() {
   return [...by.values()].flatMap(list => list.slice(0, by.size > 4 ? 2 : 4)).slice(0, 10);
 }
 start();
-self.hokan = { state, setRange, load, ctx, plots: () => plots }; // for tests
+self.hokan = { state, setRange, plots: () => plots }; // for tests and the console
