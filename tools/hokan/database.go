@@ -118,7 +118,10 @@ func (f *dataFlags) openData(t *terminal, a access) (*api.API, error) {
 	for _, fault := range faults {
 		t.note("%v", api.AsError(fault))
 	}
-	if quarantined > 0 {
+	switch {
+	case quarantined == 1:
+		t.note("corrupt: 1 log entry could not be applied")
+	case quarantined > 1:
 		t.note("corrupt: %d log entries could not be applied", quarantined)
 	}
 	return &api.API{DB: db, Clock: options.Clock}, nil
