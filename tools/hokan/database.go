@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/hokan-db/hokan/engine"
@@ -94,8 +95,12 @@ func (f *dataFlags) options(a access) (engine.Options, error) {
 	if f.Data == "" {
 		return engine.Options{}, api.NewError("malformed", "--data is empty, want a folder")
 	}
-	if info, err := os.Stat(f.Data); err == nil && !info.IsDir() {
+	info, err := os.Stat(f.Data)
+	if err == nil && !info.IsDir() {
 		return engine.Options{}, api.NewError("malformed", "--data "+f.Data+" is a file, not a folder")
+	}
+	if errors.Is(err, syscall.ENOTDIR) {
+		return engine.Options{}, api.NewError("malformed", "--data "+f.Data+" lies below a file, not a folder")
 	}
 	clock, err := f.clock()
 	return engine.Options{FS: engine.DefaultFS(), Dir: f.Data, Clock: clock, MustExist: a != making, ReadOnly: a == reading}, err
@@ -108,7 +113,7 @@ func (f *dataFlags) openData(t *terminal, a access) (*api.API, error) {
 		return nil, err
 	}
 	db, err := engine.Open(options)
-	if errors.Is(err, engine.ErrNotFound) {
+	if errors.Is(err, engine.ErrNotFound) && a != making {
 		return nil, api.NewError("not_found", fmt.Sprintf("there is no database in %s", f.Data))
 	}
 	if err != nil {
