@@ -127,12 +127,37 @@ func TestCancelledImport(t *testing.T) {
 
 func TestRefusedFile(t *testing.T) {
 	var s store
-	_, err := ImportFile(t.Context(), s.append, strings.NewReader("\"Time\",\"A\"\n0,1\n"), "W.CSV", FileOptions{Instrument: "i", Zone: time.UTC})
+	result, err := ImportFile(t.Context(), s.append, strings.NewReader("\"Time\",\"A\"\n0,1\n"), "W.CSV", FileOptions{Instrument: "i", Zone: time.UTC})
 	var refused *Error
 	if !errors.As(err, &refused) || refused.Code != refusal.StartRequired || s.batches != 0 {
 		t.Errorf("%v", err)
 	}
 	if !strings.HasPrefix(err.Error(), "start_required: W.CSV: line 1: ") {
 		t.Errorf("%v", err)
+	}
+	if result.Reasons == nil || len(result.Reasons) > 0 { // no sample was refused: none was looked at
+		t.Errorf("reasons %v", result.Reasons)
+	}
+}
+
+func TestOptionsThatNoFileMakesGood(t *testing.T) {
+	for _, test := range []struct {
+		options FileOptions
+		code    string
+	}{
+		{FileOptions{Instrument: "i"}, ""},
+		{FileOptions{Instrument: "湖", Group: "水温", Start: "2024-01-01 00:00:00Z"}, ""},
+		{FileOptions{}, refusal.BadLabel},
+		{FileOptions{Instrument: "\xFF"}, refusal.BadLabel},
+		{FileOptions{Instrument: "a\nb"}, refusal.BadLabel},
+		{FileOptions{Instrument: "i", Group: "\xFF"}, refusal.BadLabel},
+		{FileOptions{Instrument: "i", Start: "noon"}, refusal.BadTime},
+		{FileOptions{Instrument: "i", Start: "2024-01-01 00:00:00"}, refusal.ZoneRequired},
+	} {
+		err := test.options.Validate()
+		var refused *Error
+		if test.code == "" && err != nil || test.code != "" && (!errors.As(err, &refused) || refused.Code != test.code) {
+			t.Errorf("%+v: %v, want %q", test.options, err, test.code)
+		}
 	}
 }

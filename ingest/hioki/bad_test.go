@@ -71,6 +71,8 @@ func TestBadFiles(t *testing.T) {
 		{"empty", "", refusal.Malformed, "empty"},
 		{"no start", plain, refusal.StartRequired, "--start"},
 		{"binary", "\x89PNG\r\n\x1a\n\x00\x00", refusal.Malformed, "line 3: a NUL byte in the header, byte 8"},
+		{"gzip", "\x1f\x8b\x08\x00\x00", refusal.Malformed, "this is a gzip file: unpack it first"},
+		{"zip", "PK\x03\x04\x00", refusal.Malformed, "this is a zip file: unpack it first"},
 		{"UTF-16", "\xff\xfeT\x00i\x00", refusal.Malformed, "UTF-16"},
 		{"NUL", "\"File name\"\n\x00", refusal.Malformed, "line 2"},
 		{"no channel", "\"Trigger Time\",\"24-01-01 00:00:00\"\n\"Time\",\n", refusal.Malformed, "line 2"},

@@ -141,7 +141,7 @@ func (c civil) instant(zone *time.Location) (int64, error) {
 	switch len(found) {
 	case 0:
 		before := c.asUTC.Add(-27 * time.Hour).In(zone)
-		return 0, fmt.Errorf("clocks in %s were set forward over it: give --start with an offset, such as %s, the one before",
+		return 0, fmt.Errorf("clocks in %s were set forward over it: give --start with an offset, such as %s where the logger's was not",
 			zone, c.withOffset(before))
 	case 1:
 		return unixNano(found[0], c.asUTC.Nanosecond())

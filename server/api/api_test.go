@@ -335,3 +335,24 @@ func BenchmarkViewJSON(b *testing.B) {
 		}
 	})
 }
+
+// A message has its code once, and every error the code that callers know.
+func TestErrorsSayThingsOnce(t *testing.T) {
+	for _, test := range []struct {
+		err  error
+		want string
+	}{
+		{fmt.Errorf("--clock: %w: what", query.ErrBadTime), "bad_time: --clock: what"},
+		{fmt.Errorf("%w: what", query.ErrInvalid), "invalid: what"},
+		{fmt.Errorf("%w: %w: what", engine.ErrInvalid, engine.ErrCondition), "invalid: what"},
+		{fmt.Errorf("%w: what", query.ErrBadCursor), "malformed: bad cursor: what"},
+		{fmt.Errorf("%w t", engine.ErrUnknownTenant), "not_found: unknown tenant t"},
+		{fmt.Errorf("%w: 5", engine.ErrTooManyRows), "invalid: too many rows: 5"},
+		{fmt.Errorf("append: %w", context.Canceled), "interrupted: append: context canceled"},
+		{errors.New("what"), "internal: what"},
+	} {
+		if e := AsError(test.err); e.Error() != test.want || !errors.Is(e, test.err) {
+			t.Errorf("%v, want %s", e, test.want)
+		}
+	}
+}

@@ -120,14 +120,14 @@ func AsError(err error) *Error {
 	return e
 }
 
-// detailOf returns text without what repeats its code: the words of the
-// sentinels that stand for the code, where more follows them.
+// detailOf returns text without the words of sentinels that only repeat its
+// code.
 func detailOf(code, text string) string {
 	for _, c := range codes {
-		if c.code != code {
+		words := c.sentinel.Error() + ": "
+		if c.code != code || !strings.HasPrefix(words, strings.ReplaceAll(code, "_", " ")) {
 			continue
 		}
-		words := c.sentinel.Error() + ": "
 		if rest, first := strings.CutPrefix(text, words); first {
 			text = rest
 		}

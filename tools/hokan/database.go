@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/hokan-db/hokan/engine"
@@ -82,8 +83,12 @@ func (f *dataFlags) options(a access) (engine.Options, error) {
 	if f.Data == "" {
 		return engine.Options{}, api.NewError("malformed", "--data is empty, want a folder")
 	}
-	if info, err := os.Stat(f.Data); err == nil && !info.IsDir() {
+	info, err := os.Stat(f.Data)
+	if err == nil && !info.IsDir() {
 		return engine.Options{}, api.NewError("malformed", "--data "+f.Data+" is a file, not a folder")
+	}
+	if errors.Is(err, syscall.ENOTDIR) {
+		return engine.Options{}, api.NewError("malformed", "--data "+f.Data+" lies below a file, not a folder")
 	}
 	clock, err := f.clock()
 	return engine.Options{FS: engine.DefaultFS(), Dir: f.Data, Clock: clock, MustExist: a != making, ReadOnly: a == reading}, err
@@ -96,7 +101,7 @@ func (f *dataFlags) openData(t *terminal, a access) (*api.API, error) {
 		return nil, err
 	}
 	db, err := engine.Open(options)
-	if errors.Is(err, engine.ErrNotFound) {
+	if errors.Is(err, engine.ErrNotFound) && a != making {
 		return nil, api.NewError("not_found", fmt.Sprintf("there is no database in %s", f.Data))
 	}
 	if err != nil {
@@ -106,7 +111,10 @@ func (f *dataFlags) openData(t *terminal, a access) (*api.API, error) {
 	for _, fault := range faults {
 		t.note("%v", api.AsError(fault))
 	}
-	if quarantined > 0 {
+	switch {
+	case quarantined == 1:
+		t.note("corrupt: 1 log entry could not be applied")
+	case quarantined > 1:
 		t.note("corrupt: %d log entries could not be applied", quarantined)
 	}
 	return &api.API{DB: db, Clock: options.Clock}, nil

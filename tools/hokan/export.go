@@ -43,6 +43,9 @@ type exported struct {
 
 // Run implements the command.
 func (c *exportCommand) Run(t *terminal) error {
+	if c.Out == "" {
+		return api.NewError("malformed", "--out is empty, want a file")
+	}
 	return c.with(t, func(from source) error {
 		e, err := from.export(t.ctx, api.ExportRequest{
 			Selection: api.Selection{Match: c.Selector, From: c.From, To: c.To, Unit: c.Unit}, Format: c.Format, Zone: c.Zone,

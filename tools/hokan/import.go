@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"time"
+	"unicode/utf8"
 
 	"github.com/hokan-db/hokan/engine/model"
 	"github.com/hokan-db/hokan/ingest"
@@ -73,6 +74,9 @@ func (c *importCommand) Run(t *terminal) (err error) {
 		result, err := i.file(path)
 		if err != nil && !errors.As(err, new(*ingest.Error)) {
 			err = failureOf(err)
+		}
+		if !utf8.ValidString(path) { // JSON has no bytes
+			result.File = printable(path)
 		}
 		body.Add(result, err)
 		if failure = i.complain(path, result, err); failure != nil {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/text/width"
 
@@ -93,9 +94,10 @@ func displayWidth(text string) int {
 	return n
 }
 
-// printable escapes what would break a line or steer a terminal.
+// printable escapes what would break a line or steer a terminal, and what is
+// not UTF-8.
 func printable(text string) string {
-	if strings.IndexFunc(text, func(r rune) bool { return !unicode.IsPrint(r) && r != '\u3000' }) < 0 {
+	if utf8.ValidString(text) && strings.IndexFunc(text, func(r rune) bool { return !unicode.IsPrint(r) && r != '\u3000' }) < 0 {
 		return text
 	}
 	quoted := strconv.Quote(text)

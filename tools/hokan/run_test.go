@@ -54,6 +54,13 @@ func body(t *testing.T, into any, args ...string) {
 	}
 }
 
+func decode(t *testing.T, text string, into any) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(text), into); err != nil {
+		t.Fatalf("%v in %s", err, text)
+	}
+}
+
 const loggerHeader = `"File name","WAVE0002.CSV","V 1.27"
 "Title comment","TEST"
 "Trigger Time","'22-06-06 18:43:33"

@@ -18,6 +18,8 @@ func openSource(t *terminal, path string) (source io.ReadCloser, size int64, err
 	}
 	info, err := os.Stat(path)
 	switch {
+	case path == "":
+		return nil, 0, &ingest.Error{Code: "malformed", Detail: "the name of a file is empty"}
 	case err != nil:
 		return nil, 0, unreadable(path, err)
 	case info.IsDir():

@@ -19,23 +19,23 @@ type serverFlags struct {
 // tenantFlags name a tenant's data: on a server, or in a folder.
 type tenantFlags struct {
 	serverFlags
-	Data   string `placeholder:"DIR" help:"Folder of the database."`
-	Tenant string `placeholder:"T" help:"Whose data, in a folder; a token says it itself."`
-	Clock  string `placeholder:"TIME" help:"Let the clock of the folder start at this time: for drills and tests."`
+	Data   *string `placeholder:"DIR" help:"Folder of the database."`
+	Tenant string  `placeholder:"T" help:"Whose data, in a folder; a token says it itself."`
+	Clock  string  `placeholder:"TIME" help:"Let the clock of the folder start at this time: for drills and tests."`
 }
 
 // Validate completes the flags from the environment and refuses those that do
 // not go together. The parser calls it.
 func (f *tenantFlags) Validate() error {
-	if err := f.serverFlags.complete(f.Data != ""); err != nil {
+	if err := f.serverFlags.complete(f.Data != nil); err != nil {
 		return err
 	}
 	switch {
-	case f.Server != "" && (f.Data != "" || f.Tenant != "" || f.Clock != ""):
+	case f.Server != "" && (f.Data != nil || f.Tenant != "" || f.Clock != ""):
 		return errors.New("--server goes with --token, not with --data, --tenant or --clock")
 	case f.Server != "":
 		return nil
-	case f.Data == "":
+	case f.Data == nil:
 		return errors.New("missing flags: --data=DIR and --tenant=T, or --server=URL and --token=T")
 	case f.Tenant == "":
 		return errors.New("missing flags: --tenant=T")
@@ -62,7 +62,7 @@ func (f *serverFlags) complete(folder bool) error {
 }
 
 // folder returns the flags of the database where that is not on a server.
-func (f *tenantFlags) folder() *dataFlags { return &dataFlags{f.Data, f.Clock} }
+func (f *tenantFlags) folder() *dataFlags { return &dataFlags{*f.Data, f.Clock} }
 
 func (f *tenantFlags) tenant() (model.Tenant, error) {
 	name := model.Tenant(f.Tenant)

@@ -20,19 +20,19 @@ type tokenCommand struct {
 // adminFlags name a folder, or a server with an administrator's token.
 type adminFlags struct {
 	serverFlags
-	Data  string `placeholder:"DIR" help:"Folder of the database."`
-	Clock string `placeholder:"TIME" help:"Let the clock of the folder start at this time: for drills and tests."`
+	Data  *string `placeholder:"DIR" help:"Folder of the database."`
+	Clock string  `placeholder:"TIME" help:"Let the clock of the folder start at this time: for drills and tests."`
 }
 
 // Validate completes the flags from the environment. The parser calls it.
 func (f *adminFlags) Validate() error {
-	if err := f.serverFlags.complete(f.Data != ""); err != nil {
+	if err := f.serverFlags.complete(f.Data != nil); err != nil {
 		return err
 	}
 	switch {
-	case f.Server != "" && (f.Data != "" || f.Clock != ""):
+	case f.Server != "" && (f.Data != nil || f.Clock != ""):
 		return errors.New("--server goes with --token, not with --data or --clock")
-	case f.Server == "" && f.Data == "":
+	case f.Server == "" && f.Data == nil:
 		return errors.New("missing flags: --data=DIR, or --server=URL and --token=T")
 	}
 	return nil
@@ -48,7 +48,7 @@ func (f *adminFlags) run(t *terminal, a access, remote func(*client.Client) erro
 		defer c.Close()
 		return remote(c)
 	}
-	return (&dataFlags{f.Data, f.Clock}).withData(t, a, func(opened *api.API) error {
+	return (&dataFlags{*f.Data, f.Clock}).withData(t, a, func(opened *api.API) error {
 		tokens, err := auth.Open(opened.DB, opened.Clock)
 		if err != nil {
 			return err
