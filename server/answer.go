@@ -195,6 +195,7 @@ func (a *answer) finish() {
 	if a.held {
 		a.open(0)
 	}
+	a.extend() // for what is still in the connection's buffer
 	if a.packer != nil {
 		_ = a.packer.Close() // what cannot be sent is noted where it is sent
 		a.recycle()

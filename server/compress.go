@@ -112,7 +112,7 @@ const zstdWindow = 1 << 20
 
 func zstdPool(level zstd.EncoderLevel) *sync.Pool {
 	return &sync.Pool{New: func() any {
-		w, _ := zstd.NewWriter(nil, zstd.WithEncoderLevel(level), zstd.WithEncoderConcurrency(1),
+		w, _ := zstd.NewWriter(nil, zstd.WithEncoderLevel(level), zstd.WithEncoderConcurrency(2),
 			zstd.WithWindowSize(zstdWindow), zstd.WithLowerEncoderMem(true))
 		return w
 	}}

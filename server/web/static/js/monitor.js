@@ -35,7 +35,7 @@ async function load() {
     take(latest.channels, all?.channels);
     problem(null);
     updated = now();
-    timer = setTimeout(load, POLL);
+    timer = setTimeout(load, byKey.size ? POLL : 5e3); // the first channel is waited for
   } catch (e) {
     if (!(e instanceof Problem)) throw e;
     problem(e);

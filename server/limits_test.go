@@ -1,0 +1,175 @@
+package server
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hokan-db/hokan/engine/policy"
+)
+
+// TestLimitTable holds the table to the limits that there are: each is one of
+// package policy's, once, and each metric is one that the server has.
+func TestLimitTable(t *testing.T) {
+	f := start(t)
+	families, err := f.server.Registry().Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var metrics []string
+	for _, family := range families {
+		metrics = append(metrics, family.GetName())
+	}
+	seen := map[string]bool{}
+	for _, row := range LimitTable() {
+		if seen[row.Name] || !slices.Contains(policy.Limits(), row.Limit) {
+			t.Errorf("%s is listed twice, or is none of package policy", row.Name)
+		}
+		seen[row.Name] = true
+		if !slices.Contains(metrics, row.Metric) && row.Metric != metricRejected { // has no reasons yet
+			t.Errorf("%s: there is no metric %s", row.Name, row.Metric)
+		}
+	}
+	fields := strings.Count(fmt.Sprintf("%+v", Limits{}), ":")
+	if fields != len(seen) {
+		t.Errorf("the table has %d limits, Limits has %d fields", len(seen), fields)
+	}
+	if strings.Contains(fmt.Sprintf("%+v ", Limits{}.withDefaults()), ":0 ") {
+		t.Errorf("a limit has no default: %+v", Limits{}.withDefaults())
+	}
+}
+
+// blocked lets a request wait inside of a handler until release is closed.
+func (f *fixture) blocked(pattern string, a access) (entered, release chan struct{}) {
+	entered, release = make(chan struct{}), make(chan struct{})
+	f.server.handle(operation{pattern: pattern, access: a, body: 1 << 20}, func(w http.ResponseWriter, r *http.Request) error {
+		if _, err := io.Copy(io.Discard, r.Body); err != nil {
+			return err
+		}
+		entered <- struct{}{}
+		<-release
+		return sendJSON(w, http.StatusOK, "done")
+	})
+	return entered, release
+}
+
+// busy checks that an answer is a refusal that says when to come back, and is
+// counted for the limit.
+func (f *fixture) busy(what string, limit policy.Limit, answer *http.Response, text string) {
+	f.Helper()
+	if answer.StatusCode != http.StatusTooManyRequests || !strings.Contains(text, `"busy"`) {
+		f.Errorf("%s: %d %s", what, answer.StatusCode, text)
+	}
+	checkProblem(f.T, what, answer, text)
+	_, metrics := f.ask("GET", "/metrics", f.admin, "")
+	if strings.Contains(metrics, fmt.Sprintf("%s{limit=%q} 0\n", metricRefused, limit.Name)) ||
+		!strings.Contains(metrics, fmt.Sprintf("%s{limit=%q}", metricRefused, limit.Name)) {
+		f.Errorf("%s: %s is not counted", what, limit.Name)
+	}
+}
+
+// TestRequestLimits meets the limits on requests and bytes in progress, of a
+// tenant and of all.
+func TestRequestLimits(t *testing.T) {
+	f := start(t, func(o *Options) {
+		o.Limits.TenantRequests, o.Limits.Requests = 2, 4
+		o.Limits.TenantInFlightBytes, o.Limits.InFlightBytes = chargeStep, 2*chargeStep
+	})
+	f.fill()
+	entered, release := f.blocked("POST /test/wait", writeTenant)
+	done := make(chan int, 4)
+	post := func(token, body string) {
+		go func() {
+			answer, _ := f.ask("POST", "/test/wait", token, body)
+			done <- answer.StatusCode
+		}()
+		<-entered
+	}
+	post(f.both, "x")
+	answer, text := f.ask("POST", "/test/wait", f.both, "x")
+	f.busy("a tenant's bytes", policy.TenantInFlightBytes, answer, text)
+	post(f.both, "")
+	answer, text = f.ask("GET", "/api/v1/latest", f.reader, "")
+	f.busy("a tenant's requests", policy.TenantRequests, answer, text)
+	post(f.other, "x")
+	answer, text = f.ask("GET", "/healthz", "", "") // the fourth
+	if answer.StatusCode != http.StatusOK {
+		t.Errorf("within the limits: %d %s", answer.StatusCode, text)
+	}
+	post(f.other, "")
+	close(release)
+	for range 4 {
+		if status := <-done; status != http.StatusOK {
+			t.Errorf("a request in progress: %d", status)
+		}
+	}
+	if now := f.server.admitted.now(); now.bytes != 0 || len(f.server.admitted.tenantsNow()) != 0 {
+		t.Errorf("in progress after all: %+v", now)
+	}
+}
+
+// TestAllRequests meets the limit on requests of everybody.
+func TestAllRequests(t *testing.T) {
+	f := start(t, func(o *Options) { o.Limits.Requests = 1 })
+	entered, release := f.blocked("GET /test/wait", open)
+	done := make(chan int)
+	go func() {
+		answer, _ := f.ask("GET", "/test/wait", "", "")
+		done <- answer.StatusCode
+	}()
+	<-entered
+	answer, text := f.ask("GET", "/healthz", "", "")
+	close(release)
+	if status := <-done; status != http.StatusOK {
+		t.Errorf("the first: %d", status)
+	}
+	f.busy("one too many", policy.Requests, answer, text)
+}
+
+// TestStreams meets the limits on live streams, which take no place among the
+// requests.
+func TestStreams(t *testing.T) {
+	s := serve(t, func(o *Options) { o.Limits.TenantStreams, o.Limits.Requests = 2, 1 })
+	for range 2 {
+		c := s.dial("GET /api/v1/live HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer " + s.reader + "\r\n\r\n")
+		if _, err := c.Read(make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	answer, text := s.ask("GET", "/api/v1/live", s.reader, "")
+	s.busy("a stream too many", policy.TenantStreams, answer, text)
+	s.works()
+}
+
+// TestLargeBodies sends bodies that are too large, with and without their
+// length told before.
+func TestLargeBodies(t *testing.T) {
+	f := start(t, func(o *Options) { o.Limits.BodyBytes, o.Limits.SmallBodyBytes = 2000, 1000 })
+	for _, path := range []string{"/api/v1/samples", "/api/v1/alarms", "/api/v1/session"} {
+		for _, chunked := range []bool{false, true} {
+			var body io.Reader = strings.NewReader(`{"name":"` + strings.Repeat("x", 3000) + `"}`)
+			if chunked {
+				body = io.MultiReader(body)
+			}
+			r, err := http.NewRequest("POST", f.web.URL+path, body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("Authorization", "Bearer "+f.both)
+			r.Header.Set("Content-Type", "application/json")
+			answer, err := http.DefaultTransport.RoundTrip(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, err := io.ReadAll(answer.Body)
+			answer.Body.Close()
+			if err != nil || answer.StatusCode != http.StatusRequestEntityTooLarge {
+				t.Errorf("%s, chunked %v: %d %s %v", path, chunked, answer.StatusCode, text, err)
+			}
+			checkProblem(t, path, answer, string(text))
+		}
+	}
+}
