@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"github.com/hokan-db/hokan/engine/policy"
 )
 
 // answer is the writer of one answer: it sets what every answer has, keeps
@@ -22,14 +24,16 @@ type answer struct {
 	route    string
 	quiet    bool
 	caller   caller
-	status   int   // 0: nothing sent
-	sent     int64 // bytes of the body, as sent
-	err      error // why it failed
-	limit    string
-	broken   bool         // the client does not take it
-	aborted  bool         // cut off
-	notFound func() error // what a 404 of the handler becomes
-	dropping bool         // the handler's own body is not sent
+	status   int    // 0: nothing sent
+	sent     int64  // bytes of the body, as sent
+	err      error  // why it failed
+	limit    string // that refused, "" if none did
+
+	bodyLimit string       // that the request's body is under
+	broken    bool         // the client does not take it
+	aborted   bool         // cut off
+	notFound  func() error // what a 404 of the handler becomes
+	dropping  bool         // the handler's own body is not sent
 
 	held    bool           // the header waits for the first piece of the body
 	packer  io.WriteCloser // nil: the body goes out as it is
@@ -65,8 +69,11 @@ func (a *answer) fail(err error) {
 
 // note keeps why the answer is a problem, for the log and the metrics.
 func (a *answer) note(p *Problem) {
-	if p.limit != "" {
+	switch {
+	case p.limit != "":
 		a.limit = p.limit
+	case p.Code == policy.BodyBytes.Code:
+		a.limit = a.bodyLimit
 	}
 	if a.err == nil {
 		if a.err = p.cause; a.err == nil {

@@ -139,7 +139,7 @@ func (s *Server) addBulk() {
 		Description: "Nothing was accepted",
 		Content:     map[string]*huma.MediaType{"application/json": {Schema: written}},
 	}
-	s.raw(write, operation{body: s.limits.BodyBytes}, s.write)
+	s.raw(write, operation{bulk: true, body: s.limits.BodyBytes}, s.write)
 
 	export := s.op("GET", "/export", "export", "Samples as a file", readTenant, http.StatusNotFound, http.StatusUnprocessableEntity)
 	export.Parameters = []*huma.Param{

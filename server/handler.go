@@ -10,6 +10,8 @@ import (
 	"runtime/debug"
 	"strings"
 	"time"
+
+	"github.com/hokan-db/hokan/engine/policy"
 )
 
 // Handler answers every request.
@@ -179,6 +181,7 @@ type operation struct {
 	access  access
 	stream  bool  // its answer has no end
 	export  bool  // its answer may take long
+	bulk    bool  // its request's body may be large
 	body    int64 // most bytes of a request's body
 	quiet   bool  // not worth a line in the log
 }
@@ -196,6 +199,9 @@ func (s *Server) handle(o operation, handler func(http.ResponseWriter, *http.Req
 
 // guarded runs a handler for whoever may use it, within the limits.
 func (s *Server) guarded(o operation, a *answer, r *http.Request, handler func(http.ResponseWriter, *http.Request) error) error {
+	if a.bodyLimit = policy.SmallBodyBytes.Name; o.bulk {
+		a.bodyLimit = policy.BodyBytes.Name
+	}
 	who, err := s.callerOf(r, o.access)
 	a.caller = who
 	if err != nil {

@@ -172,4 +172,10 @@ func TestLargeBodies(t *testing.T) {
 			checkProblem(t, path, answer, string(text))
 		}
 	}
+	_, metrics := f.ask("GET", "/metrics", f.admin, "")
+	for limit, n := range map[policy.Limit]int{policy.BodyBytes: 2, policy.SmallBodyBytes: 4} {
+		if !strings.Contains(metrics, fmt.Sprintf("%s{limit=%q} %d\n", metricRefused, limit.Name, n)) {
+			t.Errorf("%s was met %d times, which is not what is counted", limit.Name, n)
+		}
+	}
 }

@@ -109,6 +109,7 @@ func TestMonitor(t *testing.T) {
 				t.Errorf("the page names the zone %q, which is %s", got, want)
 			}
 
+			b.streaming()
 			value := 500 + float64(time.Now().UnixMilli()%1000)/10
 			p.write(1, value)
 			shown := strconv.FormatFloat(value, 'f', 1, 64)
@@ -208,10 +209,10 @@ func TestViewer(t *testing.T) {
 			if limit := int(d.width) * 2; buckets < 50 || buckets > limit {
 				t.Errorf("%d buckets for a screen %d wide", buckets, d.width)
 			}
+			list(t, b, p.now)
 			if !d.phone {
 				zoom(t, b)
 			}
-			list(t, b)
 		})
 	}
 }
@@ -253,13 +254,20 @@ func zoom(t *testing.T, b *tab) {
 
 func abs(x float64) float64 { return max(x, -x) }
 
-// list shows the view as a table, with times in the device's zone.
-func list(t *testing.T, b *tab) {
+// list shows the view as a table, with times in the device's zone; the newest
+// sample is of the time now.
+func list(t *testing.T, b *tab, now int64) {
 	t.Helper()
 	b.click("#mode-list")
 	b.shown(hook("list"))
 	b.wait("rows", `document.querySelectorAll('[data-testid="list"] tr, [data-testid="list"] [role=row]').length > 3`)
 	b.sound("list")
+	location, err := time.LoadLocation(b.device.zone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clock := time.UnixMilli(now).In(location).Format("15:04:05")
+	b.wait("the newest sample at "+clock, `document.querySelector('[data-testid="list"]').innerText.includes(`+quote(clock)+`)`)
 	b.click("#mode-graph")
 	b.drawn()
 }
@@ -279,12 +287,26 @@ func TestLiveViewer(t *testing.T) {
 		b.key("l")
 		b.wait("following", following)
 	}
+	b.streaming()
 	for i := range 3 {
 		value := 700.5 + float64(i)
 		p.write(0, value)
 		shown := strconv.FormatFloat(value, 'f', 1, 64)
 		b.wait("the live value "+shown, `document.querySelector('[data-testid="viewer"]').innerText.includes(`+quote(shown)+`)`)
 	}
+}
+
+// streaming waits until the page is told what is written.
+func (b *tab) streaming() {
+	b.Helper()
+	b.poll("the live stream", func() (bool, error) {
+		for _, r := range b.asked("/api/v1/live") {
+			if r.status == 200 && !r.done {
+				return true, nil
+			}
+		}
+		return false, nil
+	})
 }
 
 func TestDownload(t *testing.T) {
