@@ -17,7 +17,7 @@ import (
 	"strings"
 )
 
-//go:embed templates static i18n third_party
+//go:embed templates static i18n vendor
 var files embed.FS
 
 // Cache-Control of a page or a plain address, and of one that has the hash of
@@ -119,13 +119,13 @@ type assets struct {
 func newAssets(c catalogue) (*assets, error) {
 	a := &assets{files: map[string]*asset{}}
 	contents := map[string][]byte{}
-	for _, root := range []string{"static", "third_party"} {
+	for _, root := range []string{"static", "vendor"} {
 		err := fs.WalkDir(files, root, func(name string, entry fs.DirEntry, err error) error {
 			if err != nil || entry.IsDir() || contentTypes[path.Ext(name)] == "" {
 				return err
 			}
 			text, err := files.ReadFile(name)
-			contents[strings.TrimPrefix(name, root+"/")] = text
+			contents[strings.TrimPrefix(name, "static/")] = text
 			return err
 		})
 		if err != nil {
