@@ -134,7 +134,7 @@ function follow() {
   if (!match || match === streamed) return;
   stream?.close();
   streamed = match;
-  stream = live(match, { alarm: refresh, missed: refresh });
+  stream = live(match, { alarm: refresh, missed: refresh, state: s => s === "live" && refresh() });
 }
 onAlarm(({ alarms: list }) => {
   alarms = list;

@@ -86,7 +86,8 @@ let following = null, streamed = "", dirty = 0;
 function stream() {
   const match = state.live && state.channels.length ? data.cover(state.channels) : ""; if (match === streamed) return;
   streamed = match; following?.close(); following = null;
-  if (match) following = live(match, { samples: arrived, alarm: () => load({ quiet: true }), missed: () => load({ quiet: true }) });
+  const again = () => load({ quiet: true });
+  if (match) following = live(match, { samples: arrived, alarm: again, missed: again, state: s => s === "live" && again() }); // what came before the stream was open
 }
 function arrived({ unit, channels }) {
   const per = { s: 1e3, ms: 1, us: 1e-3, ns: 1e-6 }[unit] || 1, rows = new Map(state.rows.map(r => [r.c.key, r])); let any = false;
