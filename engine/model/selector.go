@@ -53,7 +53,10 @@ func (m *Matcher) compile() error {
 		return nil
 	}
 	// By itself first: "a)|(b" would compile once it stands in parentheses.
-	_, err := syntax.Parse(m.Value, syntax.Perl)
+	parsed, err := syntax.Parse(m.Value, syntax.Perl)
+	if err == nil && patternSize(parsed) > maxPatternSize {
+		err = fmt.Errorf("its repeats make it too large")
+	}
 	if err == nil {
 		m.re, err = regexp.Compile("^(?s:" + m.Value + ")$")
 	}
@@ -61,6 +64,23 @@ func (m *Matcher) compile() error {
 		return fmt.Errorf("%s%s: %w", m.Name, m.Op, err)
 	}
 	return nil
+}
+
+// maxPatternSize bounds what a pattern compiles to: more than any text without
+// counted repeats needs, and little enough to be matched against every channel.
+const maxPatternSize = 10_000
+
+// patternSize is about how many instructions re compiles to. Counted repeats
+// multiply: a few bytes of text can ask for millions.
+func patternSize(re *syntax.Regexp) int {
+	size := 1 + len(re.Rune)
+	for _, sub := range re.Sub {
+		size = min(size+patternSize(sub), maxPatternSize+1)
+	}
+	if re.Op == syntax.OpRepeat {
+		size *= max(re.Min, re.Max, 1)
+	}
+	return min(size, maxPatternSize+1)
 }
 
 // Matches reports whether the value that a channel has satisfies m.

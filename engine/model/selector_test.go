@@ -149,3 +149,18 @@ func FuzzParseSelector(f *testing.F) {
 		}
 	})
 }
+
+// TestPatternsThatGrowAreRefused gives patterns whose counted repeats multiply,
+// and long ones that do not.
+func TestPatternsThatGrowAreRefused(t *testing.T) {
+	for _, pattern := range []string{"(?:.?){999}(?:.?){999}(?:.?){999}(?:.?){999}(?:.?){999}", "(?:(?:a{30}){30}){30}", "[a-z]{1000}.{1000}x{1000}y{1000}z{1000}v{1000}"} {
+		if _, err := model.NewMatcher("channel", model.MatchRegexp, pattern); !errors.Is(err, model.ErrBadSelector) {
+			t.Errorf("%s: %v, want ErrBadSelector", pattern, err)
+		}
+	}
+	for _, pattern := range []string{strings.Repeat("CH-10|", 1300) + "x", "[0-9]{1,20}-.{3}", ""} {
+		if _, err := model.NewMatcher("channel", model.MatchRegexp, pattern); err != nil {
+			t.Errorf("%.20s: %v", pattern, err)
+		}
+	}
+}

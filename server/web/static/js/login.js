@@ -6,8 +6,15 @@ import "./shell.js";
 
 const form = $("#form"), field = $("#token"), error = $("#error"), button = $("button", form);
 const next = new URLSearchParams(location.search).get("next") || "";
-// Only a path of this host is gone to.
-const target = /^\/(?![/\\])/.test(next) ? next : "/monitor";
+// Only a path of this host is gone to, as the browser itself reads it.
+function destination() {
+  try {
+    const url = new URL(next, location.origin);
+    if (next.startsWith("/") && url.origin === location.origin) return url.pathname + url.search;
+  } catch { /* it is no address */ }
+  return "/monitor";
+}
+const target = destination();
 
 function refuse(text) {
   error.textContent = text;
