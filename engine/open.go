@@ -115,7 +115,7 @@ func (db *DB) openCatalog() error {
 		return err
 	}
 	if identity.Epoch == 0 {
-		if db.made || !db.holdsNothing() {
+		if db.made || !holdsNothing(db.fs, db.options.Dir) {
 			return disk.Corrupt(disk.CatalogDir, 0, "the catalog of what is stored here is lost")
 		}
 		rand.Read(identity.ID[:])
@@ -135,10 +135,6 @@ func (db *DB) removeTemporaries(local *disk.LocalBlocks) error {
 }
 
 // holdsNothing reports whether there is no log, block or checkpoint.
-func (db *DB) holdsNothing() bool {
-	return holdsNothing(db.fs, db.options.Dir)
-}
-
 func holdsNothing(fs disk.FS, dir string) bool {
 	for _, sub := range []string{disk.LogDir, disk.BlocksDir, disk.CheckpointsDir} {
 		names, err := fs.List(path.Join(dir, sub))
