@@ -1,5 +1,6 @@
 // The monitor: every channel with its latest value, kept up to date.
 import { api, live, now, Problem, setClock } from "./api.js";
+import * as arrivals from "./arrivals.js";
 import * as channels from "./channels.js";
 import { $, el, phone, themed } from "./dom.js";
 import * as f from "./format.js";
@@ -23,6 +24,7 @@ const tree = new Tree($("#tree"), { choose, open, tick });
 // load asks for the latest values, and once for how often each channel is written.
 async function load() {
   clearTimeout(timer);
+  const since = arrivals.asked();
   try {
     const [latest, all] = await Promise.all([api("latest", { match: "{}" }), shape ? null : api("channels")]).catch(e => {
       if (e.code === "no_channel") return [{ channels: [] }, null];
@@ -33,6 +35,7 @@ async function load() {
       await setClock(channels.selector(latest.channels[0].labels)).catch(() => {});
     }
     take(latest.channels, all?.channels);
+    for (const { key, time, value } of since) { const c = byKey.get(key); if (c && (c.time == null || time >= c.time)) Object.assign(c, { time, value }); }
     problem(null);
     updated = now();
     timer = setTimeout(load, byKey.size ? POLL : 5e3); // the first channel is waited for
@@ -40,7 +43,7 @@ async function load() {
     if (!(e instanceof Problem)) throw e;
     problem(e);
     timer = setTimeout(load, RETRY);
-  }
+  } finally { arrivals.done(since); }
   render();
 }
 function take(list, rows) {
@@ -88,11 +91,12 @@ let dirty = 0, changes = 0;
 function samples(event) {
   let unknown = false;
   for (const part of event.channels) {
-    const c = byKey.get(channels.key(part));
+    const key = channels.key(part), c = byKey.get(key);
     if (!c) { unknown = true; continue; }
     const n = part.times.length;
     for (let i = 0; i < n; i++) {
       const at = part.times[i];
+      arrivals.note(key, at, part.values[i]);
       if (c.time != null && at < c.time) continue; // written late: not the latest
       if (c.time != null && at > c.time) { c.deltas.push(at - c.time); if (c.deltas.length > 5) c.deltas.shift(); }
       c.time = at; c.value = part.values[i];

@@ -161,18 +161,25 @@ export async function words(rows, from, to, signal) {
   return found;
 }
 
-// append adds samples that have just arrived to the last buckets of a row.
-export function append(v, times, values) {
-  const { grid } = v;
-  times.forEach((t, k) => {
-    const i = Math.floor((t - grid.from) / grid.width); if (i < 0 || i > grid.n + 5000) return;
-    if (i >= grid.n) extend(grid, i + 1);
-    const x = values[k];
-    if (typeof x !== "number") { v.quality[i] = (v.quality[i] || 0) + 1; v.words.set(i, codeOf(x)); return; }
-    const c = v.count[i] = (v.count[i] || 0) + 1;
-    v.min[i] = c > 1 ? Math.min(v.min[i], x) : x; v.max[i] = c > 1 ? Math.max(v.max[i], x) : x;
-    v.sum[i] = (c > 1 ? v.sum[i] : 0) + x; v.avg[i] = v.sum[i] / c; v.last[i] = x;
-  });
+// append adds a sample that has just arrived to its bucket of a row.
+export function append(v, time, x) {
+  const i = bucketOf(v, time); if (i < 0) return;
+  if (typeof x !== "number") { v.quality[i] = (v.quality[i] || 0) + 1; v.words.set(i, codeOf(x)); return; }
+  const c = v.count[i] = (v.count[i] || 0) + 1;
+  v.min[i] = c > 1 ? Math.min(v.min[i], x) : x; v.max[i] = c > 1 ? Math.max(v.max[i], x) : x;
+  v.sum[i] = (c > 1 ? v.sum[i] : 0) + x; v.avg[i] = v.sum[i] / c; v.last[i] = x;
+}
+// ensure appends a sample unless the bucket shows it already: it arrived while the
+// row was asked for. A number like the bucket's last counts as shown; the next
+// answer is exact.
+export function ensure(v, time, x) {
+  const i = v ? bucketOf(v, time) : -1; if (i < 0) return;
+  if (typeof x === "number" ? !(v.count[i] && v.last[i] === x) : !v.quality[i]) append(v, time, x);
+}
+function bucketOf({ grid }, time) {
+  const i = Math.floor((time - grid.from) / grid.width); if (i < 0 || i > grid.n + 5000) return -1;
+  if (i >= grid.n) extend(grid, i + 1);
+  return i;
 }
 // at gives a row's number at a time, or the code of why there is none.
 export function at(v, ms) {

@@ -1,5 +1,6 @@
 // The viewer: loads what is shown, follows live samples, and wires the controls.
 import { api, live, now, setClock } from "./api.js";
+import * as arrivals from "./arrivals.js";
 import { MAX, selectors } from "./channels.js";
 import { $, el, store, themed } from "./dom.js";
 import { DAY, MINUTE, num, zone } from "./format.js";
@@ -21,7 +22,7 @@ export async function load({ quiet = false } = {}) {
   current?.abort(); const job = current = new AbortController(), { signal } = job;
   head(); remember(); link();
   if (!state.channels.length) { state.rows = []; draw(); legend(); stream(); return; }
-  const done = quiet ? () => {} : busy(job), started = performance.now();
+  const done = quiet ? () => {} : busy(job), started = performance.now(), since = arrivals.asked();
   try {
     const from = state.from, to = state.to, s = to - from, width = Math.max(240, $("#panes").clientWidth - 94 || $("#viewer").clientWidth * .6);
     const reach = Math.max(s * .05, Math.min(s * 3, 1.2 * Math.max(0, ...state.channels.map(c => paces.get(c.key) || 0)))); // so that lines come from the sample before
@@ -30,18 +31,18 @@ export async function load({ quiet = false } = {}) {
     extra.catch(() => {});
     const answer = await data.view(state.channels, a, b, Math.max(60, Math.round(width / per * (b - a) / s)), signal);
     if (signal.aborted) return;
-    take(answer, from, to); loaded = Date.now(); problem("");
+    take(answer, from, to, since); loaded = Date.now(); problem("");
     show(); state.measured = { ms: performance.now() - started, span: s }; $("#chart").dataset.ready = String(++shown); performance.mark("hokan:chart"); done();
     const [, latest] = await extra;
     if (signal.aborted) return;
-    if (latest) state.latest = latest;
+    if (latest) { state.latest = latest; for (const { key, time, value } of since) newest(key, time, value); }
     stream(); probe().then(link, () => {});
     if (await data.words(state.rows.map(r => ({ channel: r.c, v: r.v })), from, to, signal)) settleAll();
     if (!signal.aborted) { redraw(); lanesDraw(); legend(); }
-  } catch (e) { if (e.name !== "AbortError" && job === current) failed(e); } finally { done(); }
+  } catch (e) { if (e.name !== "AbortError" && job === current) failed(e); } finally { done(); arrivals.done(since); }
 }
 const paces = new Map(); // key -> interval between samples, ms, as last seen
-function take({ grid, rows, missing }, from, to) {
+function take({ grid, rows, missing }, from, to, since) {
   if (missing.length) {
     const gone = new Set(missing.map(c => c.key)); state.channels = state.channels.filter(c => !gone.has(c.key)); remember();
     toast(t("viewer.gone", { names: missing.slice(0, 3).map(c => `${c.instrument} ${c.name}`).join(", "), n: num(missing.length) }));
@@ -49,6 +50,7 @@ function take({ grid, rows, missing }, from, to) {
   const before = new Map(state.rows.map(r => [r.c.key, r]));
   state.channels = state.channels.map(c => rows.get(c.key)?.channel || c);
   state.rows = state.channels.map((c, i) => { const v = rows.get(c.key).v; v.words = carry(before.get(c.key)?.v, v); c.isState = before.get(c.key)?.c.isState ?? null; return { c, i, v }; });
+  for (const { key, time, value } of since) data.ensure(rows.get(key)?.v, time, value);
   state.step = grid?.width || 0; settleAll();
   for (const r of state.rows) if (r.v.step) paces.set(r.c.key, r.v.step);
   for (const r of state.rows) if (r.c.isState == null && r.v.stats.count) r.c.isState = !r.c.unit && r.c.dec === 0 && r.v.stats.min >= 0 && r.v.stats.max <= 7 && r.v.last.every(x => x == null || Number.isInteger(x));
@@ -93,12 +95,12 @@ function arrived({ unit, channels }) {
   const per = { s: 1e3, ms: 1, us: 1e-3, ns: 1e-6 }[unit] || 1, rows = new Map(state.rows.map(r => [r.c.key, r])); let any = false;
   for (const c of channels) {
     const r = rows.get(data.channelOf(c).key); if (!r || !c.times.length) continue;
-    const times = c.times.map(x => x * per), l = state.latest.get(r.c.key); any = true;
-    data.append(r.v, times, c.values);
-    if (!l || l.time == null || times.at(-1) >= l.time) state.latest.set(r.c.key, { time: times.at(-1), value: c.values.at(-1) });
+    any = true;
+    c.times.forEach((x, i) => { const time = x * per, value = c.values[i]; arrivals.note(r.c.key, time, value); data.append(r.v, time, value); newest(r.c.key, time, value); });
   }
   if (any && state.live && !dirty) dirty = setTimeout(() => { dirty = 0; advance(true); }, 40);
 }
+function newest(key, time, value) { const l = state.latest.get(key); if (!l || l.time == null || time >= l.time) state.latest.set(key, { time, value }); }
 const watched = () => state.cursor != null || state.mode === "list" && $("#list").scrollTop > 4 || document.hidden || $("dialog[open]") || $("#range-pop").matches(":popover-open");
 // advance moves the right edge to now, with what has arrived; every quarter of a
 // minute or bucket the server is asked again, for what came late or was corrected.
