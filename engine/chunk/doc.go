@@ -13,10 +13,22 @@ type Encoding uint8
 // the manner of Pelkonen et al., VLDB 2015. gorilla.go has the bytes.
 const Gorilla Encoding = 1
 
+// Fast and Small are adaptive columns, times and values apart. Both have the
+// same decoder: the name says how hard the encoder looked for a short form.
+const (
+	Fast  Encoding = 2
+	Small Encoding = 3
+)
+
 // String returns the encoding's name.
 func (e Encoding) String() string {
-	if e == Gorilla {
+	switch e {
+	case Gorilla:
 		return "gorilla"
+	case Fast:
+		return "fast"
+	case Small:
+		return "small"
 	}
 	return "unknown"
 }
