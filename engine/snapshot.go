@@ -51,6 +51,11 @@ func (db *DB) snapshot(ctx context.Context, t *tenant, ids []model.ChannelID, sp
 // headRows adapts a head's view to merge.Source.
 type headRows struct{ head.View }
 
+// Fold implements merge.Source.
+func (h headRows) Fold(span model.Span, g merge.Grid, out []model.Aggregate) error {
+	return merge.DecodeAndFold(h, span, g, out)
+}
+
 func (s *snapshot) addHead(i int, h *head.Head, id model.ChannelID, rank uint64, span model.Span) {
 	view, ok := h.View(id)
 	if !ok {

@@ -7,6 +7,8 @@ import (
 
 	"github.com/hokan-db/hokan/engine/chunk"
 	"github.com/hokan-db/hokan/engine/disk"
+	"github.com/hokan-db/hokan/engine/merge"
+	"github.com/hokan-db/hokan/engine/model"
 )
 
 // ReadChunk appends the rows of a chunk that Chunks visited.
@@ -60,6 +62,11 @@ func (c *Chunk) Decode(times []int64, values []float64) ([]int64, []float64, err
 		return c.reader.decode(&c.Ref, c.frame, times, values)
 	}
 	return c.reader.ReadChunk(&c.Ref, times, values)
+}
+
+// Fold adds the chunk's rows in span to the buckets of g.
+func (c *Chunk) Fold(span model.Span, g merge.Grid, out []model.Aggregate) error {
+	return merge.DecodeAndFold(c, span, g, out)
 }
 
 // Load reads the bytes of many chunks of this block, neighbours together, so

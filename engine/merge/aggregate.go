@@ -3,6 +3,7 @@ package merge
 import (
 	"fmt"
 	"math"
+	"sync"
 
 	"github.com/hokan-db/hokan/engine/model"
 )
@@ -17,8 +18,8 @@ type Scratch struct {
 
 // Aggregate folds the rows of pieces that lie in b into out, which has one
 // element for each bucket; what out already holds must be of earlier rows. A
-// piece that overlaps no other and lies in one bucket is not decoded if it has
-// a Summary. scratch may be nil.
+// piece that overlaps no other is folded by its Source, or not even decoded
+// where it lies in one bucket and has a Summary. scratch may be nil.
 func Aggregate(pieces []Piece, b model.Buckets, out []model.Aggregate, scratch *Scratch) error {
 	if len(out) != b.Count || b.Count < 1 || b.Width < 1 {
 		return fmt.Errorf("%w: %d buckets of width %d, room for %d", model.ErrBadSpan, b.Count, b.Width, len(out))
@@ -26,7 +27,7 @@ func Aggregate(pieces []Piece, b model.Buckets, out []model.Aggregate, scratch *
 	if scratch == nil {
 		scratch = new(Scratch)
 	}
-	return scratch.aggregate(pieces, b.Span(), grid{from: b.From, width: uint64(b.Width)}, out)
+	return scratch.aggregate(pieces, b.Span(), Grid{From: b.From, Width: uint64(b.Width)}, out)
 }
 
 // Summarize returns the one aggregate of the rows of pieces in span.
@@ -40,15 +41,15 @@ func (s *Scratch) Summarize(pieces []Piece, span model.Span) (model.Aggregate, e
 		return model.Aggregate{}, nil
 	}
 	var out [1]model.Aggregate
-	err := s.aggregate(pieces, span, grid{from: span.From, width: uint64(span.To) - uint64(span.From)}, out[:])
+	err := s.aggregate(pieces, span, Grid{From: span.From, Width: uint64(span.To) - uint64(span.From)}, out[:])
 	return out[0], err
 }
 
-func (s *Scratch) aggregate(pieces []Piece, span model.Span, g grid, out []model.Aggregate) error {
+func (s *Scratch) aggregate(pieces []Piece, span model.Span, g Grid, out []model.Aggregate) error {
 	s.pieces = appendSorted(s.pieces[:0], pieces, span)
 	defer func() { clear(s.pieces) }() // let go of the sources
 	sorted := s.pieces
-	decode := 0 // sorted[decode:i] are still to be folded, row by row
+	entangled := 0 // sorted[entangled:i] overlap and are still to be folded, together
 	var reach int64
 	for i := range sorted {
 		p := &sorted[i]
@@ -56,24 +57,33 @@ func (s *Scratch) aggregate(pieces []Piece, span model.Span, g grid, out []model
 		if i == 0 || reach < p.Last {
 			reach = p.Last
 		}
-		if !alone || p.Summary == nil || p.First < span.From || p.Last >= span.To {
+		if !alone {
 			continue
 		}
-		bucket := g.bucket(p.First)
-		if bucket != g.bucket(p.Last) {
-			continue
-		}
-		if err := s.foldRows(sorted[decode:i], span, g, out); err != nil {
+		if err := s.foldTogether(sorted[entangled:i], span, g, out); err != nil {
 			return err
 		}
-		out[bucket].Merge(p.Summary)
-		decode = i + 1
+		if err := p.fold(span, g, out); err != nil {
+			return err
+		}
+		entangled = i + 1
 	}
-	return s.foldRows(sorted[decode:], span, g, out)
+	return s.foldTogether(sorted[entangled:], span, g, out)
 }
 
-// foldRows decodes sorted pieces and folds their rows.
-func (s *Scratch) foldRows(sorted []Piece, span model.Span, g grid, out []model.Aggregate) error {
+// fold adds the rows of a piece that overlaps no other.
+func (p *Piece) fold(span model.Span, g Grid, out []model.Aggregate) error {
+	if p.Summary != nil && p.First >= span.From && p.Last < span.To {
+		if bucket := g.Bucket(p.First); bucket == g.Bucket(p.Last) {
+			out[bucket].Merge(p.Summary)
+			return nil
+		}
+	}
+	return p.Source.Fold(span, g, out)
+}
+
+// foldTogether decodes and merges sorted pieces and folds their rows.
+func (s *Scratch) foldTogether(sorted []Piece, span model.Span, g Grid, out []model.Aggregate) error {
 	if len(sorted) == 0 {
 		return nil
 	}
@@ -83,30 +93,49 @@ func (s *Scratch) foldRows(sorted []Piece, span model.Span, g grid, out []model.
 		if err != nil || len(times) == 0 {
 			return err
 		}
-		if err := g.fold(times, values, out); err != nil {
+		if err := FoldRows(g, times, values, out); err != nil {
 			return err
 		}
 	}
 }
 
-// grid is model.Buckets whose width may be anything that a span can be.
-type grid struct {
-	from  int64
-	width uint64
+// Grid is where the buckets of an aggregation lie: model.Buckets whose width
+// may be anything that a span can be. The end of the last bucket is an int64.
+type Grid struct {
+	From  int64
+	Width uint64
 }
 
-func (g grid) bucket(t int64) uint64 { return (uint64(t) - uint64(g.from)) / g.width }
+// Bucket returns the bucket of a time, which is not before From.
+func (g Grid) Bucket(t int64) uint64 { return (uint64(t) - uint64(g.From)) / g.Width }
 
-// fold adds ascending rows, all inside the grid, to their buckets.
-func (g grid) fold(times []int64, values []float64, out []model.Aggregate) error {
+// End returns the time at which a bucket of the grid ends.
+func (g Grid) End(bucket uint64) int64 { return int64(uint64(g.From) + (bucket+1)*g.Width) }
+
+// buffers are reused among calls of DecodeAndFold.
+var buffers = sync.Pool{New: func() any { return new(run) }}
+
+// DecodeAndFold is Fold of a source that has no faster way.
+func DecodeAndFold(source Source, span model.Span, g Grid, out []model.Aggregate) error {
+	r := buffers.Get().(*run)
+	defer buffers.Put(r)
+	var err error
+	if r.timeBuffer, r.valueBuffer, err = source.Decode(r.timeBuffer[:0], r.valueBuffer[:0]); err != nil {
+		return err
+	}
+	to := cut(r.timeBuffer, span.To)
+	from := before(r.timeBuffer[:to], span.From)
+	return FoldRows(g, r.timeBuffer[from:to], r.valueBuffer[from:to], out)
+}
+
+// FoldRows adds ascending rows, all inside the grid, to their buckets.
+func FoldRows(g Grid, times []int64, values []float64, out []model.Aggregate) error {
 	for len(times) > 0 {
-		bucket := g.bucket(times[0])
+		bucket := g.Bucket(times[0])
 		if bucket >= uint64(len(out)) {
 			return fmt.Errorf("%w: a row at %d out of order", ErrPiece, times[0])
 		}
-		// The grid ends at an int64, so every edge up to there is exact.
-		edge := int64(uint64(g.from) + (bucket+1)*g.width)
-		n := cut(times, edge)
+		n := cut(times, g.End(bucket))
 		addRows(&out[bucket], times[:n], values[:n])
 		times, values = times[n:], values[n:]
 	}

@@ -16,12 +16,18 @@ import (
 type rows struct {
 	times   []int64
 	values  []float64
-	decoded int // how often
+	decoded int // how often, for folding too
+	folded  int // how often
 }
 
 func (r *rows) Decode(times []int64, values []float64) ([]int64, []float64, error) {
 	r.decoded++
 	return append(times, r.times...), append(values, r.values...), nil
+}
+
+func (r *rows) Fold(span model.Span, g Grid, out []model.Aggregate) error {
+	r.folded++
+	return DecodeAndFold(r, span, g, out)
 }
 
 // pieceOf describes strictly ascending rows.
@@ -353,6 +359,8 @@ func (f failing) Decode(times []int64, values []float64) ([]int64, []float64, er
 	return times, values, f.err
 }
 
+func (f failing) Fold(model.Span, Grid, []model.Aggregate) error { return f.err }
+
 func TestErrorsStay(t *testing.T) {
 	lost := errors.New("lost")
 	times, values := regular(0, 3)
@@ -377,15 +385,19 @@ func TestErrorsStay(t *testing.T) {
 
 func TestRowsThatContradictTheirPieceAreRefused(t *testing.T) {
 	for name, times := range map[string][]int64{
-		"early":   {5, 20},
-		"late":    {10, 31},
-		"jumbled": {10, 500, 20},
+		"early":  {5, 20},
+		"late":   {10, 31},
+		"turned": {30, 10},
 	} {
 		p := Piece{First: 10, Last: 30, Source: &rows{times: times, values: make([]float64, len(times))}}
-		out := make([]model.Aggregate, 4)
-		if err := Aggregate([]Piece{p}, model.Buckets{From: 0, Width: 10, Count: 4}, out, nil); !errors.Is(err, ErrPiece) {
+		if _, _, err := NewCursor([]Piece{p}, model.AllTime()).Next(); !errors.Is(err, ErrPiece) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	jumbled := Piece{First: 10, Last: 30, Source: &rows{times: []int64{10, 500, 20}, values: make([]float64, 3)}}
+	out := make([]model.Aggregate, 4)
+	if err := Aggregate([]Piece{jumbled}, model.Buckets{From: 0, Width: 10, Count: 4}, out, nil); !errors.Is(err, ErrPiece) {
+		t.Errorf("jumbled: %v", err)
 	}
 }
 

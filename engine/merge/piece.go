@@ -32,6 +32,10 @@ type Source interface {
 	// Decode appends all rows, in ascending time, to the two slices. It keeps
 	// neither.
 	Decode(times []int64, values []float64) ([]int64, []float64, error)
+	// Fold adds the rows in span to the buckets of g, as DecodeAndFold
+	// does. What out holds already is of earlier rows. It is asked only of a
+	// piece that overlaps no other.
+	Fold(span model.Span, g Grid, out []model.Aggregate) error
 }
 
 // appendSorted appends to dst the pieces that may have rows in span, in order
