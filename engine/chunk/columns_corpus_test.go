@@ -2,6 +2,8 @@ package chunk
 
 import (
 	"crypto/sha256"
+	"encoding/gob"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -129,35 +131,55 @@ func TestLoggerFilesComeBack(t *testing.T) {
 	}
 }
 
-// hashEnvironment asks TestHashOfColumns to print its hash.
-const hashEnvironment = "HOKAN_PRINT_COLUMN_HASH"
+// hashEnvironment names the file whose columns TestHashOfColumns is to encode.
+const hashEnvironment = "HOKAN_COLUMNS_TO_HASH"
 
-// TestHashOfColumns encodes the mix and every odd kind of column, decodes them
-// again, and prints a hash of the bytes where it is asked to.
-func TestHashOfColumns(t *testing.T) {
-	if os.Getenv(hashEnvironment) == "" {
-		t.Skip("run by TestTheSameBytesFromEveryLevel")
-	}
-	var c columnChecker
-	h := sha256.New()
+// columnsToHash are the same for all levels, being made by one process.
+type columnsToHash struct {
+	Values [][]float64
+	Times  [][]int64
+}
+
+func makeColumnsToHash() (columns columnsToHash) {
 	for _, s := range chunktest.Mix(1, 4096, 9) {
-		for _, form := range forms {
-			h.Write(c.checkValues(t, s.Name, s.Values, form))
-			h.Write(c.checkTimes(t, s.Name, s.Times, form))
-		}
+		columns.Values = append(columns.Values, s.Values)
+		columns.Times = append(columns.Times, s.Times)
 	}
 	for _, n := range []int{1, 50, 511, 3000} {
 		for k, kind := range columnKinds {
-			values := kind.make(rand.New(rand.NewPCG(uint64(k), uint64(n))), n)
-			for _, form := range forms {
-				h.Write(c.checkValues(t, kind.name, values, form))
-			}
+			columns.Values = append(columns.Values, kind.make(rand.New(rand.NewPCG(uint64(k), uint64(n))), n))
 		}
 		for k, kind := range timesKinds {
-			times := kind.times(rand.New(rand.NewPCG(uint64(k), uint64(n))), n)
-			for _, form := range forms {
-				h.Write(c.checkTimes(t, kind.name, times, form))
-			}
+			columns.Times = append(columns.Times, kind.times(rand.New(rand.NewPCG(uint64(k), uint64(n))), n))
+		}
+	}
+	return columns
+}
+
+// TestHashOfColumns encodes columns from a file, decodes them again, and prints
+// a hash of the bytes.
+func TestHashOfColumns(t *testing.T) {
+	path := os.Getenv(hashEnvironment)
+	if path == "" {
+		t.Skip("run by TestTheSameBytesFromEveryLevel")
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	var columns columnsToHash
+	if err := gob.NewDecoder(file).Decode(&columns); err != nil {
+		t.Fatal(err)
+	}
+	var c columnChecker
+	h := sha256.New()
+	for _, form := range forms {
+		for i, values := range columns.Values {
+			h.Write(c.checkValues(t, fmt.Sprintf("values %d", i), values, form))
+		}
+		for i, times := range columns.Times {
+			h.Write(c.checkTimes(t, fmt.Sprintf("times %d", i), times, form))
 		}
 	}
 	fmt.Printf("hash %x\n", h.Sum(nil))
@@ -173,10 +195,18 @@ func TestTheSameBytesFromEveryLevel(t *testing.T) {
 	if testing.Short() || underRace {
 		t.Skip("builds twice: not in short runs, nor under the race detector")
 	}
+	path := filepath.Join(t.TempDir(), "columns")
+	file, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(gob.NewEncoder(file).Encode(makeColumnsToHash()), file.Close()); err != nil {
+		t.Fatal(err)
+	}
 	hashes := map[string]string{}
 	for _, level := range []string{"v1", "v3"} {
 		command := exec.Command("go", "test", "-count=1", "-v", "-run", "^TestHashOfColumns$", ".")
-		command.Env = append(os.Environ(), "GOAMD64="+level, hashEnvironment+"=1")
+		command.Env = append(os.Environ(), "GOAMD64="+level, hashEnvironment+"="+path)
 		output, err := command.CombinedOutput()
 		if strings.Contains(string(output), "can only be run on") {
 			t.Skipf("this processor has no %s", level)

@@ -49,6 +49,10 @@ var kinds = []kind{
 // resistances, and 15 % of values that are no short decimals. There is a row a
 // minute, in one channel of ten with a jitter of 2 ms (standard deviation).
 // The same arguments give the same rows.
+//
+// Products are converted to float64 before anything is added: otherwise compilers
+// fuse the two on some processors, and the rows would differ. Only the sine in
+// fullmantissa is the library's, and may differ in its last bit.
 func Mix(k, rows int, seed uint64) []Series {
 	var mix []Series
 	for _, kind := range kinds {
@@ -77,7 +81,7 @@ func VoltageUniform(rows int, seed uint64) Series {
 	s := Series{"voltage-iid", "voltage-iid", make([]int64, rows), make([]float64, rows)}
 	for i := range rows {
 		s.Times[i] = mixStart + int64(i)*60*second
-		s.Values[i] = quantize(100+140*r.Float64(), 100)
+		s.Values[i] = quantize(100+float64(140*r.Float64()), 100)
 	}
 	return s
 }
@@ -98,11 +102,11 @@ func significant(v float64, digits int) float64 {
 // temperature walks slowly about its base, with noise, in steps of 0.1.
 func temperature(r *rand.Rand, c int) func() float64 {
 	step := []float64{0.02, 0.05, 0.1, 0.2}[c%4]
-	base := 15 + 15*r.Float64()
+	base := 15 + float64(15*r.Float64())
 	x := base
 	return func() float64 {
-		x += r.NormFloat64()*step - (x-base)*0.001
-		return quantize(x+r.NormFloat64()*0.03, 10)
+		x += float64(r.NormFloat64()*step) - float64((x-base)*0.001)
+		return quantize(x+float64(r.NormFloat64()*0.03), 10)
 	}
 }
 
@@ -112,7 +116,7 @@ func voltage(r *rand.Rand, c int) func() float64 {
 	step := []float64{0.05, 0.1, 0.2, 0.5}[c%4]
 	x := base
 	return func() float64 {
-		x += r.NormFloat64()*step - (x-base)*0.02
+		x += float64(r.NormFloat64()*step) - float64((x-base)*0.02)
 		return quantize(x, 100)
 	}
 }
@@ -123,7 +127,7 @@ func energy(r *rand.Rand, _ int) func() float64 {
 	counter := math.Floor(r.Float64() * 50000)
 	power := r.Float64() * 3
 	return func() float64 {
-		power += r.NormFloat64() * 0.1
+		power += float64(r.NormFloat64() * 0.1)
 		if power < 0 {
 			power = -power
 		}
@@ -153,12 +157,12 @@ func status(r *rand.Rand, c int) func() float64 {
 
 // resistance has four or five significant digits.
 func resistance(r *rand.Rand, c int) func() float64 {
-	base := math.Pow(10, 1+4*r.Float64())
+	base := math.Pow(10, 1+float64(4*r.Float64()))
 	x := base
 	digits := 4 + c%2
 	return func() float64 {
-		x *= 1 + r.NormFloat64()*2e-4 - (x/base-1)*0.001
-		return significant(x*(1+r.NormFloat64()*1e-4), digits)
+		x *= 1 + float64(r.NormFloat64()*2e-4) - float64((x/base-1)*0.001)
+		return significant(x*(1+float64(r.NormFloat64()*1e-4)), digits)
 	}
 }
 
@@ -166,7 +170,7 @@ func resistance(r *rand.Rand, c int) func() float64 {
 func float32Noise(r *rand.Rand, c int) func() float64 {
 	mean := []float64{0, 10, 1000}[c%3]
 	deviation := []float64{1, 0.5, 5}[c%3]
-	return func() float64 { return float64(float32(mean + deviation*r.NormFloat64())) }
+	return func() float64 { return float64(float32(mean + float64(deviation*r.NormFloat64()))) }
 }
 
 // fullMantissa is a sine with white noise, all bits in use, as a computation
@@ -176,6 +180,6 @@ func fullMantissa(r *rand.Rand, _ int) func() float64 {
 	phase := r.Float64()
 	return func() float64 {
 		i++
-		return 50 + 10*math.Sin(i/200+phase) + r.NormFloat64()*math.Sqrt2
+		return 50 + float64(10*math.Sin(i/200+phase)) + float64(r.NormFloat64()*math.Sqrt2)
 	}
 }
