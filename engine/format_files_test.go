@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"math"
+	"math/bits"
 	"strings"
 	"testing"
 
@@ -34,8 +36,8 @@ func dumpChunk(t *testing.T) string {
 	return d.String()
 }
 
-// dumpBlock writes a block of two channels: two chunks of the first, one of
-// the second.
+// dumpBlock writes a block of three channels: two chunks of the first, one of
+// each of the others, whose times are equal.
 func dumpBlock(t *testing.T) string {
 	var file bytes.Buffer
 	w := block.NewWriter(&file, block.WriterOptions{NewSalt: formatSalt, Name: disk.BlockName{
@@ -49,20 +51,24 @@ func dumpBlock(t *testing.T) string {
 	must(t, w.AddChunk(times[:3], values[:3]))
 	must(t, w.AddChunk(times[3:4], values[3:4]))
 	must(t, w.AddChannel(model.Channel{ID: 2, Labels: formatLabels("2")}))
-	must(t, w.AddChunk(times[:2], []float64{model.QualityOver.NaN(), -1}))
+	must(t, w.AddChunk(times[2:], []float64{model.QualityOver.NaN(), -1, 1.0 / 3}))
+	must(t, w.AddChannel(model.Channel{ID: 3, Labels: formatLabels("3")}))
+	must(t, w.AddChunk(times[2:], []float64{model.QualityOver.NaN(), 7, 7}))
 	_, err := w.Close()
 	must(t, err)
 
 	d := newDump(t, file.Bytes())
 	d.header("HOKANBLK", 2)
-	for i, rows := range []int{3, 1, 2} {
-		d.gorilla(rows, d.frame(uint64(i), "a chunk"))
-	}
+	d.values(3, d.frame(0, "values"))
+	d.values(1, d.frame(1, "values"))
+	d.times(3, d.frame(2, "times"))
+	d.values(3, d.frame(3, "values"))
+	d.values(3, d.frame(4, "values"))
 	chunksEnd := d.at
-	d.channels(d.frame(3, "channels"))
-	d.index(d.frame(4, "index"))
+	d.channels(d.frame(5, "channels"))
+	d.index(d.frame(6, "index"))
 	directory := d.at
-	d.directory(d.frame(5, "directory"))
+	d.directory(d.frame(7, "directory"))
 	footer := d.b[d.at:]
 	if got := d.u64("footer: where the chunks end"); int(got) != chunksEnd {
 		t.Errorf("the footer says that chunks end at %d, they do at %d", got, chunksEnd)
@@ -83,6 +89,29 @@ func dumpBlock(t *testing.T) string {
 	d.crc("CRC-32C of the footer so far", footer[:84])
 	d.text(8, "end")
 	return d.String()
+}
+
+// times and values read a column of so many rows that ends at byte end.
+func (d *dump) times(rows, end int) {
+	d.t.Helper()
+	times, err := new(chunk.Decoder).Times(nil, d.b[d.at:end], rows)
+	must(d.t, err)
+	var shown []string
+	for _, t := range times {
+		shown = append(shown, clock(t)[11:])
+	}
+	d.take(end-d.at, "column of times: %s", strings.Join(shown, ", "))
+}
+
+func (d *dump) values(rows, end int) {
+	d.t.Helper()
+	values, err := new(chunk.Decoder).Values(nil, d.b[d.at:end], rows)
+	must(d.t, err)
+	var shown []string
+	for _, v := range values {
+		shown = append(shown, number(v))
+	}
+	d.take(end-d.at, "column of values: %s", strings.Join(shown, ", "))
 }
 
 // frameCRC reads a copy of the checksum in the header of the frame at a place.
@@ -125,41 +154,95 @@ func (d *dump) channels(end int) {
 		}
 	}
 	d.ends(end)
-	if labels != formatLabels("2").Encoded() || texts["unit"] != "F" {
+	if labels != formatLabels("3").Encoded() || texts["unit"] != "F" {
 		d.t.Errorf("the last labels are %q, the last unit is %q", labels, texts["unit"])
 	}
 }
 
+// dumpTimes is what an entry of the index says of its times.
+type dumpTimes struct {
+	rows              uint64
+	first, last, step int64
+}
+
 func (d *dump) index(end int) {
-	position := int(d.uvarint("where the frame of the first chunk is"))
-	first := int64(0)
+	position := int(d.uvarint("where the first chunk begins"))
+	var before dumpTimes
+	var listed []dumpTimes
+	start := int64(0) // of the first chunk of the channel before
 	for d.at < end {
-		d.uvarint("channel ID less the one before")
-		d.u8("encoding (1: Gorilla)")
-		shape := d.bits("shape")
-		count := d.uvarint("rows with a number")
-		if shape&1 != 0 {
-			d.uvarint("rows with none")
+		same := d.uvarint("channel ID less the one before") == 0
+		form := int(d.peek(1))
+		d.take(1, "encoding (2: fast) %d, decimals %d", form&15, form>>4)
+		expected := start
+		if same {
+			expected = before.last + before.step
 		}
-		first = d.zigzagTime("first time less the one before", first)
-		d.uvarint("last time less the first")
-		length := d.uvarint("bytes of its payload")
+		var times dumpTimes
+		switch kind := d.uvarint("times (0: regular, 1: stored, else 2 more than a number in the list)"); kind {
+		case 0, 1:
+			times.rows = 1 + d.uvarint("rows less 1")
+			times.first = d.zigzagTime("first time less the one expected", expected)
+			times.last = d.zigzagTime("last time less the one expected", times.first+int64(times.rows-1)*before.step)
+			if times.rows > 1 {
+				times.step = (times.last - times.first) / int64(times.rows-1)
+			}
+			if kind == 1 {
+				if back := int(d.uvarint("begins so many bytes before the values (0: next to them)")); back > 0 {
+					d.t.Errorf("%d bytes back", back)
+				}
+				length := int(d.uvarint("bytes of its payload"))
+				d.frameCRC(position)
+				position += 16 + length
+			}
+			listed = append(listed, times)
+		default:
+			times = listed[kind-2]
+		}
+		if !same {
+			start = times.first
+		}
+		before = times
+		length := d.uvarint("bytes of the payload of the values")
 		d.frameCRC(position)
 		position += 16 + int(length)
-		if count > 0 {
-			d.float("first")
-		}
-		for i, name := range []string{"last", "least", "greatest", "sum", "compensation"} {
-			if count > 0 && shape>>(i+1)&1 != 0 {
-				d.float(name)
-			}
+		if quality := d.uvarint("rows without a number"); quality < times.rows {
+			d.numbers(form>>4, times.rows-quality)
 		}
 	}
 	d.ends(end)
 }
 
+// numbers reads the numbers of an entry of the index.
+func (d *dump) numbers(decimals int, count uint64) {
+	if decimals == 15 {
+		before := uint64(0)
+		for _, name := range []string{"first", "last", "least", "greatest", "sum"} {
+			v, n := binary.Uvarint(d.b[d.at:])
+			before ^= bits.Reverse64(v)
+			d.take(n, "%s, bits reversed, XOR the one before: %x, so %v", name, v, math.Float64frombits(before))
+		}
+		return
+	}
+	show := func(m int64) string { return fmt.Sprint(float64(m) / math.Pow10(decimals)) }
+	integer := func(meaning string, base int64) int64 {
+		v, n := binary.Varint(d.b[d.at:])
+		d.take(n, "%s: %d, so %s", meaning, v, show(base+v))
+		return base + v
+	}
+	natural := func(meaning string, base, sign int64) {
+		v, n := binary.Uvarint(d.b[d.at:])
+		d.take(n, "%s: %d, so %s", meaning, v, show(base+sign*int64(v)))
+	}
+	first := integer("first", 0)
+	last := integer("last less the first", first)
+	natural("how far the least is below both", min(first, last), -1)
+	natural("how far the greatest is above both", max(first, last), 1)
+	integer("sum less first * rows with a number", first*int64(count))
+}
+
 func (d *dump) directory(end int) {
-	frame := 3 // behind those of the chunks
+	frame := 5 // behind those of the chunks
 	for range d.uvarint("channels frames") {
 		d.uvarint("its first channel ID less the one before's")
 		d.uvarint("bytes of its payload")

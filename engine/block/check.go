@@ -21,9 +21,10 @@ func Check(store disk.Blocks, name string, report func(offset int64, what string
 	if err != nil {
 		return fmt.Errorf("open block %s: %w", name, err)
 	}
-	c := &checker{report: report, expected: disk.HeaderSize}
+	c := &checker{report: report, expected: disk.HeaderSize, stored: map[int64]bool{}}
 	c.meta = Meta{Name: name, Bytes: uint64(object.Size())}
 	c.object = object
+	c.shared = c.Reader.shared.acquire()
 	return errors.Join(c.run(), object.Close())
 }
 
@@ -36,8 +37,10 @@ type checker struct {
 	before   ChunkRef
 	chunks   uint64
 	rows     uint64
+	stored   map[int64]bool    // frames of times, by position: whether they are whole
 	ids      []model.ChannelID // that have chunks
 	damaged  bool              // anything was reported
+	shared   *decodedTimes
 	times    []int64
 	values   []float64
 }
@@ -81,12 +84,12 @@ func (c *checker) tell(err error) error {
 func (c *checker) indexPage(p *page) error {
 	var refs []ChunkRef
 	err := c.readPages([]page{*p}, func(p *page, payload []byte) error {
-		var e entries
+		e := new(entries)
 		e.start(payload)
 		for {
 			more, err := e.next(p, int64(c.footer.chunksEnd))
 			if err != nil {
-				return c.damage(p.position, err)
+				return c.damage(p.Position, err)
 			}
 			if !more {
 				return nil
@@ -103,20 +106,18 @@ func (c *checker) indexPage(p *page) error {
 			return err
 		}
 	}
-	extent := func(i int) (int64, int64) { return refs[i].Position, refs[i].end() }
-	return c.readExtents(len(refs), extent, func(i int, frame []byte) error {
-		return c.tell(c.chunk(&refs[i], frame))
-	})
+	extent := func(i int) (int64, int64) { return refs[i].start(), refs[i].Values.end() }
+	return c.readExtents(len(refs), extent, func(i int, frames []byte) error { return c.chunk(&refs[i], frames) })
 }
 
 // entry checks that a chunk follows the one before.
 func (c *checker) entry(p *page, ref *ChunkRef) error {
-	if err := c.reach(ref.Position); err != nil {
+	if err := c.reach(ref.start()); err != nil {
 		return err
 	}
 	before := &c.before
 	if before.Channel == ref.Channel && before.Summary.LastTime >= ref.Summary.FirstTime {
-		c.tell(c.damage(p.position, fmt.Errorf("the chunks of channel %d overlap", ref.Channel)))
+		c.tell(c.damage(p.Position, fmt.Errorf("the chunks of channel %d overlap", ref.Channel)))
 	}
 	if before.Channel != ref.Channel {
 		c.ids = append(c.ids, ref.Channel)
@@ -124,7 +125,7 @@ func (c *checker) entry(p *page, ref *ChunkRef) error {
 	*before = *ref
 	c.chunks++
 	c.rows += ref.Summary.Rows()
-	c.expected = ref.end()
+	c.expected = ref.Values.end()
 	return nil
 }
 
@@ -173,21 +174,81 @@ func (c *checker) scan(end int64) error {
 	return nil
 }
 
-// chunk checks one chunk against its entry.
-func (c *checker) chunk(ref *ChunkRef, frame []byte) error {
-	var err error
-	c.times, c.values, err = c.decode(ref, frame, c.times[:0], c.values[:0])
-	if err != nil {
+// chunk checks one chunk, whose frames are given, against its entry.
+func (c *checker) chunk(ref *ChunkRef, frames []byte) error {
+	s := scratches.Get().(*scratch)
+	defer s.release()
+	chunk := Chunk{Ref: *ref, reader: &c.Reader, values: frames[ref.Values.Position-ref.start():]}
+	rows, err := c.chunkTimes(s, &chunk, frames)
+	if err := c.tell(err); err != nil {
 		return err
 	}
-	for i := 1; i < len(c.times); i++ {
-		if c.times[i] <= c.times[i-1] {
-			return c.damage(ref.Position, errors.New("the chunk's times do not ascend"))
+	payload, err := chunk.payload()
+	if err == nil {
+		c.values, err = s.decoder.Values(c.values[:0], payload, int(ref.Summary.Rows()))
+		if err != nil {
+			err = c.damage(ref.Values.Position, err)
 		}
 	}
+	if err != nil || rows == nil {
+		return c.tell(err)
+	}
+	return c.tell(c.summary(ref, rows))
+}
+
+// chunkTimes checks a chunk's times and returns them; nil where they are
+// damaged.
+func (c *checker) chunkTimes(s *scratch, chunk *Chunk, frames []byte) (*clock, error) {
+	ref := &chunk.Ref
+	position := ref.Times.Position
+	if ref.Shared() {
+		whole, known := c.stored[position]
+		if !known && !c.damaged {
+			return nil, c.damage(ref.Values.Position, fmt.Errorf("the times at byte %d are none of an earlier chunk", position))
+		}
+		if known && !whole {
+			return nil, nil // as was reported
+		}
+		if err := c.sharedTimes(s, chunk); err != nil {
+			return nil, err
+		}
+	} else {
+		chunk.times = frames[:ref.Values.Position-ref.start()]
+	}
+	c.stored[position] = false
+	rows, err := chunk.clock(s)
+	if err != nil {
+		return nil, err
+	}
+	for i := 1; i < len(rows.times); i++ {
+		if rows.times[i] <= rows.times[i-1] {
+			return nil, c.damage(position, errors.New("the chunk's times do not ascend"))
+		}
+	}
+	c.stored[position] = true
+	return &rows, nil
+}
+
+// sharedTimes gives chunk the bytes of its times, unless they are known.
+func (c *checker) sharedTimes(s *scratch, chunk *Chunk) error {
+	f := chunk.Ref.Times
+	chunk.shared = c.shared
+	if c.shared.get(f) != nil {
+		return nil
+	}
+	size := int(f.end() - f.Position)
+	s.bytes = slices.Grow(s.bytes[:0], size)[:size]
+	chunk.times = s.bytes
+	return c.readAt(s.bytes, f.Position)
+}
+
+// summary compares a chunk's rows with its entry. c.values are its values.
+func (c *checker) summary(ref *ChunkRef, rows *clock) error {
+	c.times = rows.appendTo(c.times[:0])
 	summary := chunk.Summarize(c.times, c.values)
+	numbersOf(&summary, c.values)
 	if !sameBits(&summary, &ref.Summary) {
-		return c.damage(ref.Position, errors.New("the chunk's rows differ from its header"))
+		return c.damage(ref.Values.Position, errors.New("the chunk's rows differ from its header"))
 	}
 	return nil
 }
@@ -216,7 +277,7 @@ func (c *checker) channelPages() error {
 		first := true
 		err := c.visitChannels(c.channels[i:i+1], func(channel model.Channel) error {
 			if first && channel.ID != p.firstChannel {
-				return c.damage(p.position, errors.New("the directory says another first channel"))
+				return c.damage(p.Position, errors.New("the directory says another first channel"))
 			}
 			first = false
 			channels++

@@ -2,6 +2,7 @@ package block
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hokan-db/hokan/engine/chunk"
 	"github.com/hokan-db/hokan/engine/disk"
 	"github.com/hokan-db/hokan/engine/model"
 )
@@ -57,13 +59,23 @@ func TestCheckFindsContradictions(t *testing.T) {
 		}, "the channels page is damaged"},
 		"times": {func(w *Writer) {
 			w.channel, w.chunked = 4, true
-			ref := ChunkRef{Channel: 4, Encoding: 1, Summary: model.Aggregate{Quality: 1, FirstTime: 50, LastTime: 51}}
+			ref := ChunkRef{Channel: 4, Encoding: chunk.Fast, Summary: model.Aggregate{Quality: 3, FirstTime: 50, LastTime: 54}}
+			ref.Times, _ = w.addTimes([]int64{50, 51, 55})
 			w.begin()
-			w.out = append(w.out, make([]byte, 16)...)
-			ref.Position, ref.Length, ref.crc, _ = w.finish()
-			w.meta.Rows, w.meta.Chunks, w.meta.Last = 7, 3, 51
-			w.addEntry(&ref)
-		}, "chunk and index contradict"},
+			w.out = w.encoder.AppendValues(w.out, []float64{math.NaN(), math.NaN(), math.NaN()}, chunk.Fast)
+			ref.Values, _ = w.finish()
+			w.meta.Rows, w.meta.Chunks, w.meta.Last = 9, 3, 54
+			w.addEntry(&ref, new(numbers))
+		}, "times and index contradict"},
+		"times of a frame of values": {func(w *Writer) {
+			ref := ChunkRef{Channel: 4, Encoding: chunk.Fast, Summary: model.Aggregate{Quality: 3, FirstTime: 50, LastTime: 55}}
+			ref.Times = Frame{Position: disk.HeaderSize, Length: binary.LittleEndian.Uint32(w.out[disk.HeaderSize:]), crc: frameCRC(w.out[disk.HeaderSize:])}
+			w.begin()
+			w.out = w.encoder.AppendValues(w.out, []float64{math.NaN(), math.NaN(), math.NaN()}, chunk.Fast)
+			ref.Values, _ = w.finish()
+			w.meta.Rows, w.meta.Chunks, w.meta.Last = 9, 3, 55
+			w.addEntry(&ref, new(numbers))
+		}, "are none of an earlier chunk"},
 	} {
 		var file bytes.Buffer
 		w := NewWriter(&file, WriterOptions{Name: testName})
@@ -92,8 +104,8 @@ func TestAnUnknownEncodingIsNewer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	refs[0].Encoding = 200
-	if _, _, err := r.ReadChunk(&refs[0], nil, nil); !errors.Is(err, disk.ErrVersion) || errors.Is(err, disk.ErrCorrupt) {
+	refs[0].Encoding = 7
+	if _, _, err := readChunk(r, refs[0]); !errors.Is(err, disk.ErrVersion) || errors.Is(err, disk.ErrCorrupt) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -102,56 +114,78 @@ func TestAnUnknownEncodingIsNewer(t *testing.T) {
 func TestDamageDoesNotHideDamage(t *testing.T) {
 	whole, _ := build(t, small(t))
 	r := open(t, whole)
-	refs, _, err := readBack(r, []model.ChannelID{1, 2, 70000}, everything)
+	refs, _, err := readBack(r, []model.ChannelID{1, 2, 70000, 70001}, everything)
 	if err != nil {
 		t.Fatal(err)
 	}
 	size := int64(len(whole))
 	for name, at := range map[string]int64{"footer": size - footerSize, "directory": int64(r.footer.directory),
-		"index": r.index[0].position, "header": 0} {
+		"index": r.index[0].Position, "header": 0} {
 		file := slices.Clone(whole)
 		file[at+1] ^= 1
-		file[refs[2].Position+17] ^= 1
-		if got := faults(t, file); !slices.Contains(got, at) || !slices.Contains(got, refs[2].Position) {
-			t.Errorf("%s: found %d, want %d and %d", name, got, at, refs[2].Position)
+		file[refs[2].Values.Position+17] ^= 1
+		if got := faults(t, file); !slices.Contains(got, at) || !slices.Contains(got, refs[2].Values.Position) {
+			t.Errorf("%s: found %d, want %d and %d", name, got, at, refs[2].Values.Position)
 		}
 	}
 }
 
+// entryPage encodes one entry as a page.
+func entryPage(c *ChunkRef) []byte {
+	var w entryWriter
+	n := numbersOf(&c.Summary, nil)
+	return w.append(w.start(nil, c.start()), c, &n)
+}
+
 func TestEntriesAreBounded(t *testing.T) {
-	good := ChunkRef{Channel: 5, Encoding: 1, Position: 48, Length: 16,
-		Summary: model.Aggregate{Count: 1, FirstTime: 10, LastTime: 10, Sum: 1}}
+	good := ChunkRef{Channel: 5, Encoding: chunk.Fast, Values: Frame{Position: 100, Length: 16}, Times: Frame{Position: 48, Length: 36},
+		Summary: model.Aggregate{Count: 3, FirstTime: 10, LastTime: 12, First: 1, Last: 1, Min: 1, Max: 1, Sum: 3}}
 	limits := page{firstChannel: 5, lastChannel: 6, first: 10, last: 20}
 	for name, change := range map[string]func(c *ChunkRef){
 		"":              func(c *ChunkRef) {},
+		"regular":       func(c *ChunkRef) { c.Times = Frame{} },
 		"no rows":       func(c *ChunkRef) { c.Summary.Count = 0 },
-		"too many":      func(c *ChunkRef) { c.Summary.Count = maxChunkRows + 1 },
-		"too many NaN":  func(c *ChunkRef) { c.Summary.Quality = math.MaxUint64 },
+		"too many":      func(c *ChunkRef) { c.Summary.Count, c.Summary.LastTime = maxChunkRows+1, 20 },
+		"crowded":       func(c *ChunkRef) { c.Summary.Count = 4 },
+		"no step":       func(c *ChunkRef) { c.Summary.LastTime, c.Times = 13, Frame{} },
+		"one row":       func(c *ChunkRef) { c.Summary.Count = 1 },
 		"channel":       func(c *ChunkRef) { c.Channel = 4 },
 		"next channel":  func(c *ChunkRef) { c.Channel = 7 },
-		"early":         func(c *ChunkRef) { c.Summary.FirstTime = 9 },
-		"late":          func(c *ChunkRef) { c.Summary.LastTime = 21 },
-		"backwards":     func(c *ChunkRef) { c.Summary.FirstTime = 11 },
-		"in the header": func(c *ChunkRef) { c.Position = 47 },
-		"behind":        func(c *ChunkRef) { c.Length = 1<<20 - 63 },
+		"early":         func(c *ChunkRef) { c.Summary.FirstTime = 8 },
+		"late":          func(c *ChunkRef) { c.Summary.LastTime = 22 },
+		"backwards":     func(c *ChunkRef) { c.Summary.FirstTime = 14 },
+		"in the header": func(c *ChunkRef) { c.Times.Position, c.Values.Position = 47, 99 },
+		"behind":        func(c *ChunkRef) { c.Values.Length = 1<<20 - 100 },
+		"shared":        func(c *ChunkRef) { c.Values.Position = 101 },
+		"touching":      func(c *ChunkRef) { c.Times.Position, c.Values.Position = 47, 100 },
+		"shared early":  func(c *ChunkRef) { c.Times.Position, c.Values.Position = -1, 100 },
 	} {
 		c := good
 		change(&c)
+		want := map[string]bool{"": true, "regular": true, "shared": true, "touching": true}[name]
 		var e entries
-		e.start(appendEntry(appendPageStart(nil, c.Position), &ChunkRef{}, &c))
+		e.start(entryPage(&c))
 		more, err := e.next(&limits, 1<<20)
-		if (name == "") != (err == nil) || more != (err == nil) {
+		if want != (err == nil) || more != (err == nil) {
 			t.Errorf("%s: %v, %v", name, more, err)
 		}
+		if want && e.ref != c {
+			t.Errorf("%s: %+v, want %+v", name, e.ref, c)
+		}
 	}
-	huge := good
-	huge.Length = maxPayload + 1
-	var e entries
-	e.start(appendEntry(appendPageStart(nil, huge.Position), &ChunkRef{}, &huge))
-	if _, err := e.next(&limits, 1<<40); err == nil {
-		t.Error("a huge chunk is not noticed")
+	for name, change := range map[string]func(c *ChunkRef){
+		"values": func(c *ChunkRef) { c.Values.Length = maxPayload + 1 },
+		"times":  func(c *ChunkRef) { c.Times.Length, c.Values.Position = maxPayload+1, 48+16+maxPayload+1 },
+	} {
+		huge := good
+		change(&huge)
+		var e entries
+		e.start(entryPage(&huge))
+		if _, err := e.next(&limits, 1<<40); err == nil {
+			t.Errorf("huge %s are not noticed", name)
+		}
 	}
-	whole := appendEntry(appendPageStart(nil, good.Position), &ChunkRef{}, &good)
+	whole := entryPage(&good)
 	for n := 2; n < len(whole); n++ {
 		var e entries
 		e.start(whole[:n])
@@ -187,7 +221,7 @@ func TestFootersAreBounded(t *testing.T) {
 	if err := new(footer).decode(huge.appendTo(nil), size-84+maxPayload+1); err == nil {
 		t.Error("a huge directory is not noticed")
 	}
-	pages := []page{{length: 34, firstChannel: 1, lastChannel: 1}}
+	pages := []page{{Frame: Frame{Length: 34}, firstChannel: 1, lastChannel: 1}}
 	b := appendDirectory(nil, pages, pages)
 	for end := int64(195); end < 205; end++ {
 		if _, _, err := decodeDirectory(b, 100, end); (end == 200) != (err == nil) {

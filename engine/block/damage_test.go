@@ -30,7 +30,7 @@ func readAll(file []byte) error {
 		ids = append(ids, c.ID)
 		return nil
 	})
-	_, _, err2 := readBack(r, []model.ChannelID{1, 2, 70000}, everything)
+	_, _, err2 := readBack(r, []model.ChannelID{1, 2, 70000, 70001}, everything)
 	return errors.Join(err, err2)
 }
 
@@ -129,17 +129,17 @@ func TestEveryTruncationIsFound(t *testing.T) {
 func TestDamageCostsOnlyWhatItTouches(t *testing.T) {
 	file, _ := build(t, small(t))
 	r := open(t, file)
-	refs, _, err := readBack(r, []model.ChannelID{1, 2, 70000}, everything)
+	refs, _, err := readBack(r, []model.ChannelID{1, 2, 70000, 70001}, everything)
 	if err != nil {
 		t.Fatal(err)
 	}
-	file[refs[0].Position+20] ^= 1
-	file[refs[3].Position+20] ^= 1
-	if got := faults(t, file); !slices.Equal(got, []int64{refs[0].Position, refs[3].Position}) {
+	file[refs[0].Values.Position+20] ^= 1
+	file[refs[3].Values.Position+20] ^= 1
+	if got := faults(t, file); !slices.Equal(got, []int64{refs[0].Values.Position, refs[3].Values.Position}) {
 		t.Errorf("found %d", got)
 	}
 	for i := range refs {
-		_, _, err := r.ReadChunk(&refs[i], nil, nil)
+		_, _, err := readChunk(r, refs[i])
 		if damaged := i == 0 || i == 3; damaged != errors.Is(err, disk.ErrCorrupt) {
 			t.Errorf("chunk %d: %v", i, err)
 		}
@@ -152,8 +152,15 @@ func TestASwappedChunkIsFound(t *testing.T) {
 	file, _ := build(t, []channelRows{
 		{labelled(t, 1, "a", "b"), []chunkRows{{[]int64{1}, []float64{1}}}},
 		{labelled(t, 2, "a", "c"), []chunkRows{{[]int64{1}, []float64{2}}}}})
-	size := disk.FrameHeaderSize + 16
-	a, b := file[disk.HeaderSize:disk.HeaderSize+size], file[disk.HeaderSize+size:disk.HeaderSize+2*size]
+	refs, _, err := readBack(open(t, file), []model.ChannelID{1, 2}, everything)
+	if err != nil {
+		t.Fatal(err)
+	}
+	frame := func(f Frame) []byte { return file[f.Position:f.end()] }
+	a, b := frame(refs[0].Values), frame(refs[1].Values)
+	if len(a) != len(b) {
+		t.Fatalf("frames of %d and %d bytes cannot change places", len(a), len(b))
+	}
 	kept := slices.Clone(a)
 	copy(a, b)
 	copy(b, kept)
@@ -225,7 +232,7 @@ func FuzzRead(f *testing.F) {
 func FuzzParts(f *testing.F) {
 	file, _ := build(f, small(f))
 	r := open(f, file)
-	payload := func(p page) []byte { return file[p.position+disk.FrameHeaderSize : p.end()] }
+	payload := func(p page) []byte { return file[p.Position+disk.FrameHeaderSize : p.end()] }
 	f.Add(file[disk.HeaderSize+disk.FrameHeaderSize:][:100], payload(r.channels[0]), payload(r.index[0]))
 	f.Fuzz(func(t *testing.T, chunk, channels, index []byte) {
 		b := disk.AppendHeader(nil, disk.FileHeader{Kind: disk.KindBlock, Version: version})
@@ -234,13 +241,13 @@ func FuzzParts(f *testing.F) {
 		add := func(number uint32, payload []byte) page {
 			start := len(b)
 			b = disk.AppendFrame(b, number, payload)
-			return page{length: uint32(len(payload)), crc: frameCRC(b[start:]), firstChannel: 1,
+			return page{Frame: Frame{Length: uint32(len(payload)), crc: frameCRC(b[start:])}, firstChannel: 1,
 				lastChannel: math.MaxUint32, first: math.MinInt64, last: math.MaxInt64}
 		}
 		labels, entries := add(1, channels), add(2, index)
 		foot.directory = uint64(len(b))
 		directory := add(3, appendDirectory(nil, []page{labels}, []page{entries}))
-		foot.directoryLength, foot.directoryCRC = directory.length, directory.crc
+		foot.directoryLength, foot.directoryCRC = directory.Length, directory.crc
 		b = foot.appendTo(b)
 		open(t, b)
 		readDamaged(t, b)
@@ -262,7 +269,7 @@ func FuzzPages(f *testing.F) {
 	file, _ := build(f, small(f))
 	r := open(f, file)
 	for _, p := range slices.Concat(r.channels, r.index) {
-		f.Add(file[p.position+disk.FrameHeaderSize : p.end()])
+		f.Add(file[p.Position+disk.FrameHeaderSize : p.end()])
 	}
 	f.Add(file[r.footer.directory+disk.FrameHeaderSize : len(file)-footerSize])
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -273,7 +280,7 @@ func FuzzPages(f *testing.F) {
 		e.start(b)
 		limits := page{firstChannel: 1, lastChannel: 1 << 31, first: -1 << 63, last: 1<<63 - 1}
 		for more, err := true, error(nil); more && err == nil; {
-			if more, err = e.next(&limits, 1<<40); more && (e.ref.end() > 1<<40 || e.ref.Summary.Rows() == 0) {
+			if more, err = e.next(&limits, 1<<40); more && (e.ref.Values.end() > 1<<40 || e.ref.Summary.Rows() == 0) {
 				t.Errorf("entry %+v", e.ref)
 			}
 		}

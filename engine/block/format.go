@@ -4,8 +4,9 @@ package block
 // 128 with the low group first, "zigzag" a uvarint of a signed number n as
 // 2n or -2n-1. A difference is taken modulo 2^64.
 //
-//	header      disk.HeaderSize bytes: magic, version 1, KindBlock, salt
-//	chunks      one frame per chunk, by ascending channel, then time
+//	header      disk.HeaderSize bytes: magic, version 2, KindBlock, salt
+//	chunks      each a frame of values, behind a frame of times where it has
+//	            times of its own; by ascending channel, then time
 //	channels    frames of about 16 KiB: labels and properties
 //	index       frames of about 16 KiB: one entry per chunk
 //	directory   one frame: where the channel and index frames are
@@ -17,34 +18,59 @@ package block
 // noticed. Every byte of the file is under one of these checksums or has only
 // one valid value.
 //
-// A chunk frame's payload is a chunk as package chunk encodes it, nothing
-// else. The chunk's header is its entry in the index.
+// A frame of values, or of times, has a column of as many rows as package chunk
+// encodes it, nothing else. The chunk's header is its entry in the index. Times
+// with one step between all of them are not stored: the first, the last and
+// their number say it. Of equal columns of times in one block the first is
+// stored: the channels of an instrument share a clock.
 //
 // An index frame's payload begins with
 //
-//	uvarint  position of the frame of its first chunk
+//	uvarint  position where its first chunk begins
 //
 // and then holds, up to its end, entries of
 //
 //	uvarint  channel ID less the one before (the first: less 0)
-//	u8       encoding (chunk.Encoding)
-//	u8       shape: which of the fields marked * are present; bits 6 and 7
-//	         are reserved and 0
-//	uvarint  count: rows that hold a number
-//	uvarint  * bit 0: quality: rows that hold none; absent: 0
-//	zigzag   time of the first row less the one before's (the first: less 0)
-//	uvarint  time of the last row less that of the first
-//	uvarint  length of the frame's payload; the next chunk's frame follows
-//	u32      frame CRC
+//	u8       bits 0 to 3: encoding of times and values (chunk.Encoding)
+//	         bits 4 to 7: decimals of the numbers below, 0 to 14; 15: none
+//	uvarint  times: 0 regular, 1 stored, both described next; n + 2: those that
+//	         the page described as its n-th, counted from 0
+//	           if 0 or 1:
+//	uvarint    rows less 1
+//	zigzag     time of the first row, less that at which the chunk before would
+//	           have gone on; of another channel, less that of the first chunk of
+//	           the channel before (the first of the page: less 0)
+//	zigzag     time of the last row, less that which the step of the chunk
+//	           before would give (the first of the page: 0)
+//	           if 1:
+//	uvarint    0: its frame stands before that of the values; else how many
+//	           bytes before that it begins
+//	uvarint    length of its frame's payload
+//	u32        its frame CRC
+//	uvarint  length of the payload of the frame of values; the next chunk follows
+//	u32      its frame CRC
+//	uvarint  quality: rows that hold no number
 //
-// and, only where count is not 0, the bits of these float64:
+// and, only where there are rows that do, five of these. The step of a chunk is
+// its last time less its first, divided by its rows less 1, rounded down; 0
+// with one row. It would go on a step after its last row. "The page" is the
+// frame, and "before" means before in it.
 //
-//	8 bytes  first number
-//	8 bytes  * bit 1: last number; absent: the first
-//	8 bytes  * bit 2: least number; absent: the first
-//	8 bytes  * bit 3: greatest number; absent: the last
-//	8 bytes  * bit 4: sum; absent: the first number
-//	8 bytes  * bit 5: compensation of the sum; absent: 0
+// With decimals d, what stands here are integers; divided by 10^d they give the
+// numbers:
+//
+//	zigzag   first number
+//	zigzag   last number less the first
+//	uvarint  the lesser of both less the least number
+//	uvarint  greatest number less the greater of both
+//	zigzag   sum less first * count
+//
+// With none they are float64, their 64 bits in reverse order, bit 63 as bit 0:
+//
+//	uvarint  first number
+//	uvarint  last, least and greatest number, sum: each XOR the one before
+//
+// The sum is within 2^-51 of the sum of |v|.
 //
 // A channels frame's payload holds, up to its end, entries of
 //
@@ -104,11 +130,15 @@ import (
 	"github.com/hokan-db/hokan/engine/model"
 )
 
-// Level is the level in the names of blocks that hold one flush.
-const Level = "flush"
+// Level is the level in the names of blocks that hold one flush, MonthLevel in
+// those of compacted blocks, which hold one UTC month.
+const (
+	Level      = "flush"
+	MonthLevel = "month"
+)
 
 const (
-	version = 1
+	version = 2
 	// pageBytes is where a channels or index page ends: small enough to be
 	// read for one channel, large enough that the directory of 512 MiB stays
 	// below 100 KiB.
@@ -194,11 +224,19 @@ func (f *footer) decode(b []byte, size int64) error {
 	return nil
 }
 
+// Frame is where a frame lies in a file, and what stands in its header.
+type Frame struct {
+	Position int64
+	Length   uint32 // of its payload
+	crc      uint32
+}
+
+// end returns the position behind the frame.
+func (f Frame) end() int64 { return f.Position + disk.FrameHeaderSize + int64(f.Length) }
+
 // page is what the directory says of a channels or an index frame.
 type page struct {
-	position                  int64 // of the frame
-	length                    uint32
-	crc                       uint32
+	Frame
 	firstChannel, lastChannel model.ChannelID
 	first, last               int64 // times; of index pages only
 }
@@ -209,7 +247,7 @@ func appendDirectory(dst []byte, channels, index []page) []byte {
 	var before page
 	for _, p := range channels {
 		dst = binary.AppendUvarint(dst, uint64(p.firstChannel-before.firstChannel))
-		dst = binary.AppendUvarint(dst, uint64(p.length))
+		dst = binary.AppendUvarint(dst, uint64(p.Length))
 		dst = binary.LittleEndian.AppendUint32(dst, p.crc)
 		before = p
 	}
@@ -220,7 +258,7 @@ func appendDirectory(dst []byte, channels, index []page) []byte {
 		dst = binary.AppendUvarint(dst, uint64(p.lastChannel-p.firstChannel))
 		dst = binary.AppendVarint(dst, p.first-before.first)
 		dst = binary.AppendUvarint(dst, uint64(p.last)-uint64(p.first))
-		dst = binary.AppendUvarint(dst, uint64(p.length))
+		dst = binary.AppendUvarint(dst, uint64(p.Length))
 		dst = binary.LittleEndian.AppendUint32(dst, p.crc)
 		before = p
 	}
@@ -233,10 +271,8 @@ func decodeDirectory(b []byte, start, end int64) (channels, index []page, err er
 	in := input{rest: b}
 	position := start
 	place := func(p *page) {
-		p.length = in.payloadLength()
-		p.crc = in.uint32()
-		p.position = position
-		position += disk.FrameHeaderSize + int64(p.length)
+		p.Frame = Frame{Position: position, Length: in.payloadLength(), crc: in.uint32()}
+		position = p.end()
 	}
 	channels = make([]page, 0, in.count(6))
 	var before page

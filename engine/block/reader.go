@@ -22,13 +22,14 @@ const (
 )
 
 // Reader reads one block. It holds the directory and an open file, nothing
-// else, and may be used by many goroutines at once.
+// else while no query runs, and may be used by many goroutines at once.
 type Reader struct {
 	object   disk.Object
 	meta     Meta
 	footer   footer
 	channels []page
 	index    []page
+	shared   sharedTimes
 }
 
 // Open reads the footer and the directory of a block. What is damaged is a
@@ -63,7 +64,11 @@ func (r *Reader) open() error {
 			return err
 		}
 	}
-	if _, err := disk.ReadHeader(head[:disk.HeaderSize], disk.KindBlock, version); err != nil {
+	header, err := disk.ReadHeader(head[:disk.HeaderSize], disk.KindBlock, version)
+	if err == nil && header.Version < version {
+		err = fmt.Errorf("%w, or by one from before the format was frozen: block version %d", disk.ErrVersion, header.Version)
+	}
+	if err != nil {
 		return r.damage(0, err)
 	}
 	f := &r.footer
@@ -80,7 +85,7 @@ func (r *Reader) open() error {
 			return err
 		}
 	}
-	payload, err := r.frame(directory, position, f.directoryLength, f.directoryCRC)
+	payload, err := r.frame(directory, Frame{position, f.directoryLength, f.directoryCRC})
 	if err != nil {
 		return err
 	}
@@ -136,12 +141,13 @@ func (r *Reader) Chunks(ids []model.ChannelID, span model.Span, visit func(Chunk
 	return r.readPages(chosen, func(p *page, payload []byte) error {
 		from, _ := slices.BinarySearch(ids, p.firstChannel)
 		wanted := ids[from:]
-		var e entries
+		e := entryReaders.Get().(*entries)
+		defer entryReaders.Put(e)
 		e.start(payload)
 		for {
 			more, err := e.next(p, int64(r.footer.chunksEnd))
 			if err != nil {
-				return r.damage(p.position, err)
+				return r.damage(p.Position, err)
 			}
 			for len(wanted) > 0 && wanted[0] < e.ref.Channel {
 				wanted = wanted[1:]
@@ -171,7 +177,7 @@ func (r *Reader) visitChannels(list []page, visit func(model.Channel) error) err
 		for in := (input{rest: payload}); len(in.rest) > 0; {
 			channel, err := coder.next(&in)
 			if err != nil {
-				return r.damage(p.position, err)
+				return r.damage(p.Position, err)
 			}
 			if err := visit(channel); err != nil {
 				return err
@@ -181,15 +187,19 @@ func (r *Reader) visitChannels(list []page, visit func(model.Channel) error) err
 	})
 }
 
-// buffers are reused among readers: what is read is decoded and let go.
-var buffers = sync.Pool{New: func() any { return new([]byte) }}
+// buffers and entryReaders are reused among readers: what is read is decoded
+// and let go.
+var (
+	buffers      = sync.Pool{New: func() any { return new([]byte) }}
+	entryReaders = sync.Pool{New: func() any { return new(entries) }}
+)
 
 // readPages visits the payloads of ascending pages.
 func (r *Reader) readPages(list []page, visit func(*page, []byte) error) error {
-	extent := func(i int) (int64, int64) { return list[i].position, list[i].end() }
+	extent := func(i int) (int64, int64) { return list[i].Position, list[i].end() }
 	return r.readExtents(len(list), extent, func(i int, frame []byte) error {
 		p := &list[i]
-		payload, err := r.frame(frame, p.position, p.length, p.crc)
+		payload, err := r.frame(frame, p.Frame)
 		if err != nil {
 			return err
 		}
@@ -220,32 +230,29 @@ func (r *Reader) readExtents(n int, extent func(i int) (start, end int64), visit
 	return nil
 }
 
-// end returns the position behind the page's frame.
-func (p *page) end() int64 { return p.position + disk.FrameHeaderSize + int64(p.length) }
-
-// together returns how many of n ascending extents are read at once: at least
-// the first, then those behind small gaps.
+// together returns how many of n extents, which begin in ascending order, are
+// read at once: at least the first, then those behind small gaps.
 func together(n int, extent func(i int) (start, end int64)) int {
 	start, end := extent(0)
 	for i := 1; i < n; i++ {
 		nextStart, nextEnd := extent(i)
-		if nextStart < end || nextStart-end > gapBytes || nextEnd-start > readBytes {
+		if nextStart < start || nextStart-end > gapBytes || nextEnd-start > readBytes {
 			return i
 		}
-		end = nextEnd
+		end = max(end, nextEnd)
 	}
 	return n
 }
 
-// frame checks one whole frame, which is at position, against what points to
-// it, and returns its payload.
-func (r *Reader) frame(frame []byte, position int64, length, crc uint32) ([]byte, error) {
-	payload, _, size, err := disk.ReadFrame(frame)
+// frame checks one whole frame against what points to it, and returns its
+// payload.
+func (r *Reader) frame(b []byte, f Frame) ([]byte, error) {
+	payload, _, size, err := disk.ReadFrame(b)
 	if err != nil {
-		return nil, r.damage(position, err)
+		return nil, r.damage(f.Position, err)
 	}
-	if size != len(frame) || uint32(len(payload)) != length || frameCRC(frame) != crc {
-		return nil, r.damage(position, errors.New("another frame than the one that was written here"))
+	if size != len(b) || uint32(len(payload)) != f.Length || frameCRC(b) != f.crc {
+		return nil, r.damage(f.Position, errors.New("another frame than the one that was written here"))
 	}
 	return payload, nil
 }

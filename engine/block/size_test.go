@@ -24,7 +24,7 @@ func TestSize(t *testing.T) {
 		payload := 0
 		r := open(t, file)
 		err := r.Chunks(channelIDs(c.channels), everything, func(ref ChunkRef) error {
-			payload += int(ref.Length)
+			payload += int(ref.Values.Length + ref.Times.Length)
 			return nil
 		})
 		if err != nil {
@@ -32,10 +32,10 @@ func TestSize(t *testing.T) {
 		}
 		labels, index := 0, 0
 		for _, p := range r.channels {
-			labels += int(p.end() - p.position)
+			labels += int(p.end() - p.Position)
 		}
 		for _, p := range r.index {
-			index += int(p.end() - p.position)
+			index += int(p.end() - p.Position)
 		}
 		beside := float64(len(file)-payload) / float64(c.channels)
 		t.Logf("%d channels x %d rows: %d bytes; chunks %d in frames %d, channels %d, index %d; %.1f bytes per channel beside the chunks",

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 
 	"github.com/hokan-db/hokan/engine/chunk"
 	"github.com/hokan-db/hokan/engine/disk"
@@ -23,14 +24,16 @@ type WriterOptions struct {
 	// Name says also which entries of the log the block is made of, and by
 	// which epoch.
 	Name    disk.BlockName
+	Form    chunk.Encoding             // chunk.Fast or chunk.Small; 0: Fast
 	NewSalt func() [disk.SaltSize]byte // nil: disk.NewSalt
 }
 
 // writeBytes is how much is collected before it is written.
 const writeBytes = 64 << 10
 
-// Writer writes one block. It keeps the index in memory, about 80 bytes per
-// chunk, and of the rows no more than one chunk.
+// Writer writes one block. It keeps the index in memory, about 40 bytes per
+// chunk, and of the rows no more than one chunk and some times that later
+// chunks may share.
 type Writer struct {
 	w        io.Writer
 	out      []byte // to be written
@@ -38,12 +41,15 @@ type Writer struct {
 	position int64  // in the file, of out's beginning
 	frames   uint32
 	meta     Meta
+	form     chunk.Encoding
+	encoder  chunk.Encoder
+	times    timesWriter
 	channel  model.ChannelID
 	last     int64 // time of the channel's last row
 	chunked  bool  // the channel has a chunk
 	coder    channelCoder
 	channels pages
-	before   ChunkRef // the entry before in the index page
+	entries  entryWriter
 	index    pages
 	failure  error
 }
@@ -52,7 +58,7 @@ type Writer struct {
 // chunks are written.
 type pages struct {
 	payload []byte
-	list    []page // position is that of the page's end in payload
+	list    []page // Position is that of the page's end in payload
 	open    bool   // the last of list still grows
 }
 
@@ -63,7 +69,11 @@ func NewWriter(w io.Writer, o WriterOptions) *Writer {
 	if newSalt == nil {
 		newSalt = disk.NewSalt
 	}
-	b := &Writer{w: w}
+	form := o.Form
+	if form == 0 {
+		form = chunk.Fast
+	}
+	b := &Writer{w: w, form: form}
 	name := &o.Name
 	b.meta = Meta{Name: name.String(), FirstOffset: name.FirstOffset, LastOffset: name.LastOffset, Epoch: name.Epoch,
 		First: math.MaxInt64, Last: math.MinInt64}
@@ -105,19 +115,40 @@ func (b *Writer) AddChunk(times []int64, values []float64) error {
 	if err := b.checkRows(times, values); err != nil {
 		return b.fail(err)
 	}
-	ref := ChunkRef{Channel: b.channel, Encoding: chunk.Gorilla, Summary: chunk.Summarize(times, values)}
-	b.begin()
-	b.out = chunk.Encode(b.out, times, values)
+	ref := ChunkRef{Channel: b.channel, Encoding: b.form, Summary: chunk.Summarize(times, values)}
 	var err error
-	if ref.Position, ref.Length, ref.crc, err = b.finish(); err != nil {
+	if ref.Times, err = b.addTimes(times); err != nil {
+		return err
+	}
+	b.begin()
+	b.out = b.encoder.AppendValues(b.out, values, b.form)
+	if ref.Values, err = b.finish(); err != nil {
 		return err
 	}
 	b.last, b.chunked = times[len(times)-1], true
 	b.meta.Rows += uint64(len(times))
 	b.meta.Chunks++
 	b.meta.First, b.meta.Last = min(b.meta.First, times[0]), max(b.meta.Last, b.last)
-	b.addEntry(&ref)
+	numbers := numbersOf(&ref.Summary, values)
+	b.addEntry(&ref, &numbers)
 	return nil
+}
+
+// addTimes writes a frame for a chunk's times unless they are regular or
+// stand in the block already, and returns where they stand.
+func (b *Writer) addTimes(times []int64) (Frame, error) {
+	if isRegular(times) {
+		return Frame{}, nil
+	}
+	if f, ok := b.times.find(times); ok {
+		return f, nil
+	}
+	b.begin()
+	b.out = b.encoder.AppendTimes(b.out, times, b.form)
+	column := slices.Clone(b.out[b.start+disk.FrameHeaderSize:])
+	f, err := b.finish()
+	b.times.add(times, f, column)
+	return f, err
 }
 
 func (b *Writer) checkRows(times []int64, values []float64) error {
@@ -138,15 +169,13 @@ func (b *Writer) checkRows(times []int64, values []float64) error {
 	return nil
 }
 
-func (b *Writer) addEntry(ref *ChunkRef) {
+func (b *Writer) addEntry(ref *ChunkRef, n *numbers) {
 	p, s := &b.index, &ref.Summary
 	if !p.open {
-		b.before = ChunkRef{}
 		p.begin(page{firstChannel: ref.Channel, first: s.FirstTime, last: s.LastTime})
-		p.payload = appendPageStart(p.payload, ref.Position)
+		p.payload = b.entries.start(p.payload, ref.start())
 	}
-	p.payload = appendEntry(p.payload, &b.before, ref)
-	b.before = *ref
+	p.payload = b.entries.append(p.payload, ref, n)
 	bounds := &p.list[len(p.list)-1]
 	bounds.lastChannel = ref.Channel
 	bounds.first, bounds.last = min(bounds.first, s.FirstTime), max(bounds.last, s.LastTime)
@@ -163,10 +192,10 @@ func (p *pages) endIfFull() {
 	n := len(p.list)
 	start := int64(0)
 	if n > 1 {
-		start = p.list[n-2].position
+		start = p.list[n-2].Position
 	}
 	end := int64(len(p.payload))
-	p.list[n-1].position = end
+	p.list[n-1].Position = end
 	p.open = end-start < pageBytes
 }
 
@@ -193,11 +222,11 @@ func (b *Writer) Close() (Meta, error) {
 	}
 	b.begin()
 	b.out = appendDirectory(b.out, b.channels.list, b.index.list)
-	position, length, crc, err := b.finish()
+	directory, err := b.finish()
 	if err != nil {
 		return Meta{}, err
 	}
-	f.directory, f.directoryLength, f.directoryCRC = uint64(position), length, crc
+	f.directory, f.directoryLength, f.directoryCRC = uint64(directory.Position), directory.Length, directory.crc
 	b.out = f.appendTo(b.out)
 	b.meta.Bytes = uint64(b.position) + uint64(len(b.out))
 	if err := b.flush(); err != nil {
@@ -213,12 +242,12 @@ func (b *Writer) writePages(p *pages) error {
 	start := int64(0)
 	for i := range p.list {
 		bounds := &p.list[i]
-		payload := p.payload[start:bounds.position]
-		start = bounds.position
+		payload := p.payload[start:bounds.Position]
+		start = bounds.Position
 		b.begin()
 		b.out = append(b.out, payload...)
 		var err error
-		if bounds.position, bounds.length, bounds.crc, err = b.finish(); err != nil {
+		if bounds.Frame, err = b.finish(); err != nil {
 			return err
 		}
 	}
@@ -232,18 +261,18 @@ func (b *Writer) begin() {
 }
 
 // finish completes the frame and says where it is.
-func (b *Writer) finish() (position int64, length, crc uint32, err error) {
+func (b *Writer) finish() (Frame, error) {
 	size := len(b.out) - b.start - disk.FrameHeaderSize
 	if size > maxPayload || b.frames == math.MaxUint32 {
-		return 0, 0, 0, b.fail(fmt.Errorf("a frame of %d bytes, number %d, is too large", size, b.frames))
+		return Frame{}, b.fail(fmt.Errorf("a frame of %d bytes, number %d, is too large", size, b.frames))
 	}
 	b.out = disk.FinishFrame(b.out, b.start, b.frames)
 	b.frames++
-	position, length, crc = b.position+int64(b.start), uint32(size), frameCRC(b.out[b.start:])
+	f := Frame{Position: b.position + int64(b.start), Length: uint32(size), crc: frameCRC(b.out[b.start:])}
 	if len(b.out) >= writeBytes {
-		err = b.flush()
+		return f, b.flush()
 	}
-	return position, length, crc, err
+	return f, nil
 }
 
 func (b *Writer) flush() error {
