@@ -105,6 +105,7 @@ type DB struct {
 	headBytes atomic.Int64 // of all heads, frozen ones included
 	flusher   flusher
 	keeper    checkpointer
+	compactor compactor
 	faults    faultList
 
 	background sync.WaitGroup

@@ -104,6 +104,8 @@ func (s *script) run(fs disk.FS) error {
 			db.Flush(ctx)
 		case 5, 9:
 			db.Checkpoint(ctx)
+		case 8, 10:
+			db.Compact(ctx)
 		}
 	}
 	return db.Close()

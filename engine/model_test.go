@@ -15,6 +15,7 @@ import (
 
 	"github.com/hokan-db/hokan/engine/alarm"
 	"github.com/hokan-db/hokan/engine/entry"
+	"github.com/hokan-db/hokan/engine/merge"
 	"github.com/hokan-db/hokan/engine/model"
 )
 
@@ -130,6 +131,15 @@ type machine struct {
 	now     int64
 	tenants map[model.Tenant]*naiveTenant
 	seed    uint64
+	held    []heldSelection
+}
+
+// heldSelection is a selection of a channel's rows that is read later, and what
+// it must give then.
+type heldSelection struct {
+	selection *Selection
+	times     []int64
+	values    []float64
 }
 
 var machineTenants = []model.Tenant{"lake", "roof"}
@@ -282,17 +292,62 @@ func mustSelector(text string) model.Selector {
 	return s
 }
 
+// hold takes a selection that is read when the next one is taken.
+func (m *machine) hold(t *rapid.T) {
+	m.release()
+	for _, name := range machineTenants {
+		n := m.tenants[name]
+		if len(n.order) == 0 {
+			continue
+		}
+		i := rapid.IntRange(0, len(n.order)-1).Draw(t, "channel")
+		channels, err := m.db.Channels(context.Background(), name, nil)
+		m.must(err)
+		s, err := m.db.Select(context.Background(), name, []model.ChannelID{channels[i].ID}, model.AllTime())
+		m.must(err)
+		times, values := n.sortedRows(n.order[i], model.AllTime())
+		m.held = append(m.held, heldSelection{s, times, values})
+	}
+}
+
+// release reads and closes the selections that are held.
+func (m *machine) release() {
+	for _, h := range m.held {
+		m.sameRows("held selection", h.selection.Cursor(0), h.times, h.values)
+		h.selection.Close()
+	}
+	m.held = nil
+}
+
+func (m *machine) sameRows(what string, c *merge.Cursor, wantTimes []int64, wantValues []float64) {
+	var times []int64
+	var values []float64
+	for {
+		moreTimes, moreValues, err := c.Next()
+		m.must(err)
+		if len(moreTimes) == 0 {
+			break
+		}
+		times, values = append(times, moreTimes...), append(values, moreValues...)
+	}
+	if !slices.Equal(times, wantTimes) || !slices.EqualFunc(values, wantValues, sameBits) {
+		m.t.Fatalf("%s: got %v %v, want %v %v", what, times, values, wantTimes, wantValues)
+	}
+}
+
 // crash loses what was not synced, of some files a part, and opens again.
 func (m *machine) crash(t *rapid.T) {
 	kept := rapid.SampledFrom([]int{0, 0, 50, 100}).Draw(t, "percent of unsynced data kept")
 	m.seed++
 	clone := m.fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: kept, RNG: rand.New(rand.NewPCG(m.seed, 1))})
+	m.release()
 	m.db.Close() // of the file system that is gone
 	m.fs = clone
 	m.open()
 }
 
 func (m *machine) reopen(*rapid.T) {
+	m.release()
 	m.must(m.db.Close())
 	m.open()
 }
@@ -341,20 +396,9 @@ func (m *machine) checkRows(name model.Tenant, ids []model.ChannelID) {
 		s, err := m.db.Select(context.Background(), name, ids, span)
 		m.must(err)
 		for i := range ids {
-			var times []int64
-			var values []float64
-			for c := s.Cursor(i); ; {
-				moreTimes, moreValues, err := c.Next()
-				m.must(err)
-				if len(moreTimes) == 0 {
-					break
-				}
-				times, values = append(times, moreTimes...), append(values, moreValues...)
-			}
-			wantTimes, wantValues := m.tenants[name].sortedRows(m.tenants[name].order[i], span)
-			if !slices.Equal(times, wantTimes) || !slices.EqualFunc(values, wantValues, sameBits) {
-				m.t.Fatalf("%s channel %d in %v: got %v %v, want %v %v", name, i, span, times, values, wantTimes, wantValues)
-			}
+			n := m.tenants[name]
+			times, values := n.sortedRows(n.order[i], span)
+			m.sameRows(fmt.Sprintf("%s channel %d in %v", name, i, span), s.Cursor(i), times, values)
 		}
 		s.Close()
 	}
@@ -478,13 +522,18 @@ func sameEvents(a, b []naiveEvent) bool {
 func TestModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := newMachine(t)
-		defer func() { m.db.Close() }()
+		defer func() {
+			m.release()
+			m.db.Close()
+		}()
 		t.Repeat(map[string]func(*rapid.T){
 			"append":  m.append,
 			"append2": m.append,
 			"alarm":   m.putAlarm,
 			"switch":  m.switchAlarm,
 			"flush":   func(*rapid.T) { m.must(m.db.Flush(context.Background())) },
+			"compact": func(*rapid.T) { m.must(m.db.Compact(context.Background())) },
+			"hold":    m.hold,
 			"checkpoint": func(*rapid.T) {
 				m.must(m.db.Checkpoint(context.Background()))
 			},

@@ -37,6 +37,7 @@ func Open(o Options) (db *DB, err error) {
 	local := disk.NewLocalBlocks(o.FS, o.Dir)
 	db.blocks, db.readers = local, newReaderCache(local)
 	db.flusher.init(db)
+	db.compactor.bytes = monthBytes
 	steps := []struct {
 		name string
 		run  func() error

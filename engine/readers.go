@@ -27,6 +27,7 @@ type openReader struct {
 	name    string
 	users   int
 	element *list.Element // in idle, nil while in use
+	gone    bool          // the block is deleted: closed when nobody uses it
 }
 
 func newReaderCache(blocks disk.Blocks) *readerCache {
@@ -75,11 +76,32 @@ func (c *readerCache) release(r *openReader) {
 	if r.users--; r.users > 0 {
 		return
 	}
+	if r.gone {
+		r.Close() // as below
+		return
+	}
 	r.element = c.idle.PushFront(r)
 	for c.idle.Len() > maxIdleReaders {
 		oldest := c.idle.Remove(c.idle.Back()).(*openReader)
 		delete(c.open, oldest.name)
 		oldest.Close() // of a file that was only read: nothing to lose
+	}
+}
+
+// forget takes out a block that is being deleted, so that its file is closed as
+// soon as nobody reads it.
+func (c *readerCache) forget(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r := c.open[name]
+	if r == nil {
+		return
+	}
+	delete(c.open, name)
+	r.gone = true
+	if r.element != nil {
+		c.idle.Remove(r.element)
+		r.Close() // of a file that was only read: nothing to lose
 	}
 }
 

@@ -121,10 +121,11 @@ func (t *tenant) restoreChannel(c *model.Channel, latest latestSample) error {
 	return nil
 }
 
-// removeUnnamed deletes what an interrupted flush or checkpoint left: blocks
-// that no manifest names and whose rows the log still holds, and checkpoints
-// that no record names. Anything else that nothing names is left alone, and so
-// is everything where any damage was found: it may be all that is left.
+// removeUnnamed deletes what an interrupted flush, compaction or checkpoint
+// left: blocks that no manifest names and whose rows the log or a named block
+// holds, and checkpoints that no record names. Anything else that nothing names
+// is left alone, and so is everything where any damage was found: it may be all
+// that is left.
 func (db *DB) removeUnnamed() error {
 	if faults, _ := db.listFaults(); len(faults) > 0 || db.options.ReadOnly {
 		return nil
@@ -147,7 +148,7 @@ func (db *DB) removeUnnamed() error {
 		if !ok || named[name] {
 			continue
 		}
-		if t := db.tenants[b.Tenant]; t == nil || b.LastOffset > t.flushedTo {
+		if t := db.tenants[b.Tenant]; t == nil || b.LastOffset > t.flushedTo || t.merged(b) {
 			if err := db.blocks.Delete(name); err != nil {
 				return err
 			}

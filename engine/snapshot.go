@@ -23,6 +23,8 @@ type snapshot struct {
 // be ascending.
 func (db *DB) snapshot(ctx context.Context, t *tenant, ids []model.ChannelID, span model.Span) (*snapshot, error) {
 	s := &snapshot{db: db, pieces: make([][]merge.Piece, len(ids))}
+	db.compactor.choosing.RLock()
+	defer db.compactor.choosing.RUnlock()
 	t.mu.RLock()
 	blocks := t.blocks
 	for i, id := range ids {

@@ -49,7 +49,7 @@ func (c *compactCommand) Run(t *terminal) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := opened.DB.Flush(t.ctx); err != nil {
+	if err := opened.DB.Compact(t.ctx); err != nil {
 		return err
 	}
 	after, err := opened.DB.Stats()

@@ -39,7 +39,7 @@ type grammar struct {
 	Alarm    alarmCommand    `cmd:"" help:"Create, list, switch and delete alarms."`
 	Events   eventsCommand   `cmd:"" help:"List the starts and ends of alarms."`
 	Live     liveCommand     `cmd:"" help:"Show samples and alarms as they are written."`
-	Compact  compactCommand  `cmd:"" help:"Move what is in memory into blocks."`
+	Compact  compactCommand  `cmd:"" help:"Merge blocks, by month, into small ones."`
 	Verify   verifyCommand   `cmd:"" help:"Read every byte and name every fault."`
 	Version  versionCommand  `cmd:"" help:"Print the version."`
 }
