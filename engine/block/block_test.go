@@ -162,8 +162,30 @@ func readBack(r *Reader, ids []model.ChannelID, span model.Span) (refs []ChunkRe
 		if !sameRows(rows[i], chunkRows{times, values}) {
 			return nil, nil, errors.New("Load changes what is read")
 		}
+		if err := checkFold(loaded[i], times); err != nil {
+			return nil, nil, err
+		}
 	}
 	return refs, rows, nil
+}
+
+// checkFold folds a chunk in sixteen parts of all time.
+func checkFold(c *Chunk, times []int64) error {
+	var out [16]model.Aggregate
+	if err := c.Fold(everything, merge.Grid{From: math.MinInt64, Width: 1 << 60}, out[:]); err != nil {
+		return err
+	}
+	rows := uint64(0)
+	for i := range out {
+		rows += out[i].Rows()
+	}
+	if times[len(times)-1] == math.MaxInt64 { // is not in everything
+		rows++
+	}
+	if rows != uint64(len(times)) && slices.IsSorted(times) { // a forged chunk's times may be anything
+		return fmt.Errorf("%d rows of %d were folded", rows, len(times))
+	}
+	return nil
 }
 
 // everything is the span of all int64 but the last.
@@ -446,8 +468,8 @@ func TestOneReaderForManyGoroutines(t *testing.T) {
 			var err error
 			for i := 0; i < 50 && err == nil; i++ {
 				var rows []chunkRows
-				_, rows, err = readBack(r, []model.ChannelID{1, 70000}, everything)
-				if err == nil && (len(rows) != 3 || !sameRows(rows[0], channels[0].chunks[0])) {
+				_, rows, err = readBack(r, []model.ChannelID{1, 70000, 70001}, everything)
+				if err == nil && (len(rows) != 4 || !sameRows(rows[3], channels[3].chunks[0]) || !sameRows(rows[0], channels[0].chunks[0])) {
 					err = fmt.Errorf("%d chunks", len(rows))
 				}
 			}

@@ -130,12 +130,8 @@ import (
 	"github.com/hokan-db/hokan/engine/model"
 )
 
-// Level is the level in the names of blocks that hold one flush, MonthLevel in
-// those of compacted blocks, which hold one UTC month.
-const (
-	Level      = "flush"
-	MonthLevel = "month"
-)
+// Level is the level in the names of blocks that hold one flush.
+const Level = "flush"
 
 const (
 	version = 2

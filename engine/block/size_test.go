@@ -1,18 +1,62 @@
 package block
 
 import (
+	"bytes"
 	"fmt"
 	"testing"
 
+	"github.com/hokan-db/hokan/engine/chunk"
+	"github.com/hokan-db/hokan/engine/chunk/chunktest"
+	"github.com/hokan-db/hokan/engine/disk"
 	"github.com/hokan-db/hokan/engine/model"
 )
+
+// sizes says what the bytes of a block are.
+type sizes struct {
+	times, values  int // payloads
+	frames         int // headers of those
+	labels, index  int // frames
+	other          int // header, directory, footer
+	chunks, stored int // stored: columns of times
+}
+
+func (s *sizes) String() string {
+	return fmt.Sprintf("%d chunks: values %d, times %d (%d columns), their frames %d, index %d, labels %d, other %d bytes",
+		s.chunks, s.values, s.times, s.stored, s.frames, s.index, s.labels, s.other)
+}
+
+func sizesOf(t *testing.T, file []byte, channels int) *sizes {
+	r := open(t, file)
+	var s sizes
+	err := r.Chunks(channelIDs(channels), everything, func(ref ChunkRef) error {
+		s.chunks++
+		s.values += int(ref.Values.Length)
+		if !ref.Regular() && !ref.Shared() {
+			s.stored++
+			s.times += int(ref.Times.Length)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.frames = disk.FrameHeaderSize * (s.chunks + s.stored)
+	for _, p := range r.channels {
+		s.labels += int(p.end() - p.Position)
+	}
+	for _, p := range r.index {
+		s.index += int(p.end() - p.Position)
+	}
+	s.other = len(file) - s.values - s.times - s.frames - s.labels - s.index
+	return &s
+}
 
 // TestSize holds what a block costs beside its rows.
 func TestSize(t *testing.T) {
 	for _, c := range []struct {
 		channels, rows int
-		most           int // bytes beside the chunks' payloads, per channel
-	}{{32, 1, 58}, {30, 1440, 107}, {1, 1, 352}} {
+		most           float64 // bytes beside the columns, per channel
+	}{{32, 1, 54}, {30, 1440, 59}, {1, 1, 350}} {
 		var channels []channelRows
 		for i := range c.channels {
 			channel := labelled(t, model.ChannelID(i+1), "LR8450 190512345", fmt.Sprintf("CH1-%d", i+1))
@@ -20,28 +64,43 @@ func TestSize(t *testing.T) {
 				Name: fmt.Sprint("room ", i+1), Unit: "°C", Group: "1", App: "gateway 7", Decimals: 1, HasDecimals: true})
 			channels = append(channels, channelRows{channel, []chunkRows{minutes(1_700_000_000e9, c.rows, i)}})
 		}
-		file, meta := build(t, channels)
-		payload := 0
-		r := open(t, file)
-		err := r.Chunks(channelIDs(c.channels), everything, func(ref ChunkRef) error {
-			payload += int(ref.Values.Length + ref.Times.Length)
-			return nil
-		})
-		if err != nil {
+		file, _ := build(t, channels)
+		s := sizesOf(t, file, c.channels)
+		beside := float64(len(file)-s.values-s.times) / float64(c.channels)
+		t.Logf("%d channels x %d rows: %v; %.1f bytes per channel beside the columns", c.channels, c.rows, s, beside)
+		if beside > c.most {
+			t.Errorf("%.1f bytes per channel beside the columns, at most %v", beside, c.most)
+		}
+	}
+}
+
+// TestSizeOfTheMix holds a compacted block of the instrument mix to less than a
+// byte a row, everything counted.
+func TestSizeOfTheMix(t *testing.T) {
+	const rows, chunkRows = 16384, 8192
+	mix := chunktest.Mix(1, rows, 1)
+	for _, form := range []chunk.Encoding{chunk.Fast, chunk.Small} {
+		var b bytes.Buffer
+		w := NewWriter(&b, WriterOptions{Name: testName, Form: form})
+		for i, series := range mix {
+			err := w.AddChannel(labelled(t, model.ChannelID(i+1), "LR8450 190512345", fmt.Sprintf("CH1-%d", i+1)))
+			for from := 0; from < rows && err == nil; from += chunkRows {
+				err = w.AddChunk(series.Times[from:from+chunkRows], series.Values[from:from+chunkRows])
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := w.Close(); err != nil {
 			t.Fatal(err)
 		}
-		labels, index := 0, 0
-		for _, p := range r.channels {
-			labels += int(p.end() - p.Position)
-		}
-		for _, p := range r.index {
-			index += int(p.end() - p.Position)
-		}
-		beside := float64(len(file)-payload) / float64(c.channels)
-		t.Logf("%d channels x %d rows: %d bytes; chunks %d in frames %d, channels %d, index %d; %.1f bytes per channel beside the chunks",
-			c.channels, c.rows, len(file), payload, meta.ChunkBytes, labels, index, beside)
-		if beside > float64(c.most) {
-			t.Errorf("%.1f bytes per channel beside the chunks, at most %d", beside, c.most)
+		s := sizesOf(t, b.Bytes(), len(mix))
+		all := float64(rows * len(mix))
+		beside := float64(b.Len()-s.values-s.times) / float64(s.chunks)
+		t.Logf("%v: %.4f bytes/row; %v; %.4f beside the columns, %.1f a chunk", form, float64(b.Len())/all, s,
+			float64(b.Len()-s.values-s.times)/all, beside)
+		if beside > 60 {
+			t.Errorf("%v: %.1f bytes a chunk beside the columns, at most 60", form, beside)
 		}
 	}
 }
