@@ -1,0 +1,152 @@
+package chunk
+
+import (
+	"encoding/binary"
+	"math"
+
+	"github.com/klauspost/compress/huff0"
+)
+
+// Encoder turns columns into bytes. Its zero value is ready for use, by one
+// goroutine; it keeps scratch memory from one column to the next. Equal columns
+// become equal bytes, on every machine: what the encoder weighs are integers.
+type Encoder struct {
+	without parts
+
+	small      bool
+	integers   []int64
+	second     []int64
+	residuals  []int64
+	trial      []int64
+	exceptions []int
+	patches    []int
+	codes      []byte
+	grouped    []byte
+	zstdIn     []byte
+	zstdOut    []byte
+	spare      []byte
+	line       []byte
+	lengths    []int64
+	runs       []int64
+	spareRows  []int
+	histogram  histogram
+	letters    [3][]letter
+	counts     []int
+	groups     [256]int
+	number     [maxLetters]uint8 // of a letter among those that groups are made of
+	direct     [4096]uint8
+	recurring  [1 << recurringBits]uint32
+	huffman    huff0.Scratch
+}
+
+// parts are what an encoder may be made to do without, to see what it is worth:
+// see the table in doc.go. Bytes made so decode as any others.
+type parts uint32
+
+// The order is that of partNames.
+const (
+	partConstant parts = 1 << iota
+	partDecimal
+	partDecimal32
+	partMultiple
+	partNear
+	partFloat32
+	partDictionary
+	partDelta
+	partSlope
+	partRuns
+	partFactor
+	partPatches
+	partSymbols
+	partLowBits
+	partGroups
+	partZstd
+	partRegular
+	partLine
+)
+
+var partNames = [...]string{
+	"mode constant", "mode decimal", "mode decimal32", "modes product and quotient", "mode near", "mode float32",
+	"mode dictionary", "predictor delta", "predictor slope", "coder runs", "factor", "patches", "coder symbols",
+	"low bits below symbols", "symbols for groups", "coder zstd", "times regular", "times line",
+}
+
+func (e *Encoder) may(part parts) bool { return e.without&part == 0 }
+
+// AppendTimes appends the bytes of a column of strictly ascending times, at
+// least one and at most MaxRows, to dst. The form is Fast or Small.
+func (e *Encoder) AppendTimes(dst []byte, times []int64, form Encoding) []byte {
+	e.small = form == Small
+	return e.appendTimes(dst, times)
+}
+
+// AppendValues appends the bytes of a column of values, at least one and at
+// The values may have any bits; the form is Fast or Small.
+func (e *Encoder) AppendValues(dst []byte, values []float64, form Encoding) []byte {
+	e.small = form == Small
+	if e.may(partConstant) && isConstant(values) {
+		dst = append(dst, modeConstant)
+		return binary.LittleEndian.AppendUint64(dst, math.Float64bits(values[0]))
+	}
+	start := len(dst)
+	plan := e.convert(values)
+	dst = e.appendMode(dst, values, plan)
+	if e.small && e.may(partDictionary) && (len(dst)-start)*8 > 12*len(values) {
+		dst = e.tryDictionary(dst, start, values)
+	}
+	return dst
+}
+
+func isConstant(values []float64) bool {
+	first := math.Float64bits(values[0])
+	for _, v := range values {
+		if math.Float64bits(v) != first {
+			return false
+		}
+	}
+	return true
+}
+
+// appendMode appends a column whose integers convert has left in e.integers.
+func (e *Encoder) appendMode(dst []byte, values []float64, plan valuePlan) []byte {
+	head := byte(plan.mode)
+	if len(e.exceptions) > 0 {
+		head |= headExceptions
+	}
+	dst = append(dst, head)
+	dst = e.appendExceptions(dst, values)
+	switch plan.mode {
+	case modeDecimal, modeDecimal32, modeNear:
+		dst = append(dst, plan.digits)
+	case modeProduct, modeQuotient:
+		dst = binary.LittleEndian.AppendUint64(dst, math.Float64bits(plan.base))
+	}
+	dst = e.appendIntegers(dst, e.integers, 0)
+	if plan.mode == modeNear {
+		dst = e.appendIntegers(dst, e.second, 0)
+	}
+	return dst
+}
+
+func (e *Encoder) appendExceptions(dst []byte, values []float64) []byte {
+	if len(e.exceptions) == 0 {
+		return dst
+	}
+	dst = binary.AppendUvarint(dst, uint64(len(e.exceptions)))
+	last := 0
+	for _, row := range e.exceptions {
+		dst = binary.AppendUvarint(dst, uint64(row-last))
+		last = row
+	}
+	for left := e.exceptions; len(left) > 0; {
+		value := math.Float64bits(values[left[0]])
+		same := 1
+		for same < len(left) && math.Float64bits(values[left[same]]) == value {
+			same++
+		}
+		dst = binary.AppendUvarint(dst, uint64(same))
+		dst = binary.LittleEndian.AppendUint64(dst, value)
+		left = left[same:]
+	}
+	return dst
+}

@@ -1,0 +1,282 @@
+package chunk
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+)
+
+// The bytes of a column of values.
+//
+//	0   1  head: bits 0-3 mode, bit 4 exceptions
+//	1   …  with exceptions: those rows have values that the mode cannot tell.
+//	       uvarint count, then for each uvarint rows since the one before (the
+//	       first: its row), then, until all have their value: uvarint how many
+//	       in a row have it, 8 bytes float64
+//	…   …  the mode's:
+//	  0 constant   8 bytes float64, the value of all rows
+//	  1 decimal    1 byte digits, integers: integer / 10^digits
+//	  2 decimal32  1 byte digits, integers: the same, rounded to float32
+//	  3 product    8 bytes base, integers: integer · base
+//	  4 quotient   8 bytes base, integers: integer / base
+//	  5 near       1 byte digits (+ 128: through float32), integers, integers:
+//	               the first is a decimal (decimal32), the second how many
+//	               floats further up the value is
+//	  6 float32    integers: the bits of a float32 in order
+//	  7 float64    integers: the bits in order
+//	  8 dictionary uvarint count, column of so many integers: bits in order,
+//	               column of integers: which of them
+//
+// "Integers" is a column of integers.go, one a row. "In order" means that of
+// bits with the sign set the others are inverted, so that integers compare as
+// floats do. Decimal, product and quotient are correctly rounded; decimal.go
+// says how.
+const (
+	modeConstant = iota
+	modeDecimal
+	modeDecimal32
+	modeProduct
+	modeQuotient
+	modeNear
+	modeFloat32
+	modeFloat64
+	modeDictionary
+
+	modeBits        = 4
+	headExceptions  = 1 << 4
+	headUnusedValue = 0xE0
+	throughFloat32  = 1 << 7
+)
+
+// valueModes is how each mode is read: open takes what it has besides integers,
+// convert turns the integers of some rows into their values. Linear modes are
+// a scale.
+var valueModes = [...]struct {
+	name    string
+	open    func(*values, *input)
+	convert func(*values, []float64, []int64)
+	linear  bool
+}{
+	modeConstant:   {"constant", (*values).openConstant, nil, false},
+	modeDecimal:    {"decimal", (*values).openDigits, (*values).scaled, true},
+	modeDecimal32:  {"decimal32", (*values).openDigits, (*values).scaled32, false},
+	modeProduct:    {"product", (*values).openProduct, (*values).scaled, true},
+	modeQuotient:   {"quotient", (*values).openQuotient, (*values).scaled, true},
+	modeNear:       {"near", (*values).openNear, (*values).near, false},
+	modeFloat32:    {"float32", (*values).openBits, (*values).fromBits32, false},
+	modeFloat64:    {"float64", (*values).openBits, (*values).fromBits, false},
+	modeDictionary: {"dictionary", (*values).openDictionary, (*values).lookedUp, false},
+}
+
+// values reads a column of values from front to back.
+type values struct {
+	rows       int
+	at         int // rows given so far
+	mode       int
+	constant   float64
+	scale      scale
+	float32    bool // near goes through float32
+	integers   integers
+	second     integers // near: floats further up
+	dictionary []int64
+	outside    bool // an integer is not the number of a value in the dictionary
+	exceptions exceptions
+	block      [blockRows]int64
+	blockMore  [blockRows]int64
+}
+
+// open takes a column of so many rows, which must be all of src, and makes sure
+// that reading it cannot go wrong.
+func (v *values) open(src []byte, rows int) error {
+	in := &input{rest: src}
+	v.rows, v.at, v.outside = rows, 0, false
+	head := in.byte()
+	v.mode = int(head & (1<<modeBits - 1))
+	v.exceptions = exceptions{}
+	if head&headUnusedValue != 0 || v.mode >= len(valueModes) {
+		in.fail("unknown mode")
+		return in.err
+	}
+	if head&headExceptions != 0 {
+		v.exceptions.open(in, rows)
+	}
+	valueModes[v.mode].open(v, in)
+	if in.err == nil && len(in.rest) > 0 {
+		in.fail("%d bytes too many", len(in.rest))
+	}
+	return in.err
+}
+
+func (v *values) openConstant(in *input) { v.constant = in.float() }
+
+func (v *values) openBits(in *input) { v.integers.open(in, v.rows, 0) }
+
+func (v *values) openDigits(in *input) {
+	digits := in.byte()
+	if digits > maxDigits {
+		in.fail("%d digits", digits)
+		return
+	}
+	v.scale = decimalScales[digits]
+	v.integers.open(in, v.rows, 0)
+}
+
+func (v *values) openProduct(in *input) {
+	v.scale = scale{high: in.float()}
+	v.integers.open(in, v.rows, 0)
+}
+
+func (v *values) openQuotient(in *input) {
+	v.scale = dividing(in.float())
+	v.integers.open(in, v.rows, 0)
+}
+
+func (v *values) openNear(in *input) {
+	digits := in.byte()
+	v.float32 = digits&throughFloat32 != 0
+	digits &^= throughFloat32
+	if digits > maxDigits {
+		in.fail("%d digits", digits)
+		return
+	}
+	v.scale = decimalScales[digits]
+	v.integers.open(in, v.rows, 0)
+	v.second.open(in, v.rows, 0)
+}
+
+func (v *values) openDictionary(in *input) {
+	size := in.count("values in a dictionary", v.rows)
+	if size < 1 {
+		in.fail("an empty dictionary")
+		return
+	}
+	v.dictionary = resized(v.dictionary, size)
+	v.integers.nested(in, v.dictionary, 1)
+	v.integers.open(in, v.rows, 0)
+}
+
+// fill writes the next len(dst) values, at most blockRows. All calls but the
+// last must ask for a multiple of lanes.
+func (v *values) fill(dst []float64) {
+	if v.mode == modeConstant {
+		for i := range dst {
+			dst[i] = v.constant
+		}
+	} else {
+		block := v.block[:len(dst)]
+		v.integers.fill(block)
+		valueModes[v.mode].convert(v, dst, block)
+	}
+	v.exceptions.apply(dst, v.at)
+	v.at += len(dst)
+}
+
+func (v *values) scaled(dst []float64, integers []int64) { v.scale.convert(dst, integers) }
+
+func (v *values) scaled32(dst []float64, integers []int64) {
+	for i, x := range integers {
+		dst[i] = float64(float32(v.scale.at(x)))
+	}
+}
+
+func (v *values) near(dst []float64, integers []int64) {
+	up := v.blockMore[:len(dst)]
+	v.second.fill(up)
+	for i, x := range integers {
+		f := v.scale.at(x)
+		if v.float32 {
+			f = float64(float32(f))
+		}
+		dst[i] = nextFloat(f, up[i])
+	}
+}
+
+// nextFloat returns the float so many floats further up than f.
+func nextFloat(f float64, up int64) float64 {
+	return math.Float64frombits(uint64(ordered(ordered(int64(math.Float64bits(f))) + up)))
+}
+
+func (v *values) fromBits(dst []float64, integers []int64) {
+	for i, x := range integers {
+		dst[i] = math.Float64frombits(uint64(ordered(x)))
+	}
+}
+
+func (v *values) fromBits32(dst []float64, integers []int64) {
+	for i, x := range integers {
+		dst[i] = float64(math.Float32frombits(uint32(ordered32(int32(x)))))
+	}
+}
+
+func (v *values) lookedUp(dst []float64, integers []int64) {
+	for i, x := range integers {
+		if uint64(x) >= uint64(len(v.dictionary)) {
+			v.outside = true
+			x = 0
+		}
+		dst[i] = math.Float64frombits(uint64(ordered(v.dictionary[x])))
+	}
+}
+
+// finish reports what only reading the rows has shown.
+func (v *values) finish() error {
+	if v.outside {
+		return fmt.Errorf("%w: values: outside of the dictionary", ErrCorrupt)
+	}
+	return nil
+}
+
+// exceptions are rows with values of their own.
+type exceptions struct {
+	rows   input // of positions
+	values input
+	left   int // exceptions from next on
+	next   int // row of the next one
+	same   int // how many from next on have value
+	value  float64
+}
+
+func (e *exceptions) open(in *input, rows int) {
+	count := in.count("exceptions", rows)
+	e.rows.rest = in.rest
+	row := uint64(0)
+	for range count {
+		gap := in.uvarint()
+		if row += gap; gap > uint64(rows) || row >= uint64(rows) {
+			in.fail("an exception in row %d", row)
+			return
+		}
+	}
+	e.values.rest = in.rest
+	for left := count; left > 0; {
+		same := in.count("exceptions", left)
+		if same == 0 {
+			in.fail("no exceptions")
+			return
+		}
+		in.take(8)
+		left -= same
+	}
+	if in.err == nil && count > 0 {
+		e.left = count
+		e.next = int(e.rows.uvarint())
+	}
+}
+
+// within reports whether any of the n rows from row at on is an exception.
+func (e *exceptions) within(at, n int) bool { return e.left > 0 && e.next < at+n }
+
+// apply replaces values of the rows from row at on.
+func (e *exceptions) apply(dst []float64, at int) {
+	for e.within(at, len(dst)) {
+		if e.same == 0 {
+			e.same = int(e.values.uvarint())
+			e.value = math.Float64frombits(binary.LittleEndian.Uint64(e.values.take(8)))
+		}
+		dst[e.next-at] = e.value
+		e.same--
+		if e.left--; e.left > 0 {
+			e.next += int(e.rows.uvarint())
+		}
+	}
+}
