@@ -6,39 +6,63 @@ import (
 	"slices"
 )
 
+const (
+	// dictionaryBits is what a row must cost, in bits, for a dictionary to be
+	// worth a look.
+	dictionaryBits = 3
+	// mostDifferent is how many of sampleRows values may differ.
+	mostDifferent = sampleRows * 15 / 16
+	// sparseness is how many times fewer integers must be in use than there are
+	// between the smallest and the largest.
+	sparseness = 2
+)
+
 // tryDictionary replaces the column from start on by one with a dictionary, if
 // that is shorter.
 func (e *Encoder) tryDictionary(dst []byte, start int, values []float64) []byte {
-	dictionary := e.dictionaryOf(values)
-	if dictionary == nil {
+	size := len(dst) - start
+	if !e.small || !e.may(partDictionary) || size*8 < dictionaryBits*len(values) || !e.repeats(values) {
 		return dst
 	}
-	e.integers = resized(e.integers, len(values))
+	e.sorted = resized(e.sorted, len(values))
 	for i, v := range values {
-		index, _ := slices.BinarySearch(dictionary, ordered(int64(math.Float64bits(v))))
-		e.integers[i] = int64(index)
+		e.sorted[i] = ordered(int64(math.Float64bits(v)))
+	}
+	slices.Sort(e.sorted)
+	different := slices.Compact(e.sorted)
+	if len(different) > len(values)*3/5 {
+		return dst
+	}
+	e.indexes = resized(e.indexes, len(values))
+	for i, v := range values {
+		index, _ := slices.BinarySearch(different, ordered(int64(math.Float64bits(v))))
+		e.indexes[i] = int64(index)
+	}
+	dictionary := resized(e.dictionary, len(different))
+	for i, bits := range different {
+		dictionary[i] = math.Float64frombits(uint64(ordered(bits)))
 	}
 	column := binary.AppendUvarint(append(e.line[:0], modeDictionary), uint64(len(dictionary)))
-	column = e.appendIntegers(column, dictionary, 1)
-	column = e.appendIntegers(column, e.integers, 0)
-	if e.line = column; len(column) < len(dst)-start {
+	column = e.appendColumn(column, dictionary)
+	if len(column) < size {
+		column = e.appendIntegers(column, e.indexes, 0)
+	}
+	if e.dictionary, e.line = dictionary, column; len(column) < size {
 		dst = append(dst[:start], column...)
 	}
 	return dst
 }
 
-// dictionaryOf returns the different values' bits in order, or nothing where
-// more than half of the values differ.
-func (e *Encoder) dictionaryOf(values []float64) []int64 {
-	all := resized(e.second, len(values))
-	e.second = all
-	for i, v := range values {
-		all[i] = ordered(int64(math.Float64bits(v)))
+// repeats reports whether values come again so often, and their integers lie so
+// far apart, that a dictionary may pay.
+func (e *Encoder) repeats(values []float64) bool {
+	sample := e.trial[:0]
+	for i := range sampleRows {
+		sample = append(sample, ordered(int64(math.Float64bits(values[i*len(values)/sampleRows]))))
 	}
-	slices.Sort(all)
-	different := slices.Compact(all)
-	if len(different) > len(values)/2 {
-		return nil
+	e.trial = sample
+	if !e.histogram.count(sample, 0, mostDifferent) {
+		return false
 	}
-	return different
+	return e.span > uint64(sparseness*len(e.histogram.used))
 }

@@ -40,17 +40,12 @@ func (d *Decoder) Times(dst []int64, src []byte, rows int) ([]int64, error) {
 // column of so many rows are refused with an error that wraps ErrCorrupt, and
 // dst comes back as it was.
 func (d *Decoder) Values(dst []float64, src []byte, rows int) ([]float64, error) {
-	if rows < 1 || rows > MaxRows {
-		return dst, fmt.Errorf("%w: %d values", ErrCorrupt, rows)
-	}
 	v := &d.values
 	if err := v.open(src, rows); err != nil {
-		return dst, fmt.Errorf("%w: values: %w", ErrCorrupt, err)
+		return dst, err
 	}
 	all := slices.Grow(dst, rows)[:len(dst)+rows]
-	for block := range slices.Chunk(all[len(dst):], blockRows) {
-		v.fill(block)
-	}
+	v.all(all[len(dst):])
 	if err := v.finish(); err != nil {
 		return dst, err
 	}
@@ -86,11 +81,8 @@ func DescribeTimes(src []byte, rows int) (Description, error) {
 // DescribeValues says how a column of values is kept.
 func DescribeValues(src []byte, rows int) (Description, error) {
 	var v values
-	if rows < 1 || rows > MaxRows {
-		return Description{}, fmt.Errorf("%w: %d values", ErrCorrupt, rows)
-	}
 	if err := v.open(src, rows); err != nil {
-		return Description{}, fmt.Errorf("%w: values: %w", ErrCorrupt, err)
+		return Description{}, err
 	}
 	if v.mode == modeConstant {
 		return Description{Mode: valueModes[modeConstant].name}, nil

@@ -3,6 +3,7 @@ package chunk
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 
 	"github.com/klauspost/compress/huff0"
 )
@@ -18,6 +19,10 @@ type Encoder struct {
 	second     []int64
 	residuals  []int64
 	trial      []int64
+	sorted     []int64
+	indexes    []int64
+	dictionary []float64
+	span       uint64 // of the integers, once a common factor is out of them
 	exceptions []int
 	patches    []int
 	codes      []byte
@@ -81,6 +86,7 @@ func (e *Encoder) AppendTimes(dst []byte, times []int64, form Encoding) []byte {
 }
 
 // AppendValues appends the bytes of a column of values, at least one and at
+// most MaxRows, to dst.
 // The values may have any bits; the form is Fast or Small.
 func (e *Encoder) AppendValues(dst []byte, values []float64, form Encoding) []byte {
 	e.small = form == Small
@@ -89,12 +95,8 @@ func (e *Encoder) AppendValues(dst []byte, values []float64, form Encoding) []by
 		return binary.LittleEndian.AppendUint64(dst, math.Float64bits(values[0]))
 	}
 	start := len(dst)
-	plan := e.convert(values)
-	dst = e.appendMode(dst, values, plan)
-	if e.small && e.may(partDictionary) && (len(dst)-start)*8 > 12*len(values) {
-		dst = e.tryDictionary(dst, start, values)
-	}
-	return dst
+	dst = e.appendColumn(dst, values)
+	return e.tryDictionary(dst, start, values)
 }
 
 func isConstant(values []float64) bool {
@@ -107,8 +109,10 @@ func isConstant(values []float64) bool {
 	return true
 }
 
-// appendMode appends a column whose integers convert has left in e.integers.
-func (e *Encoder) appendMode(dst []byte, values []float64, plan valuePlan) []byte {
+// appendColumn appends a column in one of the modes that make integers of the
+// values themselves.
+func (e *Encoder) appendColumn(dst []byte, values []float64) []byte {
+	plan := e.convert(values)
 	head := byte(plan.mode)
 	if len(e.exceptions) > 0 {
 		head |= headExceptions
@@ -122,6 +126,7 @@ func (e *Encoder) appendMode(dst []byte, values []float64, plan valuePlan) []byt
 		dst = binary.LittleEndian.AppendUint64(dst, math.Float64bits(plan.base))
 	}
 	dst = e.appendIntegers(dst, e.integers, 0)
+	e.span = uint64(slices.Max(e.integers)) - uint64(slices.Min(e.integers))
 	if plan.mode == modeNear {
 		dst = e.appendIntegers(dst, e.second, 0)
 	}

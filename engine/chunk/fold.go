@@ -17,13 +17,10 @@ func (d *Decoder) Fold(out []model.Aggregate, cuts []int, src []byte, rows int) 
 	if len(cuts) != len(out)+1 || cuts[0] < 0 || cuts[len(out)] > rows || !slices.IsSorted(cuts) {
 		return fmt.Errorf("cuts %v do not make %d pieces of %d rows", cuts, len(out), rows)
 	}
-	if rows < 1 || rows > MaxRows {
-		return fmt.Errorf("%w: %d values", ErrCorrupt, rows)
-	}
 	clear(out)
 	v := &d.values
 	if err := v.open(src, rows); err != nil {
-		return fmt.Errorf("%w: values: %w", ErrCorrupt, err)
+		return err
 	}
 	for piece := 0; v.at < cuts[len(out)]; {
 		start, n := v.at, min(blockRows, rows-v.at)

@@ -24,8 +24,8 @@ import (
 //	               floats further up the value is
 //	  6 float32    integers: the bits of a float32 in order
 //	  7 float64    integers: the bits in order
-//	  8 dictionary uvarint count, column of so many integers: bits in order,
-//	               column of integers: which of them
+//	  8 dictionary uvarint count, column of so many values, ascending, that is
+//	               no dictionary; integers: which of them
 //
 // "Integers" is a column of integers.go, one a row. "In order" means that of
 // bits with the sign set the others are inverted, so that integers compare as
@@ -65,7 +65,7 @@ var valueModes = [...]struct {
 	modeNear:       {"near", (*values).openNear, (*values).near, false},
 	modeFloat32:    {"float32", (*values).openBits, (*values).fromBits32, false},
 	modeFloat64:    {"float64", (*values).openBits, (*values).fromBits, false},
-	modeDictionary: {"dictionary", (*values).openDictionary, (*values).lookedUp, false},
+	modeDictionary: {"dictionary", nil, (*values).lookedUp, false}, // openDictionary comes back here
 }
 
 // values reads a column of values from front to back.
@@ -78,7 +78,8 @@ type values struct {
 	float32    bool // near goes through float32
 	integers   integers
 	second     integers // near: floats further up
-	dictionary []int64
+	listed     *values
+	dictionary []float64
 	outside    bool // an integer is not the number of a value in the dictionary
 	exceptions exceptions
 	block      [blockRows]int64
@@ -88,23 +89,38 @@ type values struct {
 // open takes a column of so many rows, which must be all of src, and makes sure
 // that reading it cannot go wrong.
 func (v *values) open(src []byte, rows int) error {
+	if rows < 1 || rows > MaxRows {
+		return fmt.Errorf("%w: %d values", ErrCorrupt, rows)
+	}
 	in := &input{rest: src}
+	if v.openPart(in, rows, modeDictionary); in.err == nil && len(in.rest) > 0 {
+		in.fail("%d bytes too many", len(in.rest))
+	}
+	if in.err != nil {
+		return fmt.Errorf("%w: values: %w", ErrCorrupt, in.err)
+	}
+	return nil
+}
+
+// openPart takes a column of so many rows, of a mode up to highest, from the
+// front of in.
+func (v *values) openPart(in *input, rows, highest int) {
 	v.rows, v.at, v.outside = rows, 0, false
 	head := in.byte()
 	v.mode = int(head & (1<<modeBits - 1))
 	v.exceptions = exceptions{}
-	if head&headUnusedValue != 0 || v.mode >= len(valueModes) {
+	if head&headUnusedValue != 0 || v.mode > highest {
 		in.fail("unknown mode")
-		return in.err
+		return
 	}
 	if head&headExceptions != 0 {
 		v.exceptions.open(in, rows)
 	}
-	valueModes[v.mode].open(v, in)
-	if in.err == nil && len(in.rest) > 0 {
-		in.fail("%d bytes too many", len(in.rest))
+	if v.mode == modeDictionary {
+		v.openDictionary(in)
+		return
 	}
-	return in.err
+	valueModes[v.mode].open(v, in)
 }
 
 func (v *values) openConstant(in *input) { v.constant = in.float() }
@@ -150,9 +166,24 @@ func (v *values) openDictionary(in *input) {
 		in.fail("an empty dictionary")
 		return
 	}
+	if v.listed == nil {
+		v.listed = new(values)
+	}
+	if v.listed.openPart(in, size, modeDictionary-1); in.err != nil {
+		return
+	}
 	v.dictionary = resized(v.dictionary, size)
-	v.integers.nested(in, v.dictionary, 1)
+	v.listed.all(v.dictionary)
 	v.integers.open(in, v.rows, 0)
+}
+
+// all writes all values, from the first on.
+func (v *values) all(dst []float64) {
+	for len(dst) > 0 {
+		n := min(len(dst), blockRows)
+		v.fill(dst[:n])
+		dst = dst[n:]
+	}
 }
 
 // fill writes the next len(dst) values, at most blockRows. All calls but the
@@ -214,7 +245,7 @@ func (v *values) lookedUp(dst []float64, integers []int64) {
 			v.outside = true
 			x = 0
 		}
-		dst[i] = math.Float64frombits(uint64(ordered(v.dictionary[x])))
+		dst[i] = v.dictionary[x]
 	}
 }
 
