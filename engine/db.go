@@ -112,6 +112,9 @@ type DB struct {
 	stop       context.CancelFunc // ends background work
 
 	gate gate // every call is inside it
+	// helping holds an element per view that is worked on by a second
+	// goroutine: where all may, writers find a core all the same.
+	helping chan struct{}
 }
 
 // partition is one of the virtual shards: the unit of apply and of

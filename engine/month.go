@@ -217,9 +217,9 @@ func (r *monthRows) findPieces() error {
 	for i := range ids {
 		ids[i] = r.channels[i].ID
 	}
-	r.snapshot = &snapshot{db: r.db, pieces: make([][]merge.Piece, len(ids))}
+	r.snapshot = &snapshot{db: r.db, ids: ids, pieces: make([][]merge.Piece, len(ids))}
 	for _, m := range r.blocks {
-		if err := r.snapshot.addBlock(m, ids, r.month); err != nil {
+		if err := r.snapshot.addBlock(m, r.month); err != nil {
 			return err
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"runtime"
 	"time"
 
 	"github.com/hokan-db/hokan/engine/catalog"
@@ -38,6 +39,7 @@ func Open(o Options) (db *DB, err error) {
 	db.blocks, db.readers = local, newReaderCache(local)
 	db.flusher.init(db)
 	db.compactor.bytes = monthBytes
+	db.helping = make(chan struct{}, runtime.GOMAXPROCS(0)/2)
 	steps := []struct {
 		name string
 		run  func() error

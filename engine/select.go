@@ -77,6 +77,7 @@ func (db *DB) Select(ctx context.Context, name model.Tenant, ids []model.Channel
 		db.gate.leave()
 		return nil, err
 	}
+	snapshot.loadAll()
 	return &Selection{db, snapshot, position, span}, nil // Close leaves the gate
 }
 

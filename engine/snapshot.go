@@ -14,15 +14,24 @@ import (
 // snapshot is what one query reads: the pieces of each channel as they were at
 // one moment. It holds block files open until it is closed.
 type snapshot struct {
-	db      *DB
-	pieces  [][]merge.Piece // by position of the channel in the query
-	readers []*openReader
+	db     *DB
+	ids    []model.ChannelID // of the query, ascending
+	pieces [][]merge.Piece   // of each of ids
+	blocks []openBlock
+	loaded *loader // what load read for all of them
+}
+
+// openBlock is a block and those of its chunks that a query reads, by ascending
+// channel, then time.
+type openBlock struct {
+	*openReader
+	chunks []block.Chunk
 }
 
 // snapshot takes the pieces of channels that may hold rows in span. ids must
 // be ascending.
 func (db *DB) snapshot(ctx context.Context, t *tenant, ids []model.ChannelID, span model.Span) (*snapshot, error) {
-	s := &snapshot{db: db, pieces: make([][]merge.Piece, len(ids))}
+	s := &snapshot{db: db, ids: ids, pieces: make([][]merge.Piece, len(ids))}
 	db.compactor.choosing.RLock()
 	defer db.compactor.choosing.RUnlock()
 	t.mu.RLock()
@@ -40,7 +49,7 @@ func (db *DB) snapshot(ctx context.Context, t *tenant, ids []model.ChannelID, sp
 		}
 		err := ctx.Err()
 		if err == nil {
-			err = s.addBlock(m, ids, span)
+			err = s.addBlock(m, span)
 		}
 		if err != nil {
 			s.close()
@@ -68,43 +77,40 @@ func (s *snapshot) addHead(i int, h *head.Head, id model.ChannelID, rank uint64,
 	}
 }
 
-func (s *snapshot) addBlock(m block.Meta, ids []model.ChannelID, span model.Span) error {
+func (s *snapshot) addBlock(m block.Meta, span model.Span) error {
 	r, err := s.db.readers.acquire(m.Name)
 	if err != nil {
 		return err
 	}
-	s.readers = append(s.readers, r)
-	at := 0
-	return r.Chunks(ids, span, func(c block.ChunkRef) error {
-		for ids[at] != c.Channel { // both ascend
-			at++
-		}
-		source := r.Chunk(c)
-		s.pieces[at] = append(s.pieces[at], merge.Piece{
-			Rank: m.LastOffset, First: c.Summary.FirstTime, Last: c.Summary.LastTime,
-			Summary: &source.Ref.Summary, Source: &source,
-		})
+	s.blocks = append(s.blocks, openBlock{openReader: r})
+	b := &s.blocks[len(s.blocks)-1]
+	err = r.Chunks(s.ids, span, func(c block.ChunkRef) error {
+		b.chunks = append(b.chunks, r.Chunk(c))
 		return nil
 	})
-}
-
-// rows returns about how many rows the blocks' chunks hold.
-func (s *snapshot) rows() (rows uint64) {
-	for _, pieces := range s.pieces {
-		for i := range pieces {
-			if pieces[i].Summary != nil {
-				rows += pieces[i].Summary.Rows()
-			}
+	at := 0
+	for i := range b.chunks {
+		c := &b.chunks[i]
+		for s.ids[at] != c.Ref.Channel { // both ascend
+			at++
 		}
+		s.pieces[at] = append(s.pieces[at], merge.Piece{
+			Rank: m.LastOffset, First: c.Ref.Summary.FirstTime, Last: c.Ref.Summary.LastTime,
+			Summary: &c.Ref.Summary, Source: c,
+		})
 	}
-	return rows
+	return err
 }
 
 func (s *snapshot) close() {
-	for _, r := range s.readers {
-		s.db.readers.release(r)
+	for _, b := range s.blocks {
+		s.db.readers.release(b.openReader)
 	}
-	s.readers = nil
+	s.blocks = nil
+	if s.loaded != nil {
+		s.loaded.release()
+		s.loaded = nil
+	}
 }
 
 // sorted returns ids ascending, and for each of them its position in ids.

@@ -1,0 +1,155 @@
+package engine
+
+import (
+	"context"
+	"testing"
+
+	"github.com/hokan-db/hokan/engine/chunk/chunktest"
+	"github.com/hokan-db/hokan/engine/disk"
+	"github.com/hokan-db/hokan/engine/model"
+)
+
+const (
+	minuteOf     = int64(60e9)
+	yearStart    = int64(1735689600e9) // 2025-01-01
+	yearMinutes  = 365 * 1440
+	monthMinutes = 30 * 1440
+)
+
+// mixed returns n of the channels of the instrument mix, a month of each.
+func mixed(n int) []chunktest.Series {
+	all := chunktest.Mix(1, monthMinutes, 1)
+	chosen := make([]chunktest.Series, n)
+	for i := range chosen {
+		chosen[i] = all[i*len(all)/n]
+	}
+	return chosen
+}
+
+// fillMinutes writes a row a minute of each series, from the start of a year
+// on, in columns of 10,000 rows. A series is written again when it ends.
+func fillMinutes(tb testing.TB, db *DB, series []chunktest.Series, minutes int) []model.ChannelID {
+	const rows = 10_000
+	labels := labelsOf(len(series))
+	for from := 0; from < minutes; from += rows {
+		n := min(rows, minutes-from)
+		times, values := make([]int64, n), make([]float64, n)
+		for i := range times {
+			times[i] = yearStart + int64(from+i)*minuteOf
+		}
+		for c := range series {
+			for i := range values {
+				values[i] = series[c].Values[(from+i)%monthMinutes]
+			}
+			b := &model.Batch{Tenant: "t", Columns: []model.Column{{Labels: labels[c], Times: times, Values: values}}}
+			if _, err := db.Append(context.Background(), b); err != nil {
+				tb.Fatal(err)
+			}
+		}
+	}
+	ids := make([]model.ChannelID, len(series))
+	for i := range ids {
+		ids[i] = model.ChannelID(i + 1)
+	}
+	return ids
+}
+
+// BenchmarkYearView aggregates a year of minutes of 32 channels, 16.8 million
+// rows, into 1,366 buckets: from blocks as they are flushed and from merged
+// ones.
+func BenchmarkYearView(b *testing.B) {
+	db := openBench(b, disk.Default(), b.TempDir())
+	defer db.Close()
+	ids := fillMinutes(b, db, mixed(32), yearMinutes)
+	ctx := context.Background()
+	buckets, err := model.PlanBuckets(model.Span{From: yearStart, To: yearStart + yearMinutes*minuteOf}, 1366)
+	if err != nil {
+		b.Fatal(err)
+	}
+	view := func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			view, err := db.Aggregate(ctx, "t", ids, buckets)
+			if err != nil {
+				b.Fatal(err)
+			}
+			rows := uint64(0)
+			for i := range view[0] {
+				rows += view[0][i].Count
+			}
+			if rows != yearMinutes {
+				b.Fatalf("%d rows", rows)
+			}
+		}
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(ids)*yearMinutes), "ns/row")
+		stats, err := db.Stats()
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(float64(stats.RawBytes+stats.IndexBytes)/float64(stats.Rows), "bytes/row")
+	}
+	if err := db.Flush(ctx); err != nil {
+		b.Fatal(err)
+	}
+	b.Run("flushed", view)
+	if err := db.Compact(ctx); err != nil {
+		b.Fatal(err)
+	}
+	b.Run("compacted", view)
+}
+
+// BenchmarkRawDay reads every row of a day of 32 channels.
+func BenchmarkRawDay(b *testing.B) {
+	db := openBench(b, disk.Default(), b.TempDir())
+	defer db.Close()
+	ids := fillMinutes(b, db, mixed(32), monthMinutes)
+	if err := db.Compact(context.Background()); err != nil {
+		b.Fatal(err)
+	}
+	span := model.Span{From: yearStart + 10*model.Day, To: yearStart + 11*model.Day}
+	b.ReportAllocs()
+	for b.Loop() {
+		s, err := db.Select(context.Background(), "t", ids, span)
+		if err != nil {
+			b.Fatal(err)
+		}
+		rows := 0
+		for i := range ids {
+			for c := s.Cursor(i); ; {
+				times, _, err := c.Next()
+				if err != nil {
+					b.Fatal(err)
+				}
+				if len(times) == 0 {
+					break
+				}
+				rows += len(times)
+			}
+		}
+		s.Close()
+		if rows != 32*1440 {
+			b.Fatalf("%d rows", rows)
+		}
+	}
+}
+
+// BenchmarkBackfill writes columns of 10,000 rows of 32 channels, durably, and
+// flushes them in the end: 1.4 million rows in all.
+func BenchmarkBackfill(b *testing.B) {
+	series := mixed(32)
+	for b.Loop() {
+		b.StopTimer()
+		db := openBench(b, disk.Default(), b.TempDir())
+		b.StartTimer()
+		fillMinutes(b, db, series, monthMinutes)
+		if err := db.Flush(context.Background()); err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		if err := db.Close(); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+	b.ReportMetric(float64(b.N)*32*monthMinutes/b.Elapsed().Seconds(), "rows/s")
+}
