@@ -1,7 +1,6 @@
 package block
 
 import (
-	"bytes"
 	"fmt"
 	"testing"
 
@@ -77,30 +76,19 @@ func TestSize(t *testing.T) {
 // TestSizeOfTheMix holds a compacted block of the instrument mix to less than a
 // byte a row, everything counted.
 func TestSizeOfTheMix(t *testing.T) {
-	const rows, chunkRows = 16384, 8192
-	mix := chunktest.Mix(1, rows, 1)
+	mix := chunktest.Mix(1, mixRows, 1)
 	for _, form := range []chunk.Encoding{chunk.Fast, chunk.Small} {
-		var b bytes.Buffer
-		w := NewWriter(&b, WriterOptions{Name: testName, Form: form})
-		for i, series := range mix {
-			err := w.AddChannel(labelled(t, model.ChannelID(i+1), "LR8450 190512345", fmt.Sprintf("CH1-%d", i+1)))
-			for from := 0; from < rows && err == nil; from += chunkRows {
-				err = w.AddChunk(series.Times[from:from+chunkRows], series.Values[from:from+chunkRows])
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
+		file := mixBlock(t, mix, form)
+		s := sizesOf(t, file, len(mix))
+		all := float64(mixRows * len(mix))
+		beside := float64(len(file)-s.values-s.times) / float64(s.chunks)
+		t.Logf("%v: %.4f bytes/row; %v; %.4f beside the columns, %.1f a chunk", form, float64(len(file))/all, s,
+			float64(len(file)-s.values-s.times)/all, beside)
+		if beside > 56 {
+			t.Errorf("%v: %.1f bytes a chunk beside the columns, at most 56", form, beside)
 		}
-		if _, err := w.Close(); err != nil {
-			t.Fatal(err)
-		}
-		s := sizesOf(t, b.Bytes(), len(mix))
-		all := float64(rows * len(mix))
-		beside := float64(b.Len()-s.values-s.times) / float64(s.chunks)
-		t.Logf("%v: %.4f bytes/row; %v; %.4f beside the columns, %.1f a chunk", form, float64(b.Len())/all, s,
-			float64(b.Len()-s.values-s.times)/all, beside)
-		if beside > 60 {
-			t.Errorf("%v: %.1f bytes a chunk beside the columns, at most 60", form, beside)
+		if form == chunk.Small && float64(len(file)) > 0.985*all {
+			t.Errorf("%.4f bytes a row, at most 0.985", float64(len(file))/all)
 		}
 	}
 }
