@@ -86,7 +86,10 @@ func checkArbitraryValues(t *testing.T, src []byte, rows int) {
 	if len(values) != rows || describeError != nil {
 		t.Fatalf("%d values, want %d; DescribeValues says %v", len(values), rows, describeError)
 	}
-	checkFold(t, "arbitrary bytes", &d, src, values, []int{0, rows / 3, rows})
+	// Integers times a base may be infinite only where no encoder made them.
+	if !slices.ContainsFunc(values, func(v float64) bool { return math.IsInf(v, 0) }) {
+		checkFold(t, "arbitrary bytes", &d, src, values, []int{0, rows / 3, rows})
+	}
 	var c columnChecker
 	for _, form := range forms {
 		c.checkValues(t, "of arbitrary bytes", values, form)

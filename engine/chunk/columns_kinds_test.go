@@ -113,6 +113,9 @@ var constantKinds = []columnKind{
 	}},
 	{"status", few([]float64{0, 1}, 60)},
 	{"states", few([]float64{0, 1, 2, 3, 4}, 30)},
+	{"rare ones", func(r *rand.Rand, n int) []float64 {
+		return draw(n, func(int) float64 { return float64(1 - min(r.IntN(10), 1)) })
+	}},
 	{"long runs of irrationals", few(irrationals, 100)},
 	{"long runs of random decimals", func(r *rand.Rand, n int) []float64 {
 		v := 0.0
@@ -216,6 +219,12 @@ var integerKinds = []columnKind{
 	{"saw", func(_ *rand.Rand, n int) []float64 { return draw(n, func(i int) float64 { return float64(i%17) / 10 }) }},
 	{"counts by a gain", scaled(func(count float64) float64 { return count / 2281 })},
 	{"counts times a gain", scaled(func(count float64) float64 { return count * 0.0030517578125e-1 })},
+	{"counts times an odd gain", scaled(func(count float64) float64 { return count * 0.0012345678 })},
+	{"a long pattern", func(_ *rand.Rand, n int) []float64 {
+		r := rand.New(rand.NewPCG(7, 7))
+		pattern := draw(300, func(int) float64 { return math.Round(r.NormFloat64() * 1e6) })
+		return draw(n, func(i int) float64 { return pattern[i%300] })
+	}},
 	{"counts times an odd gain and exceptions", func(r *rand.Rand, n int) []float64 {
 		return sprinkle(r, scaled(func(count float64) float64 { return count * 0.0012345678 })(r, n), 0.01, specials)
 	}},
@@ -316,22 +325,18 @@ type timesKind struct {
 	name  string
 	start int64
 	step  func(r *rand.Rand, i int) int64
+	off   func(r *rand.Rand) int64 // what a time shows too much; nil: nothing
 }
 
 const epoch = int64(1_760_000_000e9)
 
-// jitter is a step of a clock that shows each tick up to most units off.
-func jitter(step, unit, most int64) func(r *rand.Rand, i int) int64 {
-	var off int64 // of the row before
-	return func(r *rand.Rand, i int) int64 {
-		if i == 0 {
-			off = 0
-		}
-		next := (r.Int64N(2*most+1) - most) * unit
-		s := step + next - off
-		off = next
-		return s
-	}
+// jitter is how far a clock that shows each tick up to most units off is.
+func jitter(unit, most int64) func(r *rand.Rand) int64 {
+	return func(r *rand.Rand) int64 { return (r.Int64N(2*most+1) - most) * unit }
+}
+
+func every(step int64) func(*rand.Rand, int) int64 {
+	return func(*rand.Rand, int) int64 { return step }
 }
 
 // rate is a step of a clock that ticks n times in d nanoseconds.
@@ -340,70 +345,76 @@ func rate(n, d int64) func(r *rand.Rand, i int) int64 {
 }
 
 var timesKinds = []timesKind{
-	{"regular", epoch, func(*rand.Rand, int) int64 { return 60e9 }},
-	{"a nanosecond apart", epoch, func(*rand.Rand, int) int64 { return 1 }},
-	{"regular, before 1970", -epoch, func(*rand.Rand, int) int64 { return 10e6 }},
-	{"jitter of milliseconds", epoch, jitter(60e9, 1e6, 5)},
-	{"jitter of nanoseconds", epoch, jitter(1e9, 1, 5000)},
-	{"jitter of one", epoch, jitter(1e9, 1e9/4, 1)},
-	{"44.1 kHz", epoch, rate(44100, 1e9)},
-	{"thirds of seconds", epoch, rate(3, 1e9)},
-	{"an odd rate", epoch, rate(999983, 1e12+39)},
-	{"three a nanosecond short of two", epoch, rate(3, 5)},
-	{"drift", epoch, func(_ *rand.Rand, i int) int64 { return 1e9 + int64(i) }},
-	{"slow drift with jitter", epoch, func(r *rand.Rand, i int) int64 { return 1e9 + 37 + r.Int64N(2) }},
+	{"regular", epoch, every(60e9), nil},
+	{"a nanosecond apart", epoch, every(1), nil},
+	{"regular, before 1970", -epoch, every(10e6), nil},
+	{"jitter of milliseconds", epoch, every(60e9), jitter(1e6, 5)},
+	{"jitter of nanoseconds", epoch, every(1e9), jitter(1, 5000)},
+	{"jitter of one", epoch, every(1e9), jitter(1e9/4, 1)},
+	{"44.1 kHz", epoch, rate(44100, 1e9), nil},
+	{"thirds of seconds", epoch, rate(3, 1e9), nil},
+	{"an odd rate", epoch, rate(999983, 1e12+39), nil},
+	{"three a nanosecond short of two", epoch, rate(3, 5), nil},
+	{"drift", epoch, func(_ *rand.Rand, i int) int64 { return 1e9 + int64(i) }, nil},
+	{"slow drift with jitter", epoch, func(r *rand.Rand, i int) int64 { return 1e9 + 37 + r.Int64N(2) }, nil},
 	{"gaps", epoch, func(r *rand.Rand, _ int) int64 {
 		if r.IntN(50) == 0 {
 			return (1 + r.Int64N(1000)) * 60e9
 		}
 		return 60e9
-	}},
+	}, nil},
 	{"one gap", epoch, func(_ *rand.Rand, i int) int64 {
 		if i == 77 {
 			return 86400e9 + 1
 		}
 		return 1e9
-	}},
+	}, nil},
 	{"gaps in jitter", epoch, func(r *rand.Rand, _ int) int64 {
 		if r.IntN(100) == 0 {
 			return r.Int64N(1e15)
 		}
 		return 1e9 + r.Int64N(2000)
-	}},
-	{"seconds at random", epoch, func(r *rand.Rand, _ int) int64 { return (1 + r.Int64N(90)) * 1e9 }},
-	{"59, 60 or 61 s", epoch, func(r *rand.Rand, _ int) int64 { return (59 + r.Int64N(3)) * 1e9 }},
+	}, nil},
+	{"seconds at random", epoch, func(r *rand.Rand, _ int) int64 { return (1 + r.Int64N(90)) * 1e9 }, nil},
+	{"59, 60 or 61 s", epoch, func(r *rand.Rand, _ int) int64 { return (59 + r.Int64N(3)) * 1e9 }, nil},
 	{"two rates", epoch, func(_ *rand.Rand, i int) int64 {
 		if i%600 < 300 {
 			return 1e9
 		}
 		return 10e6
-	}},
-	{"a pattern", epoch, func(_ *rand.Rand, i int) int64 { return []int64{1e9, 1e9, 5e9, 2e8}[i%4] }},
-	{"anything", epoch, func(r *rand.Rand, _ int) int64 { return r.Int64N(1e18)>>r.IntN(60) + 1 }},
-	{"huge jumps", math.MinInt64, func(r *rand.Rand, _ int) int64 { return r.Int64()>>uint(r.IntN(63)) + 1 }},
-	{"huge equal steps", math.MinInt64, func(*rand.Rand, int) int64 { return math.MaxInt64 / 2500 }},
-	{"from the first nanosecond", math.MinInt64, func(*rand.Rand, int) int64 { return 1 }},
-	{"to the last nanosecond", math.MaxInt64 - 4999, func(*rand.Rand, int) int64 { return 1 }},
+	}, nil},
+	{"a pattern", epoch, func(_ *rand.Rand, i int) int64 { return []int64{1e9, 1e9, 5e9, 2e8}[i%4] }, nil},
+	{"anything", epoch, func(r *rand.Rand, _ int) int64 { return r.Int64N(1e18)>>r.IntN(60) + 1 }, nil},
+	{"huge jumps", math.MinInt64, func(r *rand.Rand, _ int) int64 { return r.Int64()>>uint(r.IntN(63)) + 1 }, nil},
+	{"huge equal steps", math.MinInt64, every(math.MaxInt64 / 2500), nil},
+	{"from the first nanosecond", math.MinInt64, every(1), nil},
+	{"to the last nanosecond", math.MaxInt64 - 4999, every(1), nil},
 	{"from end to end", math.MinInt64, func(_ *rand.Rand, i int) int64 {
 		if i%2 == 0 {
 			return math.MaxInt64
 		}
 		return 1
-	}},
-	{"about 0", -2500 * 3, func(*rand.Rand, int) int64 { return 3 }},
+	}, nil},
+	{"about 0", -2500 * 3, every(3), nil},
 }
 
 // times sums the steps of a kind up, to n times or as far as they ascend.
 func (k timesKind) times(r *rand.Rand, n int) []int64 {
 	times := []int64{k.start}
+	tick := k.start
 	for i := range n - 1 {
 		last := times[i]
-		next := last + k.step(r, i)
+		tick += k.step(r, i)
+		next := tick
+		if k.off != nil {
+			next += k.off(r)
+		}
 		if next <= last {
 			if last == math.MaxInt64 {
 				break
 			}
 			next = last + 1
+			tick = next
 		}
 		times = append(times, next)
 	}

@@ -122,6 +122,7 @@ func TestValuesComeBack(t *testing.T) {
 func TestTimesComeBack(t *testing.T) {
 	for k, kind := range timesKinds {
 		t.Run(kind.name, func(t *testing.T) {
+			t.Parallel()
 			var c columnChecker
 			for _, n := range lengths() {
 				times := kind.times(rand.New(rand.NewPCG(uint64(k), uint64(n))), n)
