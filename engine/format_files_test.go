@@ -91,29 +91,6 @@ func dumpBlock(t *testing.T) string {
 	return d.String()
 }
 
-// times and values read a column of so many rows that ends at byte end.
-func (d *dump) times(rows, end int) {
-	d.t.Helper()
-	times, err := new(chunk.Decoder).Times(nil, d.b[d.at:end], rows)
-	must(d.t, err)
-	var shown []string
-	for _, t := range times {
-		shown = append(shown, clock(t)[11:])
-	}
-	d.take(end-d.at, "column of times: %s", strings.Join(shown, ", "))
-}
-
-func (d *dump) values(rows, end int) {
-	d.t.Helper()
-	values, err := new(chunk.Decoder).Values(nil, d.b[d.at:end], rows)
-	must(d.t, err)
-	var shown []string
-	for _, v := range values {
-		shown = append(shown, number(v))
-	}
-	d.take(end-d.at, "column of values: %s", strings.Join(shown, ", "))
-}
-
 // frameCRC reads a copy of the checksum in the header of the frame at a place.
 func (d *dump) frameCRC(frame int) {
 	d.t.Helper()

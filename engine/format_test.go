@@ -15,6 +15,7 @@ import (
 
 	"github.com/hokan-db/hokan/engine/alarm"
 	"github.com/hokan-db/hokan/engine/block"
+	"github.com/hokan-db/hokan/engine/chunk"
 	"github.com/hokan-db/hokan/engine/disk"
 	"github.com/hokan-db/hokan/engine/entry"
 	"github.com/hokan-db/hokan/engine/model"
@@ -38,6 +39,12 @@ var formatDumps = map[string]func(*testing.T) string{
 	"entry-switch-alarm":   dumpEntry(&entry.SwitchAlarm{ID: 42, Enabled: true}, (*dump).switchAlarm),
 	"entry-delete-alarm":   dumpEntry(&entry.DeleteAlarm{ID: 42}, func(d *dump) { d.u64("ID of the alarm") }),
 	"chunk":                dumpChunk,
+	"column-times":         dumpTimesColumn(formatClock(), chunk.Small),
+	"column-readings":      dumpValuesColumn(formatReadings(20), chunk.Fast),
+	"column-quality":       dumpValuesColumn(specialReadings(), chunk.Fast),
+	"column-symbols":       dumpValuesColumn(formatReadings(200), chunk.Small),
+	"column-runs":          dumpValuesColumn(formatStates(), chunk.Small),
+	"column-roots":         dumpValuesColumn(formatRoots(), chunk.Small),
 	"block":                dumpBlock,
 	"head":                 dumpHead,
 	"alarms":               dumpAlarms,
