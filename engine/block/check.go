@@ -37,7 +37,7 @@ type checker struct {
 	before   ChunkRef
 	chunks   uint64
 	rows     uint64
-	stored   map[int64]bool    // frames of times, by position: whether they are whole
+	stored   map[int64]bool    // frames of times, by position: whether they are sound
 	ids      []model.ChannelID // that have chunks
 	damaged  bool              // anything was reported
 	shared   *decodedTimes
@@ -178,12 +178,12 @@ func (c *checker) scan(end int64) error {
 func (c *checker) chunk(ref *ChunkRef, frames []byte) error {
 	s := scratches.Get().(*scratch)
 	defer s.release()
-	chunk := Chunk{Ref: *ref, reader: &c.Reader, values: frames[ref.Values.Position-ref.start():]}
-	rows, err := c.chunkTimes(s, &chunk, frames)
+	whole := Chunk{Ref: *ref, reader: &c.Reader, values: frames[ref.Values.Position-ref.start():]}
+	rows, err := c.chunkTimes(s, &whole, frames)
 	if err := c.tell(err); err != nil {
 		return err
 	}
-	payload, err := chunk.payload()
+	payload, err := whole.payload()
 	if err == nil {
 		c.values, err = s.decoder.Values(c.values[:0], payload, int(ref.Summary.Rows()))
 		if err != nil {
@@ -198,25 +198,25 @@ func (c *checker) chunk(ref *ChunkRef, frames []byte) error {
 
 // chunkTimes checks a chunk's times and returns them; nil where they are
 // damaged.
-func (c *checker) chunkTimes(s *scratch, chunk *Chunk, frames []byte) (*clock, error) {
-	ref := &chunk.Ref
+func (c *checker) chunkTimes(s *scratch, whole *Chunk, frames []byte) (*clock, error) {
+	ref := &whole.Ref
 	position := ref.Times.Position
 	if ref.Shared() {
-		whole, known := c.stored[position]
+		sound, known := c.stored[position]
 		if !known && !c.damaged {
 			return nil, c.damage(ref.Values.Position, fmt.Errorf("the times at byte %d are none of an earlier chunk", position))
 		}
-		if known && !whole {
+		if known && !sound {
 			return nil, nil // as was reported
 		}
-		if err := c.sharedTimes(s, chunk); err != nil {
+		if err := c.sharedTimes(s, whole); err != nil {
 			return nil, err
 		}
 	} else {
-		chunk.times = frames[:ref.Values.Position-ref.start()]
+		whole.times = frames[:ref.Values.Position-ref.start()]
 	}
 	c.stored[position] = false
-	rows, err := chunk.clock(s)
+	rows, err := whole.clock(s)
 	if err != nil {
 		return nil, err
 	}
@@ -229,16 +229,16 @@ func (c *checker) chunkTimes(s *scratch, chunk *Chunk, frames []byte) (*clock, e
 	return &rows, nil
 }
 
-// sharedTimes gives chunk the bytes of its times, unless they are known.
-func (c *checker) sharedTimes(s *scratch, chunk *Chunk) error {
-	f := chunk.Ref.Times
-	chunk.shared = c.shared
+// sharedTimes gives a chunk the bytes of its times, unless they are known.
+func (c *checker) sharedTimes(s *scratch, whole *Chunk) error {
+	f := whole.Ref.Times
+	whole.shared = c.shared
 	if c.shared.get(f) != nil {
 		return nil
 	}
 	size := int(f.end() - f.Position)
 	s.bytes = slices.Grow(s.bytes[:0], size)[:size]
-	chunk.times = s.bytes
+	whole.times = s.bytes
 	return c.readAt(s.bytes, f.Position)
 }
 

@@ -126,6 +126,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/hokan-db/hokan/engine/chunk"
 	"github.com/hokan-db/hokan/engine/disk"
 	"github.com/hokan-db/hokan/engine/model"
 )
@@ -143,7 +144,7 @@ const (
 	endMagic   = "HOKANEND"
 	// maxChunkRows and maxPayload bound a chunk and every frame: no damage makes
 	// a reader ask for more memory than that.
-	maxChunkRows = 1 << 20
+	maxChunkRows = chunk.MaxRows
 	maxPayload   = 32 << 20
 )
 
