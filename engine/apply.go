@@ -224,7 +224,7 @@ func (a *applier) applyRows(t *tenant, e *entry.Entry, rows *entry.Rows) error {
 	if len(t.taps) > 0 {
 		t.offerRows(e.Offset, rows.Columns)
 	}
-	if t.active.LargestChannel() >= a.db.options.HeadRows && !a.db.options.Manual {
+	if a.db.large(t.active) && !a.db.options.Manual {
 		t.freeze()
 		a.db.flusher.wake(t)
 	}

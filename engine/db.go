@@ -37,7 +37,7 @@ type Options struct {
 	// MustExist refuses to make a database where there is none.
 	MustExist bool
 	// HeadRows is the number of rows in one channel at which a tenant's head
-	// is flushed.
+	// is flushed, where it has 64 times as many in all.
 	HeadRows int
 	// HeadBytes bounds the memory of all heads together: beyond it the largest
 	// is flushed.

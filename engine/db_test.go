@@ -32,7 +32,7 @@ func openTest(t *testing.T, fs disk.FS) *DB {
 // the race detector as much as for its assertions.
 func TestManyWritersAndReaders(t *testing.T) {
 	ctx := context.Background()
-	db, err := Open(Options{FS: vfs.NewMem(), Dir: "data", Clock: time.Now, HeadRows: 50, SegmentBytes: 1 << 16})
+	db, err := Open(Options{FS: vfs.NewMem(), Dir: "data", Clock: time.Now, HeadRows: 2, SegmentBytes: 1 << 16})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,6 +22,18 @@ import (
 // chunkRows is the most rows that one chunk of a flush block holds.
 const chunkRows = 4096
 
+// fullChannels is how many channels' worth of full chunks a head holds at least
+// when it is flushed for its size. Otherwise a bulk import, channel after
+// channel, would make a block of every one.
+const fullChannels = 64
+
+// large reports whether h is to be flushed for its size: rows of one channel
+// say that chunks would be full, all rows that there are enough of them.
+func (db *DB) large(h *head.Head) bool {
+	rows := db.options.HeadRows
+	return h.LargestChannel() >= rows && h.Rows()/fullChannels >= rows
+}
+
 // flusher turns frozen heads into blocks, one tenant at a time, oldest head
 // first.
 type flusher struct {

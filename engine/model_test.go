@@ -148,7 +148,7 @@ func newMachine(t *rapid.T) *machine {
 	m := &machine{t: t, fs: vfs.NewCrashableMem(), now: 1e18, tenants: map[model.Tenant]*naiveTenant{}}
 	m.options = Options{
 		Dir: "data", Clock: func() time.Time { return time.Unix(0, m.now) },
-		HeadRows:     rapid.SampledFrom([]int{5, 40, 100000}).Draw(t, "head rows"),
+		HeadRows:     rapid.SampledFrom([]int{1, 5, 100000}).Draw(t, "head rows"),
 		SegmentBytes: rapid.SampledFrom([]int64{300, 4096, 1 << 20}).Draw(t, "segment bytes"),
 		Manual:       rapid.Bool().Draw(t, "manual"),
 	}

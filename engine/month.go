@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/hokan-db/hokan/engine/block"
+	"github.com/hokan-db/hokan/engine/chunk"
 	"github.com/hokan-db/hokan/engine/disk"
 	"github.com/hokan-db/hokan/engine/merge"
 	"github.com/hokan-db/hokan/engine/model"
@@ -58,7 +59,7 @@ func (db *DB) mergeMonth(ctx context.Context, t *tenant, month model.Span, old [
 // so many bytes.
 func writeMonth(ctx context.Context, name disk.BlockName, w io.Writer, rows *monthRows, bytes int64) (block.Meta, error) {
 	counted := &countingWriter{w: w}
-	writer := block.NewWriter(counted, block.WriterOptions{Name: name})
+	writer := block.NewWriter(counted, block.WriterOptions{Name: name, Form: chunk.Small})
 	channel := model.ChannelID(0)
 	for len(rows.times) > 0 && counted.n < bytes {
 		if err := ctx.Err(); err != nil {

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"github.com/hokan-db/hokan/engine/merge"
 	"github.com/hokan-db/hokan/engine/model"
@@ -64,7 +65,13 @@ type Selection struct {
 	snapshot *snapshot
 	position []int // of each channel in the snapshot
 	span     model.Span
+
+	mu      sync.Mutex
+	cursors []*merge.Cursor // handed out
 }
+
+// cursors are reused with their buffers, which hold a whole chunk.
+var cursors = sync.Pool{New: func() any { return merge.NewCursor(nil, model.AllTime()) }}
 
 // Select takes a snapshot of channels for reading their rows in span. It is
 // refused with ErrTooManyChannels where it asks for more channels than one query may.
@@ -78,7 +85,7 @@ func (db *DB) Select(ctx context.Context, name model.Tenant, ids []model.Channel
 		return nil, err
 	}
 	snapshot.loadAll()
-	return &Selection{db, snapshot, position, span}, nil // Close leaves the gate
+	return &Selection{db: db, snapshot: snapshot, position: position, span: span}, nil // Close leaves the gate
 }
 
 // selectPieces checks a query and takes its snapshot. position tells where in
@@ -114,12 +121,22 @@ func (db *DB) selectPieces(ctx context.Context, name model.Tenant, ids []model.C
 // Cursor returns a cursor over the i-th channel's rows. Each call starts
 // anew; cursors of different channels are independent.
 func (s *Selection) Cursor(i int) *merge.Cursor {
-	return merge.NewCursor(s.snapshot.pieces[s.position[i]], s.span)
+	c := cursors.Get().(*merge.Cursor)
+	c.Reset(s.snapshot.pieces[s.position[i]], s.span)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cursors = append(s.cursors, c)
+	return c
 }
 
 // Close lets go of the snapshot. Cursors must not be used after it.
 func (s *Selection) Close() {
 	if s.snapshot != nil {
+		for _, c := range s.cursors {
+			c.Reset(nil, s.span)
+			cursors.Put(c)
+		}
+		s.cursors = nil
 		s.snapshot.close()
 		s.snapshot = nil
 		s.db.gate.leave()

@@ -101,7 +101,7 @@ var (
 // or a checkpoint and refuses nothing.
 var (
 	HeadRows = Limit{"head_rows", 4096, "",
-		"rows of one channel in a tenant's head, beyond which the head is flushed"}
+		"rows of one channel in a tenant's head, beyond which the head is flushed if it has 64 times as many in all"}
 	HeadMemory = Limit{"head_memory_bytes", 512 << 20, "",
 		"bytes of all heads together, beyond which the largest is flushed"}
 	FlushAge = Limit{"flush_age_ns", int64(6 * time.Hour), "",
