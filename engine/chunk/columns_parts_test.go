@@ -32,7 +32,6 @@ type use struct {
 }
 
 var valueUses = []use{
-	{"mode", "constant", "constant", 0, 1},
 	{"mode", "decimal", "tenths", 0, 40},
 	{"mode", "product", "counts times an odd gain", withoutOthers("mode", "product"), 64},
 	{"mode", "quotient", "counts by a gain", withoutOthers("mode", "product"), 64},
@@ -51,8 +50,6 @@ var valueUses = []use{
 }
 
 var timesUses = []use{
-	{"mode", "regular", "44.1 kHz", 0, 300},
-	{"mode", "regular", "regular", 0, 2},
 	{"mode", "line", "jitter of milliseconds", 0, 300},
 	{"mode", "integers", "seconds at random", withoutOthers("times", "integers"), 300},
 }
