@@ -40,6 +40,7 @@ type grammar struct {
 	Events   eventsCommand   `cmd:"" help:"List the starts and ends of alarms."`
 	Live     liveCommand     `cmd:"" help:"Show samples and alarms as they are written."`
 	Compact  compactCommand  `cmd:"" help:"Merge blocks, by month, into small ones."`
+	Inspect  inspectCommand  `cmd:"" help:"Show how every chunk of every block is kept."`
 	Verify   verifyCommand   `cmd:"" help:"Read every byte and name every fault."`
 	Version  versionCommand  `cmd:"" help:"Print the version."`
 }

@@ -360,7 +360,7 @@ func TestHelpAndVersion(t *testing.T) {
 	f(true, " --data d", "import", "channels", "latest", "view", "table", "export", "events", "alarm create", "alarm list",
 		"alarm enable", "alarm disable", "alarm delete", "token create", "token list", "token revoke")
 	f(true, " --server", "live")
-	f(false, " --data d", "compact", "verify", "serve", "demo")
+	f(false, " --data d", "compact", "inspect", "verify", "serve", "demo")
 	fields := strings.Fields(expect(t, 0, "version").stdout)
 	if len(fields) != 4 || fields[0] != "hokan" || !strings.HasPrefix(fields[3], "go1") {
 		t.Errorf("version: %q", fields)
