@@ -292,3 +292,40 @@ func TestDecimalsAreFound(t *testing.T) {
 		}
 	}
 }
+
+func TestDescribe(t *testing.T) {
+	file, _ := build(t, append(instrument(t, 2, 1, 100), channelRows{labelled(t, 3, "b", "c"), []chunkRows{minutes(0, 100, 1)}}))
+	r := open(t, file)
+	var got []string
+	if err := r.Chunks(channelIDs(3), everything, func(ref ChunkRef) error {
+		c := r.Chunk(ref)
+		if ref.Channel == 2 { // its times are known when it is loaded
+			if _, _, err := c.Decode(nil, nil); err != nil {
+				return err
+			}
+		}
+		if _, err := r.Load([]*Chunk{&c}, nil); err != nil {
+			return err
+		}
+		times, values, err := c.Describe()
+		got = append(got, times.Mode)
+		if values.Mode != "decimal" || (times.Coder == "") != ref.Regular() {
+			t.Errorf("channel %d: times %+v, values %+v", ref.Channel, times, values)
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 3 || got[0] != got[1] || got[0] == "regular" || got[2] != "regular" {
+		t.Errorf("times are %q", got)
+	}
+	file[r.footer.chunksEnd-1] ^= 1
+	err := r.Chunks([]model.ChannelID{3}, everything, func(ref ChunkRef) error {
+		c := r.Chunk(ref)
+		_, _, err := c.Describe()
+		return err
+	})
+	if !errors.Is(err, disk.ErrCorrupt) {
+		t.Errorf("of damaged values: %v", err)
+	}
+}
