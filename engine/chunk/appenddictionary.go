@@ -53,8 +53,8 @@ func (e *Encoder) tryDictionary(dst []byte, start int, values []float64) []byte 
 	return dst
 }
 
-// repeats reports whether values come again so often, and their integers lie so
-// far apart, that a dictionary may pay.
+// repeats reports whether values come again so often, and their integers, which
+// are still in e.integers, lie so far apart, that a dictionary may pay.
 func (e *Encoder) repeats(values []float64) bool {
 	sample := e.trial[:0]
 	for i := range sampleRows {
@@ -64,5 +64,10 @@ func (e *Encoder) repeats(values []float64) bool {
 	if !e.histogram.count(sample, 0, mostDifferent) {
 		return false
 	}
-	return e.span > uint64(sparseness*len(e.histogram.used))
+	different := 2 * histogramMost // or more
+	if e.histogram.count(e.integers, 0, histogramMost) {
+		different = len(e.histogram.used)
+	}
+	span := uint64(slices.Max(e.integers)) - uint64(slices.Min(e.integers))
+	return span > uint64(sparseness*different)
 }

@@ -63,7 +63,7 @@ func (e *Encoder) commonFactor(values []int64) int64 {
 			break
 		}
 	}
-	if factor > math.MaxInt64 {
+	if factor <= 1 || factor > math.MaxInt64 {
 		return 1
 	}
 	for _, v := range values { // differences that are not within 64 bits
@@ -71,7 +71,7 @@ func (e *Encoder) commonFactor(values []int64) int64 {
 			return 1
 		}
 	}
-	return max(int64(factor), 1)
+	return int64(factor)
 }
 
 func countRuns(values []int64) int {
@@ -146,18 +146,24 @@ func (e *Encoder) appendPredictor(dst []byte, values []int64, predictor byte) []
 	return dst
 }
 
+// fastRows and smallRows are the rows of each of the two stretches that a
+// predictor is chosen by.
 const (
-	stretchRows   = 512 // of the sample that a predictor is chosen by
-	leastForSlope = 3
+	fastRows  = 128
+	smallRows = 512
 )
 
 // choosePredictor returns the predictor whose residuals cost least in two
 // stretches of the values.
 func (e *Encoder) choosePredictor(values []int64) byte {
 	stretches := [2][]int64{values}
-	if n := len(values); n > 3*stretchRows {
-		stretches[0] = values[n/4 : n/4+stretchRows]
-		stretches[1] = values[n*3/4-stretchRows/2 : n*3/4+stretchRows/2]
+	length := fastRows
+	if e.small {
+		length = smallRows
+	}
+	if n := len(values); n > 3*length {
+		stretches[0] = values[n/4 : n/4+length]
+		stretches[1] = values[n*3/4-length/2 : n*3/4+length/2]
 	}
 	rows := len(stretches[0]) + len(stretches[1])
 	e.trial = resized(e.trial, rows)
@@ -166,7 +172,7 @@ func (e *Encoder) choosePredictor(values []int64) byte {
 		predictor byte
 		part      parts
 		least     int
-	}{{predictDelta, partDelta, 2}, {predictNone, 0, 1}, {predictSlope, partSlope, leastForSlope}} {
+	}{{predictDelta, partDelta, 2}, {predictNone, 0, 1}, {predictSlope, partSlope, 3}} {
 		if !e.may(p.part) || rows < p.least {
 			continue
 		}

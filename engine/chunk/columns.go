@@ -53,7 +53,7 @@ func (d *Decoder) Values(dst []float64, src []byte, rows int) ([]float64, error)
 }
 
 // Description says in words how a column is kept: in which mode, and with which
-// predictor and coder its integers, if it has any.
+// predictor and coder its integers.
 type Description struct {
 	Mode, Predictor, Coder string
 }
@@ -72,9 +72,6 @@ func DescribeTimes(src []byte, rows int) (Description, error) {
 	if _, err := d.Times(nil, src, rows); err != nil {
 		return Description{}, err
 	}
-	if src[0] == timesRegular {
-		return Description{Mode: timesNames[timesRegular]}, nil
-	}
 	return d.times.describe(timesNames[src[0]]), nil
 }
 
@@ -83,9 +80,6 @@ func DescribeValues(src []byte, rows int) (Description, error) {
 	var v values
 	if err := v.open(src, rows); err != nil {
 		return Description{}, err
-	}
-	if v.mode == modeConstant {
-		return Description{Mode: valueModes[modeConstant].name}, nil
 	}
 	return v.integers.describe(valueModes[v.mode].name), nil
 }

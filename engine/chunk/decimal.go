@@ -24,11 +24,38 @@ func (s scale) at(integer int64) float64 {
 
 // convert is at for each integer.
 func (s scale) convert(dst []float64, integers []int64) {
+	high, low := s.high, s.low
 	dst = dst[:len(integers)]
 	for i, x := range integers {
 		f := float64(x)
-		dst[i] = math.FMA(f, s.high, float64(f*s.low))
+		dst[i] = math.FMA(f, high, float64(f*low))
 	}
+}
+
+// convertSums is sums and convert in one: it adds the differences up from last
+// on, and returns where that ends.
+func (s scale) convertSums(dst []float64, differences []int64, last int64) int64 {
+	high, low := s.high, s.low
+	dst = dst[:len(differences)]
+	for i, d := range differences {
+		last += d
+		f := float64(last)
+		dst[i] = math.FMA(f, high, float64(f*low))
+	}
+	return last
+}
+
+// convertSlopes is convertSums for differences of differences.
+func (s scale) convertSlopes(dst []float64, residuals []int64, last, slope int64) (int64, int64) {
+	high, low := s.high, s.low
+	dst = dst[:len(residuals)]
+	for i, r := range residuals {
+		slope += r
+		last += slope
+		f := float64(last)
+		dst[i] = math.FMA(f, high, float64(f*low))
+	}
+	return last, slope
 }
 
 // maxDigits is the largest power of ten that is a float.

@@ -3,7 +3,6 @@ package chunk
 import (
 	"encoding/binary"
 	"math"
-	"slices"
 
 	"github.com/klauspost/compress/huff0"
 )
@@ -22,7 +21,6 @@ type Encoder struct {
 	sorted     []int64
 	indexes    []int64
 	dictionary []float64
-	span       uint64 // of the integers, once a common factor is out of them
 	exceptions []int
 	patches    []int
 	codes      []byte
@@ -50,9 +48,7 @@ type parts uint32
 
 // The order is that of partNames.
 const (
-	partConstant parts = 1 << iota
-	partDecimal
-	partDecimal32
+	partDecimal parts = 1 << iota
 	partMultiple
 	partNear
 	partFloat32
@@ -66,14 +62,13 @@ const (
 	partLowBits
 	partGroups
 	partZstd
-	partRegular
 	partLine
 )
 
 var partNames = [...]string{
-	"mode constant", "mode decimal", "mode decimal32", "modes product and quotient", "mode near", "mode float32",
+	"mode decimal", "modes product and quotient", "mode near", "mode float32",
 	"mode dictionary", "predictor delta", "predictor slope", "coder runs", "factor", "patches", "coder symbols",
-	"low bits below symbols", "symbols for groups", "coder zstd", "times regular", "times line",
+	"low bits below symbols", "symbols for groups", "coder zstd", "times line",
 }
 
 func (e *Encoder) may(part parts) bool { return e.without&part == 0 }
@@ -90,23 +85,9 @@ func (e *Encoder) AppendTimes(dst []byte, times []int64, form Encoding) []byte {
 // The values may have any bits; the form is Fast or Small.
 func (e *Encoder) AppendValues(dst []byte, values []float64, form Encoding) []byte {
 	e.small = form == Small
-	if e.may(partConstant) && isConstant(values) {
-		dst = append(dst, modeConstant)
-		return binary.LittleEndian.AppendUint64(dst, math.Float64bits(values[0]))
-	}
 	start := len(dst)
 	dst = e.appendColumn(dst, values)
 	return e.tryDictionary(dst, start, values)
-}
-
-func isConstant(values []float64) bool {
-	first := math.Float64bits(values[0])
-	for _, v := range values {
-		if math.Float64bits(v) != first {
-			return false
-		}
-	}
-	return true
 }
 
 // appendColumn appends a column in one of the modes that make integers of the
@@ -120,13 +101,12 @@ func (e *Encoder) appendColumn(dst []byte, values []float64) []byte {
 	dst = append(dst, head)
 	dst = e.appendExceptions(dst, values)
 	switch plan.mode {
-	case modeDecimal, modeDecimal32, modeNear:
+	case modeDecimal, modeNear:
 		dst = append(dst, plan.digits)
 	case modeProduct, modeQuotient:
 		dst = binary.LittleEndian.AppendUint64(dst, math.Float64bits(plan.base))
 	}
 	dst = e.appendIntegers(dst, e.integers, 0)
-	e.span = uint64(slices.Max(e.integers)) - uint64(slices.Min(e.integers))
 	if plan.mode == modeNear {
 		dst = e.appendIntegers(dst, e.second, 0)
 	}

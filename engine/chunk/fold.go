@@ -2,7 +2,6 @@ package chunk
 
 import (
 	"fmt"
-	"math"
 	"slices"
 
 	"github.com/hokan-db/hokan/engine/model"
@@ -76,12 +75,13 @@ func (v *values) foldIntegers(block []int64) model.Aggregate {
 }
 
 // foldFloats adds rows to a, which says nothing of times, as Aggregate.Add
-// would.
+// would, bit for bit.
 func foldFloats(a *model.Aggregate, values []float64) {
 	for a.Count == 0 && len(values) > 0 { // until there is a number
 		a.Add(0, values[0])
 		values = values[1:]
 	}
+	before := *a
 	smallest, largest, last := a.Min, a.Max, a.Last
 	sum, compensation := a.Sum, a.Compensation
 	quality := uint64(0)
@@ -97,16 +97,21 @@ func foldFloats(a *model.Aggregate, values []float64) {
 			largest = v
 		}
 		last = v
+		// Knuth's sum of two has no branch, which is unpredictable for noise
+		// about zero. Both are exact where nothing overflows.
 		s := sum + v
-		if math.Abs(sum) >= math.Abs(v) {
-			compensation += (sum - s) + v
-		} else {
-			compensation += (v - s) + sum
-		}
+		virtual := s - sum
+		compensation += (sum - (s - virtual)) + (v - virtual)
 		sum = s
 	}
 	a.Count += uint64(len(values)) - quality
 	a.Quality += quality
 	a.Min, a.Max, a.Last = smallest, largest, last
 	a.Sum, a.Compensation = sum, compensation
+	if sum-sum != 0 {
+		*a = before
+		for _, v := range values {
+			a.Add(0, v)
+		}
+	}
 }

@@ -93,7 +93,9 @@ func (c *integers) open(in *input, rows, depth int) {
 	c.head = in.byte()
 	c.factor, c.origin, c.last, c.slope, c.base = 1, 0, 0, 0, 0
 	if c.head&headFactor != 0 {
-		c.factor, c.origin = int64(in.uvarint()), in.varint()
+		if c.factor, c.origin = int64(in.uvarint()), in.varint(); c.factor == 1 {
+			in.fail("a factor of 1")
+		}
 	}
 	switch c.predictor() {
 	case predictNone:
@@ -174,19 +176,8 @@ func (c *integers) nested(in *input, dst []int64, depth int) {
 // fill writes the next len(dst) integers. All calls but the last must ask for
 // a multiple of lanes.
 func (c *integers) fill(dst []int64) {
-	predictor := c.predictor()
-	plain := !c.patches.within(c.at, len(dst))
-	switch {
-	case predictor == predictDelta && plain && c.coder() == coderPacked:
-		c.last = c.packed.fillSums(dst, c.base, c.last)
-		predictor = predictNone
-	case predictor == predictDelta && plain && c.coder() == coderSymbols && c.symbols.simple():
-		c.last = c.symbols.fillSums(dst, c.last)
-		predictor = predictNone
-	default:
-		c.residuals(dst)
-	}
-	switch predictor {
+	c.fillResiduals(dst)
+	switch c.predictor() {
 	case predictDelta:
 		c.last = sums(dst, c.last)
 	case predictSlope:
@@ -198,15 +189,34 @@ func (c *integers) fill(dst []int64) {
 		}
 		c.last, c.slope = last, slope
 	}
-	if c.factor != 1 || c.origin != 0 {
+	if c.factor != 1 {
 		for i, x := range dst {
 			dst[i] = x*c.factor + c.origin
 		}
 	}
-	c.at += len(dst)
 }
 
-func (c *integers) residuals(dst []int64) {
+// fillScaled is fill for the floats that a scale makes of integers, in fewer
+// passes. It leaves anything in block, which is as long as dst.
+func (c *integers) fillScaled(dst []float64, block []int64, s scale) {
+	if c.factor != 1 {
+		c.fill(block)
+		s.convert(dst, block)
+		return
+	}
+	c.fillResiduals(block)
+	switch c.predictor() {
+	case predictNone:
+		s.convert(dst, block)
+	case predictDelta:
+		c.last = s.convertSums(dst, block, c.last)
+	case predictSlope:
+		c.last, c.slope = s.convertSlopes(dst, block, c.last, c.slope)
+	}
+}
+
+// fillResiduals writes the next len(dst) residuals.
+func (c *integers) fillResiduals(dst []int64) {
 	switch c.coder() {
 	case coderPacked:
 		c.packed.fill(dst, c.base)
@@ -218,6 +228,7 @@ func (c *integers) residuals(dst []int64) {
 		c.fillRuns(dst)
 	}
 	c.patches.apply(dst, c.at, c.base)
+	c.at += len(dst)
 }
 
 func (c *integers) fillRuns(dst []int64) {
@@ -264,12 +275,9 @@ func (p *patches) open(in *input, c *integers) {
 	}
 }
 
-// within reports whether any of the n rows from row at on has a patch.
-func (p *patches) within(at, n int) bool { return p.left > 0 && p.next < at+n }
-
 // apply replaces residuals of the rows from row at on.
 func (p *patches) apply(dst []int64, at int, base int64) {
-	for p.within(at, len(dst)) {
+	for p.left > 0 && p.next < at+len(dst) {
 		dst[p.next-at] = p.rest.varint() + base
 		if p.left--; p.left > 0 {
 			p.next += int(p.rest.uvarint())

@@ -141,20 +141,18 @@ func (p *packed) fill(dst []int64, base int64) {
 	}
 }
 
-// fillSums writes the next len(dst) integers as the differences of the ones
-// before, each plus base: dst[0] = start + base + first integer, and so on.
-func (p *packed) fillSums(dst []int64, base, start int64) int64 {
-	whole := 0
-	if p.width > 0 {
-		whole = p.groups(len(dst)/lanes) * lanes
-		start = unpackSums(dst[:whole], p.data, p.bit, p.width, base, start)
-		p.bit += whole / lanes * int(p.width)
-	}
+// fillLetters writes the next len(dst) integers, each plus the letter of its
+// code. All calls but the last must ask for a multiple of eight.
+func (p *packed) fillLetters(dst []int64, codes []byte, letters *[maxLetters]int64) {
+	whole := p.groups(len(dst)/lanes) * lanes
+	unpackLetters(dst[:whole], codes, letters, p.data, p.bit, p.width)
+	p.bit += whole / lanes * int(p.width)
 	if whole < len(dst) {
-		p.fill(dst[whole:], base)
-		start = sums(dst[whole:], start)
+		p.fill(dst[whole:], 0)
+		for i := whole; i < len(dst); i++ {
+			dst[i] += letters[codes[i]]
+		}
 	}
-	return start
 }
 
 // unpack writes len(dst) integers, a multiple of eight, from a bit of the
@@ -191,49 +189,52 @@ func unpack(dst []int64, src []byte, bit int, width uint, base int64) {
 	}
 }
 
-// unpackSums is unpack and sums in one.
-func unpackSums(dst []int64, src []byte, bit int, width uint, base, sum int64) int64 {
+// unpackLetters is unpack where each integer has a base of its own.
+func unpackLetters(dst []int64, codes []byte, letters *[maxLetters]int64, src []byte, bit int, width uint) {
 	mask := ^uint64(0) >> ((64 - width) & 63)
-	for len(dst) >= lanes {
-		group := (*[lanes]int64)(dst)
+	for len(dst) >= lanes && len(codes) >= lanes {
+		group, code := (*[lanes]int64)(dst), (*[lanes]byte)(codes)
 		shift := uint(bit) & 63
 		if shift+width <= 64 {
 			row := (*[rowBytes]byte)(src[bit>>6*rowBytes:])
-			sum0 := sum + int64(binary.LittleEndian.Uint64(row[0:])>>shift&mask) + base
-			sum1 := sum0 + int64(binary.LittleEndian.Uint64(row[8:])>>shift&mask) + base
-			sum2 := sum1 + int64(binary.LittleEndian.Uint64(row[16:])>>shift&mask) + base
-			sum3 := sum2 + int64(binary.LittleEndian.Uint64(row[24:])>>shift&mask) + base
-			sum4 := sum3 + int64(binary.LittleEndian.Uint64(row[32:])>>shift&mask) + base
-			sum5 := sum4 + int64(binary.LittleEndian.Uint64(row[40:])>>shift&mask) + base
-			sum6 := sum5 + int64(binary.LittleEndian.Uint64(row[48:])>>shift&mask) + base
-			sum7 := sum6 + int64(binary.LittleEndian.Uint64(row[56:])>>shift&mask) + base
-			group[0], group[1], group[2], group[3] = sum0, sum1, sum2, sum3
-			group[4], group[5], group[6], group[7] = sum4, sum5, sum6, sum7
-			sum = sum7
+			group[0] = int64(binary.LittleEndian.Uint64(row[0:])>>shift&mask) + letters[code[0]]
+			group[1] = int64(binary.LittleEndian.Uint64(row[8:])>>shift&mask) + letters[code[1]]
+			group[2] = int64(binary.LittleEndian.Uint64(row[16:])>>shift&mask) + letters[code[2]]
+			group[3] = int64(binary.LittleEndian.Uint64(row[24:])>>shift&mask) + letters[code[3]]
+			group[4] = int64(binary.LittleEndian.Uint64(row[32:])>>shift&mask) + letters[code[4]]
+			group[5] = int64(binary.LittleEndian.Uint64(row[40:])>>shift&mask) + letters[code[5]]
+			group[6] = int64(binary.LittleEndian.Uint64(row[48:])>>shift&mask) + letters[code[6]]
+			group[7] = int64(binary.LittleEndian.Uint64(row[56:])>>shift&mask) + letters[code[7]]
 		} else {
 			row := (*[2 * rowBytes]byte)(src[bit>>6*rowBytes:])
 			up := (64 - shift) & 63
-			sum0 := sum + int64((binary.LittleEndian.Uint64(row[0:])>>shift|binary.LittleEndian.Uint64(row[64:])<<up)&mask) + base
-			sum1 := sum0 + int64((binary.LittleEndian.Uint64(row[8:])>>shift|binary.LittleEndian.Uint64(row[72:])<<up)&mask) + base
-			sum2 := sum1 + int64((binary.LittleEndian.Uint64(row[16:])>>shift|binary.LittleEndian.Uint64(row[80:])<<up)&mask) + base
-			sum3 := sum2 + int64((binary.LittleEndian.Uint64(row[24:])>>shift|binary.LittleEndian.Uint64(row[88:])<<up)&mask) + base
-			sum4 := sum3 + int64((binary.LittleEndian.Uint64(row[32:])>>shift|binary.LittleEndian.Uint64(row[96:])<<up)&mask) + base
-			sum5 := sum4 + int64((binary.LittleEndian.Uint64(row[40:])>>shift|binary.LittleEndian.Uint64(row[104:])<<up)&mask) + base
-			sum6 := sum5 + int64((binary.LittleEndian.Uint64(row[48:])>>shift|binary.LittleEndian.Uint64(row[112:])<<up)&mask) + base
-			sum7 := sum6 + int64((binary.LittleEndian.Uint64(row[56:])>>shift|binary.LittleEndian.Uint64(row[120:])<<up)&mask) + base
-			group[0], group[1], group[2], group[3] = sum0, sum1, sum2, sum3
-			group[4], group[5], group[6], group[7] = sum4, sum5, sum6, sum7
-			sum = sum7
+			group[0] = int64((binary.LittleEndian.Uint64(row[0:])>>shift|binary.LittleEndian.Uint64(row[64:])<<up)&mask) + letters[code[0]]
+			group[1] = int64((binary.LittleEndian.Uint64(row[8:])>>shift|binary.LittleEndian.Uint64(row[72:])<<up)&mask) + letters[code[1]]
+			group[2] = int64((binary.LittleEndian.Uint64(row[16:])>>shift|binary.LittleEndian.Uint64(row[80:])<<up)&mask) + letters[code[2]]
+			group[3] = int64((binary.LittleEndian.Uint64(row[24:])>>shift|binary.LittleEndian.Uint64(row[88:])<<up)&mask) + letters[code[3]]
+			group[4] = int64((binary.LittleEndian.Uint64(row[32:])>>shift|binary.LittleEndian.Uint64(row[96:])<<up)&mask) + letters[code[4]]
+			group[5] = int64((binary.LittleEndian.Uint64(row[40:])>>shift|binary.LittleEndian.Uint64(row[104:])<<up)&mask) + letters[code[5]]
+			group[6] = int64((binary.LittleEndian.Uint64(row[48:])>>shift|binary.LittleEndian.Uint64(row[112:])<<up)&mask) + letters[code[6]]
+			group[7] = int64((binary.LittleEndian.Uint64(row[56:])>>shift|binary.LittleEndian.Uint64(row[120:])<<up)&mask) + letters[code[7]]
 		}
-		dst = dst[lanes:]
+		dst, codes = dst[lanes:], codes[lanes:]
 		bit += int(width)
 	}
-	return sum
 }
 
 // sums replaces differences by what they lead to from start, the last of which
-// it returns.
+// it returns. Of four neighbours only one waits for those before.
 func sums(differences []int64, start int64) int64 {
+	for len(differences) >= 4 {
+		d := (*[4]int64)(differences)
+		two, all := d[0]+d[1], d[0]+d[1]+d[2]+d[3]
+		d[0] += start
+		d[1] = start + two
+		d[2] += start + two
+		start += all
+		d[3] = start
+		differences = differences[4:]
+	}
 	for i, d := range differences {
 		start += d
 		differences[i] = start

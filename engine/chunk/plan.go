@@ -23,8 +23,11 @@ const (
 
 // sampleOf returns pairs of neighbours from all over the values.
 func sampleOf(values []float64) []float64 {
-	if len(values) <= 2*samplePairs {
-		return values[:len(values)&^1]
+	switch n := len(values); {
+	case n == 1:
+		return []float64{values[0], values[0]}
+	case n <= 2*samplePairs:
+		return values[:n&^1]
 	}
 	sample := make([]float64, 0, 4*samplePairs)
 	for i := range samplePairs {
@@ -43,18 +46,15 @@ func planValues(sample []float64, without parts) valuePlan {
 		if without&part != 0 {
 			return
 		}
-		if cost := plan.cost(sample); cost < bestCost {
+		if cost := plan.cost(sample, bestCost); cost < bestCost {
 			best, bestCost = plan, cost
 		}
 	}
-	if digits, ok := digitsOf(sample, modeDecimal); ok {
+	if digits, ok := digitsOf(sample); ok {
 		try(partDecimal, valuePlan{mode: modeDecimal, digits: digits})
 	}
 	if bestCost < costlyBits<<logBits {
 		return best
-	}
-	if digits, ok := digitsOf(sample, modeDecimal32); ok {
-		try(partDecimal32, valuePlan{mode: modeDecimal32, digits: digits})
 	}
 	try(partFloat32, valuePlan{mode: modeFloat32})
 	if bestCost < costlyBits<<logBits {
@@ -73,10 +73,11 @@ func planValues(sample []float64, without parts) valuePlan {
 	return best
 }
 
-// cost returns about how many bits a row needs, shifted by logBits.
-func (p valuePlan) cost(sample []float64) int {
+// cost returns about how many bits a row needs, shifted by logBits, or any number
+// that is not less than limit.
+func (p valuePlan) cost(sample []float64, limit int) int {
 	bits, pairs := 0, max(len(sample)/2, 1)
-	for i := 0; i+1 < len(sample); i += 2 {
+	for i := 0; i+1 < len(sample) && bits/pairs < limit; i += 2 {
 		x, upX, okX := p.integer(sample[i])
 		y, upY, okY := p.integer(sample[i+1])
 		if okX && okY {
@@ -97,9 +98,6 @@ func (p valuePlan) integer(v float64) (x, up int64, ok bool) {
 	case modeDecimal:
 		x, ok = roundTo(float64(v * powersOfTen[p.digits]))
 		ok = ok && same(decimalScales[p.digits].at(x), v)
-	case modeDecimal32:
-		x, ok = roundTo(float64(v * powersOfTen[p.digits]))
-		ok = ok && same(float64(float32(decimalScales[p.digits].at(x))), v)
 	case modeProduct:
 		x, ok = roundTo(v / p.base)
 		ok = ok && same(scale{high: p.base}.at(x), v)
@@ -138,12 +136,12 @@ func roundTo(f float64) (int64, bool) {
 
 // digitsOf returns the least digits with which the sample's values, but for
 // some, are decimals.
-func digitsOf(sample []float64, mode int) (byte, bool) {
+func digitsOf(sample []float64) (byte, bool) {
 	digits, bad := byte(0), 0
 	for _, v := range sample {
 		ok := false
 		for d := digits; d <= 17 && !ok; d++ {
-			if _, _, ok = (valuePlan{mode: mode, digits: d}).integer(v); ok {
+			if _, _, ok = (valuePlan{mode: modeDecimal, digits: d}).integer(v); ok {
 				digits = d
 			}
 		}
@@ -166,7 +164,7 @@ func multipleOf(sample []float64) (valuePlan, bool) {
 		}
 		largest = max(largest, math.Abs(v))
 	}
-	base := commonStep(sample, largest*1e-11)
+	base := commonStep(sample, largest*1e-9)
 	if base < largest*1e-7 || base == 0 {
 		return valuePlan{}, false
 	}

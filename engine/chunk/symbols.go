@@ -42,9 +42,6 @@ type symbols struct {
 	group   uint // log2 of the residuals a symbol stands for
 }
 
-// simple reports whether each symbol is a residual.
-func (s *symbols) simple() bool { return s.lowBits == 0 && s.group == 0 }
-
 func (c *integers) openSymbols(in *input) {
 	s := &c.symbols
 	form := in.byte()
@@ -103,57 +100,62 @@ func (c *integers) takeHuffman(in *input, dst []byte) {
 // fill writes the next len(dst) residuals. All calls but the last must ask for
 // a multiple of eight.
 func (s *symbols) fill(dst []int64) {
-	switch s.group {
-	case 0:
-		codes := s.codes[:len(dst)]
-		s.codes = s.codes[len(dst):]
-		if s.lowBits == 0 {
-			for i, code := range codes {
-				dst[i] = s.letters[code]
-			}
-			return
-		}
-		s.low.fill(dst, 0)
-		for i, code := range codes {
-			dst[i] += s.letters[code]
-		}
-	case 1:
-		codes := s.codes[:(len(dst)+1)/2]
-		s.codes = s.codes[len(codes):]
-		for _, code := range codes[:len(dst)/2] {
-			pair := (*[2]int64)(dst)
-			pair[0] = s.letters[code&15]
-			pair[1] = s.letters[code>>4]
-			dst = dst[2:]
-		}
-		if len(dst) > 0 {
-			dst[0] = s.letters[codes[len(codes)-1]&15]
-		}
+	codes := s.codes[:(len(dst)+1<<s.group-1)>>s.group]
+	s.codes = s.codes[len(codes):]
+	switch {
+	case s.group > 0:
+		s.fillGroups(dst, codes)
+	case s.lowBits > 0:
+		s.low.fillLetters(dst, codes, &s.letters)
 	default:
-		step := uint(8) >> s.group // bits a residual
-		mask := byte(1)<<step - 1
-		for len(dst) > 0 {
-			code := s.codes[0]
-			s.codes = s.codes[1:]
-			n := min(len(dst), 1<<s.group)
-			for i := range dst[:n] {
-				dst[i] = s.letters[code&mask]
-				code >>= step & 7
-			}
-			dst = dst[n:]
-		}
+		spell(dst, codes, &s.letters)
 	}
 }
 
-// fillSums is fill and sums in one, for simple symbols.
-func (s *symbols) fillSums(dst []int64, sum int64) int64 {
-	codes := s.codes[:len(dst)]
-	s.codes = s.codes[len(dst):]
-	for i, code := range codes {
-		sum += s.letters[code]
-		dst[i] = sum
+// spell writes the letter of each code, eight at a time.
+func spell(dst []int64, codes []byte, letters *[maxLetters]int64) {
+	for len(dst) >= lanes && len(codes) >= lanes {
+		group, code := (*[lanes]int64)(dst), (*[lanes]byte)(codes)
+		group[0], group[1] = letters[code[0]], letters[code[1]]
+		group[2], group[3] = letters[code[2]], letters[code[3]]
+		group[4], group[5] = letters[code[4]], letters[code[5]]
+		group[6], group[7] = letters[code[6]], letters[code[7]]
+		dst, codes = dst[lanes:], codes[lanes:]
 	}
-	return sum
+	for i, code := range codes {
+		dst[i] = letters[code]
+	}
+}
+
+func (s *symbols) fillGroups(dst []int64, codes []byte) {
+	if s.group == 1 {
+		letters := (*[16]int64)(s.letters[:])
+		for i := 0; i+4 <= len(codes) && 2*i+8 <= len(dst); i += 4 {
+			code, group := (*[4]byte)(codes[i:]), (*[lanes]int64)(dst[2*i:])
+			group[0], group[1] = letters[code[0]&15], letters[code[0]>>4]
+			group[2], group[3] = letters[code[1]&15], letters[code[1]>>4]
+			group[4], group[5] = letters[code[2]&15], letters[code[2]>>4]
+			group[6], group[7] = letters[code[3]&15], letters[code[3]>>4]
+		}
+	} else if s.group == 2 {
+		letters := (*[4]int64)(s.letters[:])
+		for i := 0; i+2 <= len(codes) && 4*i+8 <= len(dst); i += 2 {
+			code, group := (*[2]byte)(codes[i:]), (*[lanes]int64)(dst[4*i:])
+			group[0], group[1] = letters[code[0]&3], letters[code[0]>>2&3]
+			group[2], group[3] = letters[code[0]>>4&3], letters[code[0]>>6]
+			group[4], group[5] = letters[code[1]&3], letters[code[1]>>2&3]
+			group[6], group[7] = letters[code[1]>>4&3], letters[code[1]>>6]
+		}
+	} else {
+		for i := range len(dst) &^ (lanes - 1) {
+			dst[i] = s.letters[codes[i>>3]>>(i&7)&1]
+		}
+	}
+	step := uint(8) >> s.group // bits a residual
+	for i := len(dst) &^ (lanes - 1); i < len(dst); i++ {
+		inside := uint(i) & (1<<s.group - 1)
+		dst[i] = s.letters[codes[i>>s.group]>>(inside*step)&(1<<step-1)]
+	}
 }
 
 // maxVarint is the longest varint of 64 bits.

@@ -7,27 +7,22 @@ import (
 
 // The bytes of a column of times.
 //
-//	0   1  head: 0 regular, 1 line, 2 integers
-//	1   …  regular: varint first, uvarint unit, uvarint n, uvarint d, uvarint
-//	       phase, less than d. The time of row i is first + unit · floor((n·i +
-//	       phase) / d): a rate that is a fraction, rounded to the unit
+//	0   1  head: 0 line, 1 integers
 //	1   …  line: varint first, varint step, column of integers, which are how
-//	       far the time of row i is from first + step·i
+//	       far the time of row i is from first + step·i: nothing but zeros for
+//	       a steady clock, and as little as it trembles for others
 //	1   …  integers: column of integers, which are the times
 const (
-	timesRegular = iota
-	timesLine
+	timesLine = iota
 	timesIntegers
 )
 
-var timesNames = [...]string{"regular", "line", "integers"}
+var timesNames = [...]string{"line", "integers"}
 
 // decodeTimes fills times from all of src.
 func (c *integers) decodeTimes(times []int64, src []byte) error {
 	in := &input{rest: src}
 	switch form := in.byte(); form {
-	case timesRegular:
-		regularTimes(times, in)
 	case timesLine:
 		first, step := in.varint(), in.varint()
 		if c.open(in, len(times), 0); in.err != nil {
@@ -62,23 +57,4 @@ func (c *integers) decodeTimes(times []int64, src []byte) error {
 		}
 	}
 	return nil
-}
-
-func regularTimes(times []int64, in *input) {
-	first := in.varint()
-	unit, n, d, phase := in.uvarint(), in.uvarint(), in.uvarint(), in.uvarint()
-	if d == 0 || d > 1<<62 || phase >= d {
-		in.fail("a rate of %d in %d from %d", n, d, phase)
-		return
-	}
-	whole, part := n/d, n%d
-	t, step := uint64(first), whole*unit
-	for i := range times {
-		times[i] = int64(t)
-		t += step
-		if phase += part; phase >= d {
-			phase -= d
-			t += unit
-		}
-	}
 }

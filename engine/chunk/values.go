@@ -14,17 +14,15 @@ import (
 //	       first: its row), then, until all have their value: uvarint how many
 //	       in a row have it, 8 bytes float64
 //	…   …  the mode's:
-//	  0 constant   8 bytes float64, the value of all rows
-//	  1 decimal    1 byte digits, integers: integer / 10^digits
-//	  2 decimal32  1 byte digits, integers: the same, rounded to float32
-//	  3 product    8 bytes base, integers: integer · base
-//	  4 quotient   8 bytes base, integers: integer / base
-//	  5 near       1 byte digits (+ 128: through float32), integers, integers:
-//	               the first is a decimal (decimal32), the second how many
-//	               floats further up the value is
-//	  6 float32    integers: the bits of a float32 in order
-//	  7 float64    integers: the bits in order
-//	  8 dictionary uvarint count, column of so many values, ascending, that is
+//	  0 decimal    1 byte digits, integers: integer / 10^digits
+//	  1 product    8 bytes base, integers: integer · base
+//	  2 quotient   8 bytes base, integers: integer / base
+//	  3 near       1 byte digits (+ 128: rounded to float32), integers, integers:
+//	               the first is a decimal, the second how many floats further up
+//	               the value is
+//	  4 float32    integers: the bits of a float32 in order
+//	  5 float64    integers: the bits in order
+//	  6 dictionary uvarint count, column of so many values, ascending, that is
 //	               no dictionary; integers: which of them
 //
 // "Integers" is a column of integers.go, one a row. "In order" means that of
@@ -32,9 +30,7 @@ import (
 // floats do. Decimal, product and quotient are correctly rounded; decimal.go
 // says how.
 const (
-	modeConstant = iota
-	modeDecimal
-	modeDecimal32
+	modeDecimal = iota
 	modeProduct
 	modeQuotient
 	modeNear
@@ -49,19 +45,17 @@ const (
 )
 
 // valueModes is how each mode is read: open takes what it has besides integers,
-// convert turns the integers of some rows into their values. Linear modes are
-// a scale.
+// convert turns the integers of some rows into their values. Linear modes need
+// no more for that than their scale.
 var valueModes = [...]struct {
 	name    string
 	open    func(*values, *input)
 	convert func(*values, []float64, []int64)
 	linear  bool
 }{
-	modeConstant:   {"constant", (*values).openConstant, nil, false},
-	modeDecimal:    {"decimal", (*values).openDigits, (*values).scaled, true},
-	modeDecimal32:  {"decimal32", (*values).openDigits, (*values).scaled32, false},
-	modeProduct:    {"product", (*values).openProduct, (*values).scaled, true},
-	modeQuotient:   {"quotient", (*values).openQuotient, (*values).scaled, true},
+	modeDecimal:    {"decimal", (*values).openDigits, nil, true},
+	modeProduct:    {"product", (*values).openProduct, nil, true},
+	modeQuotient:   {"quotient", (*values).openQuotient, nil, true},
 	modeNear:       {"near", (*values).openNear, (*values).near, false},
 	modeFloat32:    {"float32", (*values).openBits, (*values).fromBits32, false},
 	modeFloat64:    {"float64", (*values).openBits, (*values).fromBits, false},
@@ -70,10 +64,10 @@ var valueModes = [...]struct {
 
 // values reads a column of values from front to back.
 type values struct {
+	in         input
 	rows       int
 	at         int // rows given so far
 	mode       int
-	constant   float64
 	scale      scale
 	float32    bool // near goes through float32
 	integers   integers
@@ -92,7 +86,8 @@ func (v *values) open(src []byte, rows int) error {
 	if rows < 1 || rows > MaxRows {
 		return fmt.Errorf("%w: %d values", ErrCorrupt, rows)
 	}
-	in := &input{rest: src}
+	v.in = input{rest: src} // here, as it would escape
+	in := &v.in
 	if v.openPart(in, rows, modeDictionary); in.err == nil && len(in.rest) > 0 {
 		in.fail("%d bytes too many", len(in.rest))
 	}
@@ -122,8 +117,6 @@ func (v *values) openPart(in *input, rows, highest int) {
 	}
 	valueModes[v.mode].open(v, in)
 }
-
-func (v *values) openConstant(in *input) { v.constant = in.float() }
 
 func (v *values) openBits(in *input) { v.integers.open(in, v.rows, 0) }
 
@@ -189,25 +182,15 @@ func (v *values) all(dst []float64) {
 // fill writes the next len(dst) values, at most blockRows. All calls but the
 // last must ask for a multiple of lanes.
 func (v *values) fill(dst []float64) {
-	if v.mode == modeConstant {
-		for i := range dst {
-			dst[i] = v.constant
-		}
+	block := v.block[:len(dst)]
+	if mode := &valueModes[v.mode]; mode.linear {
+		v.integers.fillScaled(dst, block, v.scale)
 	} else {
-		block := v.block[:len(dst)]
 		v.integers.fill(block)
-		valueModes[v.mode].convert(v, dst, block)
+		mode.convert(v, dst, block)
 	}
 	v.exceptions.apply(dst, v.at)
 	v.at += len(dst)
-}
-
-func (v *values) scaled(dst []float64, integers []int64) { v.scale.convert(dst, integers) }
-
-func (v *values) scaled32(dst []float64, integers []int64) {
-	for i, x := range integers {
-		dst[i] = float64(float32(v.scale.at(x)))
-	}
 }
 
 func (v *values) near(dst []float64, integers []int64) {
