@@ -11,32 +11,32 @@
 // every bit back.
 //
 //	class or set                rows Victoria      pco prototype    fast   small    times
-//	temperature               491520    2.59      3.03      2.10    2.86    2.09    0.373
-//	voltage                   327680    6.27      6.77      6.04    6.71    6.03    0.381
-//	energy                    245760    3.49      3.83      2.99    3.71    2.98    0.484
-//	status                    163840    0.27      0.54      0.15    0.15    0.14    0.378
-//	resistance                163840    3.89      4.18      3.57    4.34    3.56    0.357
-//	float32noise              163840   54.28*    22.63     22.62   25.32   22.51    0.379
-//	fullmantissa               81920   50.12*    50.20     51.02   51.02   50.14    0.736
-//	the mix                  1638400   10.91*     8.08      7.47    8.29    7.41    0.409
-//	airquality                121641    8.10      8.70      7.68    8.97    7.57    0.032
-//	alp_samples                 6144   19.89*    19.71     17.98   19.65   17.88    0.078
-//	battery_bdf               127236    2.35*     6.79      6.78   25.35    4.59    0.103
-//	battery_neware            190365    2.47      3.43      2.95    4.94    2.32    0.958
-//	city_temperature          131072    6.74      7.72      6.88   10.59    6.65    0.015
-//	ett                       121940   20.31*    11.44      7.38   15.40    8.32    0.026
-//	hioki_lr8400_en           166400    2.41      3.06      2.18    2.87    2.17    0.018
-//	hioki_lr8431_ja           104676    6.67      5.19      4.69    9.35    4.68    0.024
-//	keyence_nr500              79470    2.32      3.14      1.92    2.94    1.87    0.033
-//	nab                        45009   23.29*    29.24     26.24   21.04   19.26    0.131
-//	occupancy                  48858   10.26*     8.96      7.55   37.99    8.33    0.060
-//	skab                       86710   13.23     11.78     11.20   14.28   10.83    0.400
-//	vibration_fan             459000   10.77      9.10      8.19   10.68    8.23    0.014
-//	waveform_multi counts     300000    8.60      7.77      7.54   11.08    7.37    0.014
-//	waveform_multi phys       300000   18.35*     8.24      8.67   22.38    7.89    0.014
-//	weather_bdg                51846    3.20      3.13      2.87    5.17    2.58    1.917
-//	weather_midc               21600    9.04*    10.53      9.44   13.29    8.55    0.061
-//	the real files           2361967    9.57*     7.85      7.10   12.65    6.70    0.158
+//	temperature               491520    2.59      3.03      2.10    2.86    2.09    0.335
+//	voltage                   327680    6.27      6.77      6.04    6.71    6.03    0.335
+//	energy                    245760    3.49      3.83      2.99    3.71    2.98    0.439
+//	status                    163840    0.27      0.54      0.15    0.15    0.14    0.333
+//	resistance                163840    3.89      4.18      3.57    4.34    3.56    0.335
+//	float32noise              163840   54.28*    22.63     22.62   25.32   22.51    0.334
+//	fullmantissa               81920   50.12*    50.20     51.02   51.02   50.14    0.646
+//	the mix                  1638400   10.91*     8.08      7.47    8.29    7.41    0.366
+//	airquality                121641    8.10      8.70      7.68    9.03    7.53    0.038
+//	alp_samples                 6144   19.89*    19.71     17.98   19.46   15.94    0.094
+//	battery_bdf               127236    2.35*     6.79      6.78   25.35    4.59    0.127
+//	battery_neware            190365    2.47      3.43      2.95    6.05    2.05    0.958
+//	city_temperature          131072    6.74      7.72      6.88   10.67    6.63    0.017
+//	ett                       121940   20.31*    11.44      7.38   15.40    6.43    0.030
+//	hioki_lr8400_en           166400    2.41      3.06      2.18    2.87    2.17    0.020
+//	hioki_lr8431_ja           104676    6.67      5.19      4.69    9.36    4.68    0.029
+//	keyence_nr500              79470    2.32      3.14      1.92    2.94    1.87    0.036
+//	nab                        45009   23.29*    29.24     26.24   21.04   19.20    0.133
+//	occupancy                  48858   10.26*     8.96      7.55   37.94    6.98    0.060
+//	skab                       86710   13.23     11.78     11.20   14.35   10.75    0.307
+//	vibration_fan             459000   10.77      9.10      8.19   10.66    7.40    0.016
+//	waveform_multi counts     300000    8.60      7.77      7.54   11.08    7.37    0.017
+//	waveform_multi phys       300000   18.35*     8.24      8.67   11.30    7.45    0.017
+//	weather_bdg                51846    3.20      3.13      2.87    5.17    2.56    1.917
+//	weather_midc               21600    9.04*    10.53      9.44   13.14    8.53    0.072
+//	the real files           2361967    9.57*     7.85      7.10   11.33    6.33    0.158
 //
 // # What each part is worth
 //
@@ -49,26 +49,23 @@
 //
 // The table:
 //
-//	without                  mix    real    most                          times   times    fast    fast
-//	                                                                        mix    real     mix    real
-//	predictor slope         6.74    3.13  111.66 energy                    0.00    1.48    5.97    1.57
-//	coder zstd              0.00    3.57   64.16 battery_bdf               0.00   48.85    0.00    0.00
-//	mode near               0.00    3.05   56.32 weather_midc              0.00    0.00    0.00   20.72
-//	coder runs              0.09    0.07   45.25 status                    0.00    0.00    0.34    0.44
-//	coder symbols          11.39   22.43   37.28 waveform_multi counts    19.10   10.34    0.00    0.00
-//	low bits below symbols    4.78   13.57   32.17 waveform_multi counts     0.00    0.00    0.00    0.00
-//	mode dictionary         0.00    6.92   31.69 waveform_multi phys       0.00    0.00    0.00    0.00
-//	predictor delta         4.84    2.87   26.22 hioki_lr8400_en          18.85   14.04    5.34    2.38
-//	mode float32            6.33    0.00   20.82 float32noise              0.00    0.00    3.34    0.00
-//	mode decimal            0.06    0.96   19.85 battery_bdf               0.00    0.00    0.06    0.70
-//	factor                 -0.00    1.68   16.81 hioki_lr8431_ja           0.36   23.99    0.36    3.08
-//	modes product and quotient    0.00    1.80   12.06 waveform_multi phys       0.00    0.00    0.00   26.34
-//	symbols for groups      0.47    0.27    6.34 weather_bdg              -0.07    8.91    0.00    0.00
-//	patches                 0.06    0.76    1.61 city_temperature          0.00    0.05    6.81   21.03
-//	mode constant           0.00   -0.00    0.00 temperature               0.00    0.00    0.00   -0.00
-//	mode decimal32          0.00    0.00    0.00 temperature               0.00    0.00    0.00    0.00
-//	times regular           0.00    0.00    0.00 temperature               0.21    0.65    0.00    0.00
-//	times line              0.00    0.00    0.00 temperature               1.70    2.80    0.00    0.00
+//	without                        mix    real    most                          times   times    fast    fast
+//	                                                                              mix    real     mix    real
+//	predictor slope               6.74    3.38  111.66 energy                    0.00    0.81    5.97    0.79
+//	mode float32                 18.04    0.00   59.39 float32noise              0.00    0.00   17.41    0.00
+//	coder zstd                    0.00    3.06   55.42 battery_bdf               0.00   48.01    0.00    0.00
+//	mode dictionary               0.00    7.38   52.74 occupancy                 0.00    0.00    0.00    0.00
+//	mode near                     0.00    4.02   50.05 nab                       0.00    0.00    0.00   23.16
+//	coder runs                    0.09    0.07   45.25 status                   -0.24    1.51    0.34    0.46
+//	coder symbols                11.39   20.68   37.38 waveform_multi counts    25.64    2.01    0.00    0.00
+//	low bits below symbols        4.78   15.14   34.12 waveform_multi counts     0.00    0.00    0.00    0.00
+//	predictor delta               4.84    3.09   26.22 hioki_lr8400_en           0.00   11.41    5.28    3.41
+//	mode decimal                  0.07    1.36   19.99 battery_bdf               0.00    0.00    0.10    8.42
+//	modes product and quotient    0.00    2.79   18.66 waveform_multi phys       0.00    0.00    0.00   42.38
+//	factor                       -0.00    0.66   16.82 hioki_lr8431_ja           0.15   23.39    0.36    3.43
+//	symbols for groups            0.47    0.15    5.14 temperature              -0.01    0.01    0.00    0.00
+//	patches                       0.06    0.63    1.61 status                    0.00    0.15    6.81   22.23
+//	times line                    0.00    0.00    0.00 temperature              13.86    3.39    0.00    0.00
 package chunk
 
 import "errors"
