@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"math/rand/v2"
 	"strconv"
 	"strings"
 	"testing"
@@ -210,4 +211,37 @@ func BenchmarkExportCSV(b *testing.B) {
 
 func BenchmarkExportZip(b *testing.B) {
 	benchmarkExport(b, func(e *Export, w io.Writer) error { return e.WriteZip(context.Background(), w) })
+}
+
+// BenchmarkExportMonth writes 30 days of minutes of 32 channels as CSV.
+func BenchmarkExportMonth(b *testing.B) {
+	db := openDB(b)
+	for c := range 32 {
+		var times []int64
+		var values []float64
+		walk := rand.New(rand.NewPCG(1, uint64(c)))
+		v := 2000 + 100*float64(c)
+		for i := range 30 * 1440 {
+			v += float64(walk.IntN(7) - 3)
+			times = append(times, start+int64(i)*60e9)
+			values = append(values, v/[]float64{1, 10, 100, 1000}[c%4])
+		}
+		write(b, db, "lake", strconv.Itoa(c), "C", times, values)
+	}
+	if err := db.Compact(context.Background()); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		e, err := NewExport(context.Background(), db, ExportRequest{Scope: scope(b, "{}"), Zone: time.FixedZone("", 8*3600)})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := e.writeCSV(context.Background(), io.Discard); err != nil {
+			b.Fatal(err)
+		}
+		if e.Counts().Rows != 30*1440 {
+			b.Fatalf("%d rows", e.Counts().Rows)
+		}
+		e.Close()
+	}
 }
