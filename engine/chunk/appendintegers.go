@@ -146,50 +146,53 @@ func (e *Encoder) appendPredictor(dst []byte, values []int64, predictor byte) []
 	return dst
 }
 
-// fastRows and smallRows are the rows of each of the two stretches that a
+// sampling is the number and the length of the stretches of values that a
 // predictor is chosen by.
-const (
-	fastRows  = 128
-	smallRows = 512
+type sampling struct{ stretches, rows int }
+
+var (
+	fastSampling  = sampling{8, 32}
+	smallSampling = sampling{2, 512}
 )
 
-// choosePredictor returns the predictor whose residuals cost least in two
-// stretches of the values.
-func (e *Encoder) choosePredictor(values []int64) byte {
-	stretches := [2][]int64{values}
-	length := fastRows
+// sampleResiduals returns the residuals of a sample of the values, in scratch
+// memory.
+func (e *Encoder) sampleResiduals(values []int64, predictor byte) []int64 {
+	s := fastSampling
 	if e.small {
-		length = smallRows
+		s = smallSampling
 	}
-	if n := len(values); n > 3*length {
-		stretches[0] = values[n/4 : n/4+length]
-		stretches[1] = values[n*3/4-length/2 : n*3/4+length/2]
+	n := len(values)
+	if n <= 2*s.stretches*s.rows {
+		s = sampling{1, n}
 	}
-	rows := len(stretches[0]) + len(stretches[1])
-	e.trial = resized(e.trial, rows)
+	e.trial = resized(e.trial, s.stretches*s.rows)
+	for i := range s.stretches {
+		first := (n - s.rows) * (2*i + 1) / (2 * s.stretches) // the middle of its part
+		residualsOf(e.trial[i*s.rows:][:s.rows], values[first:][:s.rows], predictor)
+	}
+	return e.trial
+}
+
+// choosePredictor returns the predictor whose residuals cost least in a sample.
+func (e *Encoder) choosePredictor(values []int64) byte {
 	best, bestCost := byte(predictNone), math.MaxInt
 	for _, p := range [...]struct {
 		predictor byte
 		part      parts
-		least     int
+		least     int // rows
 	}{{predictDelta, partDelta, 2}, {predictNone, 0, 1}, {predictSlope, partSlope, 3}} {
-		if !e.may(p.part) || rows < p.least {
+		if !e.may(p.part) || len(values) < p.least {
 			continue
 		}
-		at := 0
-		for _, stretch := range stretches {
-			if len(stretch) > 0 {
-				residualsOf(e.trial[at:], stretch, p.predictor)
-				at += len(stretch)
-			}
-		}
+		residuals := e.sampleResiduals(values, p.predictor)
 		cost := 0
 		if e.small {
-			cost = e.priceSmall(e.trial, len(values)/rows)
+			cost = e.priceSmall(residuals, len(values)/len(residuals))
 		} else {
-			cost = priceFast(e.trial)
+			cost = priceFast(residuals)
 		}
-		if cost < bestCost-rows/100 {
+		if cost < bestCost-len(residuals)/100 {
 			best, bestCost = p.predictor, cost
 		}
 	}
@@ -249,8 +252,9 @@ func (e *Encoder) appendResiduals(dst []byte, residuals []int64, depth int) ([]b
 		dst = appendPacked(dst, residuals, plan.base, plan.width)
 	}
 	if e.small && deepest[depth] >= coderZstd && e.recurs(residuals, len(dst)-start) {
-		if packed := e.appendZstd(residuals); len(packed) < (len(dst)-start)*31/32 {
-			return append(dst[:start], packed...), coderZstd << predictorBits
+		if frame := e.zstdOf(residuals); len(frame) > 0 && len(frame) < (len(dst)-start)*31/32 {
+			dst = binary.AppendUvarint(dst[:start], uint64(len(frame)))
+			return append(dst, frame...), coderZstd << predictorBits
 		}
 	}
 	return dst, coder

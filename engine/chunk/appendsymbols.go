@@ -364,26 +364,20 @@ func (e *Encoder) recurs(residuals []int64, size int) bool {
 	return recurring > windows/16
 }
 
-// appendZstd returns the residuals as a zstd frame with its length.
-func (e *Encoder) appendZstd(residuals []int64) []byte {
-	plain := e.zstdIn[:0]
-	for _, r := range residuals {
-		plain = appendVarint(plain, r)
+// zstdOf returns a zstd frame of the residuals as varints.
+func (e *Encoder) zstdOf(residuals []int64) []byte {
+	encoder, err := zstdEncoder()
+	if err != nil {
+		return nil
 	}
-	e.zstdIn = plain
-	var length [binary.MaxVarintLen64]byte
-	e.zstdOut = append(e.zstdOut[:0], length[:]...)
-	out := zstdEncoder().EncodeAll(plain, e.zstdOut)
-	size := binary.PutUvarint(length[:], uint64(len(out)-len(length)))
-	e.zstdOut = out
-	copy(out[len(length)-size:], length[:size])
-	return out[len(length)-size:]
+	e.zstdIn = e.zstdIn[:0]
+	for _, r := range residuals {
+		e.zstdIn = appendVarint(e.zstdIn, r)
+	}
+	e.zstdOut = encoder.EncodeAll(e.zstdIn, e.zstdOut[:0])
+	return e.zstdOut
 }
 
-var zstdEncoder = sync.OnceValue(func() *zstd.Encoder {
-	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderCRC(false), zstd.WithSingleSegment(true))
-	if err != nil {
-		panic(err) // only for options that are not ours
-	}
-	return encoder
+var zstdEncoder = sync.OnceValues(func() (*zstd.Encoder, error) {
+	return zstd.NewWriter(nil, zstd.WithEncoderCRC(false), zstd.WithSingleSegment(true))
 })

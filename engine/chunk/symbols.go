@@ -163,6 +163,10 @@ const maxVarint = 10
 
 func (c *integers) openZstd(in *input) {
 	src := in.take(int(min(in.uvarint(), 1<<40)))
+	decoder, err := zstdDecoder()
+	if err != nil {
+		in.fail("zstd: %w", err)
+	}
 	if in.err != nil {
 		return
 	}
@@ -170,7 +174,7 @@ func (c *integers) openZstd(in *input) {
 		c.scratch.bytes = make([]byte, need)
 	}
 	// The decoder stops at the capacity of what it is given.
-	plain, err := zstdDecoder().DecodeAll(src, c.scratch.bytes[:0:maxVarint*c.rows])
+	plain, err := decoder.DecodeAll(src, c.scratch.bytes[:0:maxVarint*c.rows])
 	if err != nil {
 		in.fail("zstd: %w", err)
 		return
@@ -185,10 +189,6 @@ func (c *integers) openZstd(in *input) {
 	}
 }
 
-var zstdDecoder = sync.OnceValue(func() *zstd.Decoder {
-	decoder, err := zstd.NewReader(nil, zstd.WithDecodeAllCapLimit(true))
-	if err != nil {
-		panic(err) // only for options that are not ours
-	}
-	return decoder
+var zstdDecoder = sync.OnceValues(func() (*zstd.Decoder, error) {
+	return zstd.NewReader(nil, zstd.WithDecodeAllCapLimit(true))
 })
