@@ -209,13 +209,14 @@ func TestAReadErrorIsNoCorruption(t *testing.T) {
 	}
 }
 
-func TestANewerFileIsNotDamaged(t *testing.T) {
+func TestAFileOfAnotherVersionIsNotDamaged(t *testing.T) {
 	file, _ := build(t, small(t))
-	header := disk.AppendHeader(nil, disk.FileHeader{Kind: disk.KindBlock, Version: version + 1})
-	copy(file, header)
-	_, err := Open(memory{bytes: file}, "x")
-	if !errors.Is(err, disk.ErrVersion) || errors.Is(err, disk.ErrCorrupt) {
-		t.Errorf("got %v", err)
+	for _, other := range []uint16{1, version + 1} {
+		copy(file, disk.AppendHeader(nil, disk.FileHeader{Kind: disk.KindBlock, Version: other}))
+		_, err := Open(memory{bytes: file}, "x")
+		if !errors.Is(err, disk.ErrVersion) || errors.Is(err, disk.ErrCorrupt) {
+			t.Errorf("version %d: %v", other, err)
+		}
 	}
 }
 

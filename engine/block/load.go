@@ -121,12 +121,9 @@ func (c *Chunk) fold(s *scratch, rows *clock, out []model.Aggregate) error {
 		return c.reader.damage(c.Ref.Values.Position, err)
 	}
 	for i := range out {
-		from, to := s.cuts[i], s.cuts[i+1]
-		if from == to {
-			out[i] = model.Aggregate{}
-			continue
+		if from, to := s.cuts[i], s.cuts[i+1]; from < to {
+			out[i].FirstTime, out[i].LastTime = rows.at(from), rows.at(to-1)
 		}
-		out[i].FirstTime, out[i].LastTime = rows.at(from), rows.at(to-1)
 	}
 	if earlier.Rows() > 0 {
 		earlier.Merge(&out[0])
