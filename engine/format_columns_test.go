@@ -88,21 +88,14 @@ func (d *dump) zigzag(meaning string) int64 {
 func (d *dump) times(rows, end int) []int64 {
 	d.t.Helper()
 	times := make([]int64, rows)
-	switch form := d.u8("times (0: regular, 1: line, 2: integers)"); form {
+	switch form := d.u8("times (0: line, 1: integers)"); form {
 	case 0:
-		first := d.zigzagTime("first", 0)
-		unit, n := d.uvarint("unit"), d.uvarint("steps in units: n")
-		of, phase := d.uvarint("in so many rows: d"), d.uvarint("phase")
-		for i := range times {
-			times[i] = first + int64(unit*((n*uint64(i)+phase)/of))
-		}
-	case 1:
 		first := d.zigzagTime("first", 0)
 		step := d.zigzag("step")
 		for i, off := range d.integers("how far from first + step * row", rows) {
 			times[i] = first + step*int64(i) + off
 		}
-	case 2:
+	case 1:
 		times = d.integers("times", rows)
 	default:
 		d.t.Fatalf("times of form %d", form)
@@ -150,23 +143,15 @@ func (d *dump) someValues(what string, rows int) []float64 {
 	}
 	switch mode {
 	case 0:
-		v := d.float("all rows")
-		for i := range values {
-			values[i] = v
-		}
-	case 1:
 		power := math.Pow10(d.u8("digits"))
 		fill(func(x int64) float64 { return float64(x) / power })
-	case 2:
-		power := math.Pow10(d.u8("digits"))
-		fill(func(x int64) float64 { return float64(float32(float64(x) / power)) })
-	case 3:
+	case 1:
 		base := d.float("base")
 		fill(func(x int64) float64 { return float64(x) * base })
-	case 4:
+	case 2:
 		base := d.float("base")
 		fill(func(x int64) float64 { return float64(x) / base })
-	case 6:
+	case 4:
 		fill(func(x int64) float64 {
 			b := uint32(x)
 			if b>>31 != 0 {
@@ -174,9 +159,9 @@ func (d *dump) someValues(what string, rows int) []float64 {
 			}
 			return float64(math.Float32frombits(b))
 		})
-	case 7:
+	case 5:
 		fill(floatInOrder)
-	case 8:
+	case 6:
 		dictionary := d.someValues("dictionary", int(d.uvarint("different values")))
 		fill(func(x int64) float64 { return dictionary[x] })
 	default:
