@@ -117,11 +117,23 @@ func (e *Encoder) appendExceptions(dst []byte, values []float64) []byte {
 	if len(e.exceptions) == 0 {
 		return dst
 	}
-	dst = binary.AppendUvarint(dst, uint64(len(e.exceptions)))
-	last := 0
-	for _, row := range e.exceptions {
-		dst = binary.AppendUvarint(dst, uint64(row-last))
-		last = row
+	stretches := 1
+	for i, row := range e.exceptions[1:] {
+		if row != e.exceptions[i]+1 {
+			stretches++
+		}
+	}
+	dst = binary.AppendUvarint(dst, uint64(stretches))
+	end := 0 // of the stretch before
+	for left := e.exceptions; len(left) > 0; {
+		length := 1
+		for length < len(left) && left[length] == left[0]+length {
+			length++
+		}
+		dst = binary.AppendUvarint(dst, uint64(left[0]-end))
+		dst = binary.AppendUvarint(dst, uint64(length-1))
+		end = left[0] + length
+		left = left[length:]
 	}
 	for left := e.exceptions; len(left) > 0; {
 		value := math.Float64bits(values[left[0]])

@@ -52,7 +52,7 @@ func (in *input) varint() int64 { return unzigzag(in.uvarint()) }
 // count reads a number that must be at most limit.
 func (in *input) count(what string, limit int) int {
 	u := in.uvarint()
-	if u > uint64(limit) {
+	if limit < 0 || u > uint64(limit) {
 		in.fail("%d %s where %d are possible", u, what, limit)
 		return 0
 	}

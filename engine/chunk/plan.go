@@ -78,6 +78,9 @@ func planValues(sample []float64, without parts) valuePlan {
 func (p valuePlan) cost(sample []float64, limit int) int {
 	bits, pairs := 0, max(len(sample)/2, 1)
 	for i := 0; i+1 < len(sample) && bits/pairs < limit; i += 2 {
+		if !isFinite(sample[i]) || !isFinite(sample[i+1]) {
+			continue // an exception whatever the plan
+		}
 		x, upX, okX := p.integer(sample[i])
 		y, upY, okY := p.integer(sample[i+1])
 		if okX && okY {
@@ -124,6 +127,8 @@ func (p valuePlan) integer(v float64) (x, up int64, ok bool) {
 	return x, up, ok
 }
 
+func isFinite(v float64) bool { return v-v == 0 }
+
 func same(a, b float64) bool { return math.Float64bits(a) == math.Float64bits(b) }
 
 // roundTo returns the nearest integer if it is below maxInteger.
@@ -139,7 +144,7 @@ func roundTo(f float64) (int64, bool) {
 func digitsOf(sample []float64) (byte, bool) {
 	digits, bad := byte(0), 0
 	for _, v := range sample {
-		ok := false
+		ok := !isFinite(v)
 		for d := digits; d <= 17 && !ok; d++ {
 			if _, _, ok = (valuePlan{mode: modeDecimal, digits: d}).integer(v); ok {
 				digits = d
@@ -159,10 +164,9 @@ func digitsOf(sample []float64) (byte, bool) {
 func multipleOf(sample []float64) (valuePlan, bool) {
 	largest := 0.0
 	for _, v := range sample {
-		if v-v != 0 {
-			return valuePlan{}, false
+		if isFinite(v) {
+			largest = max(largest, math.Abs(v))
 		}
-		largest = max(largest, math.Abs(v))
 	}
 	base := commonStep(sample, largest*1e-9)
 	if base < largest*1e-7 || base == 0 {
@@ -190,7 +194,7 @@ func multipleOf(sample []float64) (valuePlan, bool) {
 func (p valuePlan) suits(sample []float64) bool {
 	bad := 0
 	for _, v := range sample {
-		if _, _, ok := p.integer(v); !ok {
+		if _, _, ok := p.integer(v); !ok && isFinite(v) {
 			bad++
 		}
 	}
@@ -201,9 +205,9 @@ func (p valuePlan) suits(sample []float64) bool {
 // floats have one: what is below tolerance counts as nothing.
 func commonStep(sample []float64, tolerance float64) float64 {
 	step := 0.0
-	for _, v := range sample[1:] {
-		difference := math.Abs(v - sample[0])
-		if difference <= tolerance {
+	for i, v := range sample[1:] {
+		difference := math.Abs(v - sample[i])
+		if !isFinite(difference) || difference <= tolerance {
 			continue
 		}
 		a, b := max(step, difference), min(step, difference)
@@ -226,12 +230,13 @@ func (e *Encoder) convert(values []float64) valuePlan {
 	plan := planValues(sample, e.without)
 	e.convertBy(plan, values)
 	for range 3 {
-		if len(e.exceptions) <= len(values)/64 {
+		misfits := e.misfits(values)
+		if len(misfits) <= len(values)/64 {
 			return plan
 		}
 		sample = slices.Clone(sample)
 		for i := range samplePairs {
-			row := e.exceptions[i*len(e.exceptions)/samplePairs]
+			row := misfits[i*len(misfits)/samplePairs]
 			sample = append(sample, values[max(row-1, 0)], values[row])
 		}
 		next := planValues(sample, e.without)
@@ -241,11 +246,23 @@ func (e *Encoder) convert(values []float64) valuePlan {
 		plan = next
 		e.convertBy(plan, values)
 	}
-	if len(e.exceptions) > len(values)/3 {
+	if len(e.misfits(values)) > len(values)/3 {
 		plan = valuePlan{mode: modeFloat64}
 		e.convertBy(plan, values)
 	}
 	return plan
+}
+
+// misfits returns the exceptions that another plan might not have.
+func (e *Encoder) misfits(values []float64) []int {
+	rows := e.patches[:0]
+	for _, row := range e.exceptions {
+		if isFinite(values[row]) {
+			rows = append(rows, row)
+		}
+	}
+	e.patches = rows
+	return rows
 }
 
 // convertBy converts all values; rows that do not fit are exceptions, and get

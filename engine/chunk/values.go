@@ -10,9 +10,9 @@ import (
 //
 //	0   1  head: bits 0-3 mode, bit 4 exceptions
 //	1   …  with exceptions: those rows have values that the mode cannot tell.
-//	       uvarint count, then for each uvarint rows since the one before (the
-//	       first: its row), then, until all have their value: uvarint how many
-//	       in a row have it, 8 bytes float64
+//	       uvarint stretches, for each of them uvarint rows since the one before
+//	       (since the start), uvarint rows in it, less one; then, until all have
+//	       their value: uvarint how many have it, 8 bytes float64
 //	…   …  the mode's:
 //	  0 decimal    1 byte digits, integers: integer / 10^digits
 //	  1 product    8 bytes base, integers: integer · base
@@ -242,24 +242,26 @@ func (v *values) finish() error {
 
 // exceptions are rows with values of their own.
 type exceptions struct {
-	rows   input // of positions
+	rows   input // where they are
 	values input
 	left   int // exceptions from next on
 	next   int // row of the next one
+	more   int // rows after next that are in the same stretch
 	same   int // how many from next on have value
 	value  float64
 }
 
 func (e *exceptions) open(in *input, rows int) {
-	count := in.count("exceptions", rows)
+	stretches := in.count("stretches of exceptions", rows)
 	e.rows.rest = in.rest
-	row := uint64(0)
-	for range count {
-		gap := in.uvarint()
-		if row += gap; gap > uint64(rows) || row >= uint64(rows) {
-			in.fail("an exception in row %d", row)
+	count, row := 0, 0 // row is the first one after the stretches so far
+	for range stretches {
+		row += in.count("rows between exceptions", rows-row)
+		length := in.count("exceptions", rows-row-1) + 1
+		if row += length; in.err != nil {
 			return
 		}
+		count += length
 	}
 	e.values.rest = in.rest
 	for left := count; left > 0; {
@@ -273,7 +275,7 @@ func (e *exceptions) open(in *input, rows int) {
 	}
 	if in.err == nil && count > 0 {
 		e.left = count
-		e.next = int(e.rows.uvarint())
+		e.next, e.more = int(e.rows.uvarint()), int(e.rows.uvarint())
 	}
 }
 
@@ -289,8 +291,11 @@ func (e *exceptions) apply(dst []float64, at int) {
 		}
 		dst[e.next-at] = e.value
 		e.same--
-		if e.left--; e.left > 0 {
-			e.next += int(e.rows.uvarint())
+		e.next++
+		if e.left--; e.more > 0 {
+			e.more--
+		} else if e.left > 0 {
+			e.next, e.more = e.next+int(e.rows.uvarint()), int(e.rows.uvarint())
 		}
 	}
 }
