@@ -319,7 +319,7 @@ func (t *tenant) flushViews(f *frozenHead) ([]model.Channel, []head.View, error)
 // maxFlushDays is how many days a head is split into at most: one that spans
 // more, such as years of a daily reading, is split by month, so that a flush
 // does not make a file for every row.
-const maxFlushDays = 8
+const maxFlushDays = 3
 
 // flushSpans returns the UTC days, or months, that hold rows of the views,
 // ascending.
