@@ -23,55 +23,94 @@ func (d *Decoder) Fold(out []model.Aggregate, cuts []int, src []byte, rows int) 
 	}
 	for piece := 0; v.at < cuts[len(out)]; {
 		start, n := v.at, min(blockRows, rows-v.at)
-		floats := v.fillForFold(&d.block, n)
+		fold := v.readForFold(&d.block, n)
+		done := 0 // rows of the block
 		for piece < len(out) && cuts[piece] < start+n {
-			from, to := max(cuts[piece]-start, 0), min(cuts[piece+1]-start, n)
-			if from < to && floats {
-				foldFloats(&out[piece], d.block[from:to])
-			} else if from < to {
-				a := v.foldIntegers(v.block[from:to])
-				out[piece].Merge(&a)
+			from, to := max(cuts[piece]-start, done), min(cuts[piece+1]-start, n)
+			if from < to {
+				fold(d, nil, done, from)
+				fold(d, &out[piece], from, to)
+				done = to
 			}
 			if cuts[piece+1] > start+n {
 				break
 			}
 			piece++
 		}
+		fold(d, nil, done, n)
 	}
 	return v.finish()
 }
 
-// fillForFold reads the next n rows: into floats, or as integers into v.block.
-func (v *values) fillForFold(floats *[blockRows]float64, n int) bool {
+// readForFold reads the next n rows and returns what folds some of them: those
+// from one on to another, in order. Without an aggregate it passes them over.
+func (v *values) readForFold(floats *[blockRows]float64, n int) func(d *Decoder, a *model.Aggregate, from, to int) {
 	if !valueModes[v.mode].linear || v.exceptions.within(v.at, n) {
 		v.fill(floats[:n])
-		return true
+		return (*Decoder).foldFloats
+	}
+	v.at += n
+	if v.integers.factor == 1 && v.integers.predictor() == predictDelta {
+		v.integers.fillResiduals(v.block[:n])
+		return (*Decoder).foldDifferences
 	}
 	v.integers.fill(v.block[:n])
-	v.at += n
-	return false
+	return (*Decoder).foldIntegers
 }
 
-// foldIntegers aggregates rows of a linear mode, at least one. The sum of a
-// block cannot overflow: integers are below 2^53.
-func (v *values) foldIntegers(block []int64) model.Aggregate {
+func (d *Decoder) foldFloats(a *model.Aggregate, from, to int) {
+	if a != nil {
+		foldFloats(a, d.block[from:to])
+	}
+}
+
+// foldIntegers folds rows of a linear mode. The sum of a block cannot overflow:
+// integers are below 2^53.
+func (d *Decoder) foldIntegers(a *model.Aggregate, from, to int) {
+	if a == nil {
+		return
+	}
+	block := d.values.block[from:to]
 	smallest, largest, sum := block[0], block[0], int64(0)
 	for _, x := range block {
 		smallest, largest = min(smallest, x), max(largest, x)
 		sum += x
 	}
-	a := model.Aggregate{
-		Count: uint64(len(block)),
+	d.values.merge(a, to-from, smallest, largest, block[0], block[len(block)-1], sum)
+}
+
+// foldDifferences is sums and foldIntegers in one.
+func (d *Decoder) foldDifferences(a *model.Aggregate, from, to int) {
+	block, last := d.values.block[from:to], d.values.integers.last
+	if a == nil || from == to {
+		d.values.integers.last = sums(block, last)
+		return
+	}
+	first := last + block[0]
+	smallest, largest, sum := first, first, int64(0)
+	for _, x := range block {
+		last += x
+		smallest, largest = min(smallest, last), max(largest, last)
+		sum += last
+	}
+	d.values.integers.last = last
+	d.values.merge(a, to-from, smallest, largest, first, last, sum)
+}
+
+// merge adds rows of a linear mode to a.
+func (v *values) merge(a *model.Aggregate, rows int, smallest, largest, first, last, sum int64) {
+	later := model.Aggregate{
+		Count: uint64(rows),
 		Min:   v.scale.at(smallest),
 		Max:   v.scale.at(largest),
-		First: v.scale.at(block[0]),
-		Last:  v.scale.at(block[len(block)-1]),
+		First: v.scale.at(first),
+		Last:  v.scale.at(last),
 		Sum:   v.scale.at(sum),
 	}
 	if v.scale.high < 0 {
-		a.Min, a.Max = a.Max, a.Min
+		later.Min, later.Max = later.Max, later.Min
 	}
-	return a
+	a.Merge(&later)
 }
 
 // foldFloats adds rows to a, which says nothing of times, as Aggregate.Add
