@@ -160,3 +160,19 @@ func TestAnyValuesWithoutAnyParts(t *testing.T) {
 		}
 	})
 }
+
+// TestQualityIsCheap: rows that hold no number do not spoil the others.
+func TestQualityIsCheap(t *testing.T) {
+	var e Encoder
+	for _, name := range []string{"tenths, some quality", "tenths, then no data", "tenths, rare specials"} {
+		kind := columnKinds[slices.IndexFunc(columnKinds, func(k columnKind) bool { return k.name == name })]
+		for _, n := range []int{500, 1000, 4096} {
+			values := kind.make(rand.New(rand.NewPCG(8, 8)), n)
+			for _, form := range forms {
+				if bits := bitsPerRow(len(e.AppendValues(nil, values, form)), n); bits > 9 {
+					t.Errorf("%s, %d rows, %v: %.1f bits a value", name, n, form, bits)
+				}
+			}
+		}
+	}
+}
