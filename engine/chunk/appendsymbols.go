@@ -22,6 +22,8 @@ const (
 	sampleLetters = 128
 	sampleRows    = 512
 	widerTried    = 3
+	// mostGrouped is how many letters there may be in symbols for two residuals.
+	mostGrouped = 16
 	// patchBits is about what a residual costs that has no letter.
 	patchBits = 32
 )
@@ -109,20 +111,12 @@ func (e *Encoder) priceSymbols(letters []letter, low uint, n, share int) symbolP
 	span := uint64(kept[len(kept)-1].value - kept[0].value)
 	table := 160 + 3*len(kept) + len(kept)*int(bitWidth(span/uint64(len(kept))))
 	cost := table/share + 8*packedSize(n, low) + patches*patchBits
-	if low == 0 && e.groupable(counts, n) {
+	if low == 0 && len(counts) <= mostGrouped && e.may(partGroups) {
 		cost += entropyBits(counts, n) + n/32
 	} else {
 		cost += huffmanBits(counts)
 	}
 	return symbolPlan{low, kept, cost}
-}
-
-// groupable reports whether symbols may stand for two residuals.
-func (e *Encoder) groupable(counts []int, n int) bool {
-	if len(counts) <= 16 {
-		return e.may(partGroups)
-	}
-	return false
 }
 
 // appendSymbols appends residuals by a plan. It reports whether there are
@@ -133,6 +127,8 @@ func (e *Encoder) appendSymbols(dst []byte, residuals []int64, plan symbolPlan) 
 	if plan.low == 0 && e.may(partGroups) {
 		group = e.chooseGroup(&plan)
 	}
+	dst = append(dst, byte(plan.low)|byte(group)<<groupShift, byte(len(plan.letters)-1))
+	dst = e.appendLetters(dst, plan.letters)
 	codes := e.codes
 	e.patches = e.patches[:0]
 	if group > 0 {
@@ -144,8 +140,6 @@ func (e *Encoder) appendSymbols(dst []byte, residuals []int64, plan symbolPlan) 
 			}
 		}
 	}
-	dst = append(dst, byte(plan.low)|byte(group)<<groupShift, byte(len(plan.letters)-1))
-	dst = e.appendLetters(dst, plan.letters)
 	if len(e.patches) > 0 {
 		dst = e.appendPatches(dst, residuals, 0)
 	}
@@ -231,12 +225,7 @@ func (e *Encoder) chooseGroup(plan *symbolPlan) uint {
 	}
 	if best > 0 {
 		kept := slices.Clone(common[:min(1<<(8>>best), len(common))])
-		slices.SortFunc(kept, func(a, b letter) int {
-			if a.value < b.value {
-				return -1
-			}
-			return 1
-		})
+		slices.SortFunc(kept, letter.compare)
 		e.number = e.numbers(plan.letters, kept)
 		plan.letters = kept
 	}
@@ -246,14 +235,7 @@ func (e *Encoder) chooseGroup(plan *symbolPlan) uint {
 // numbers returns the number in kept of each letter, 0 for those not kept.
 func (e *Encoder) numbers(letters, kept []letter) (number [maxLetters]uint8) {
 	for i, k := range kept {
-		at, _ := slices.BinarySearchFunc(letters, k.value, func(l letter, value int64) int {
-			if l.value < value {
-				return -1
-			} else if l.value > value {
-				return 1
-			}
-			return 0
-		})
+		at, _ := slices.BinarySearchFunc(letters, k, letter.compare)
 		number[at] = uint8(i)
 	}
 	return number
@@ -292,7 +274,6 @@ func (e *Encoder) appendLetters(dst []byte, letters []letter) []byte {
 	residualsOf(gaps[:len(letters)], values[:len(letters)], predictDelta)
 	plan := e.planPacked(gaps[:len(letters)])
 	head := byte(predictDelta | coderPacked<<predictorBits)
-	e.spareRows, e.patches = e.patches, e.spareRows
 	if e.outside(gaps[:len(letters)], plan); len(e.patches) > 0 {
 		head |= headPatches
 	}
@@ -303,7 +284,6 @@ func (e *Encoder) appendLetters(dst []byte, letters []letter) []byte {
 	if len(e.patches) > 0 {
 		dst = e.appendPatches(dst, gaps[:len(letters)], plan.base)
 	}
-	e.spareRows, e.patches = e.patches, e.spareRows
 	return appendPacked(dst, gaps[:len(letters)], plan.base, plan.width)
 }
 

@@ -1,6 +1,7 @@
 package chunk
 
 import (
+	"cmp"
 	"math/bits"
 	"slices"
 )
@@ -130,17 +131,14 @@ type letter struct {
 	count int
 }
 
+func (l letter) compare(other letter) int { return cmp.Compare(l.value, other.value) }
+
 // letters returns what was counted, in ascending order.
 func (h *histogram) letters(dst []letter) []letter {
 	for _, slot := range h.used {
 		dst = append(dst, letter{h.keys[slot], int(h.counts[slot])})
 	}
-	slices.SortFunc(dst, func(a, b letter) int {
-		if a.value < b.value {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(dst, letter.compare)
 	return dst
 }
 

@@ -31,7 +31,6 @@ type Encoder struct {
 	line       []byte
 	lengths    []int64
 	runs       []int64
-	spareRows  []int
 	histogram  histogram
 	letters    [3][]letter
 	counts     []int
