@@ -1,7 +1,7 @@
 package engine
 
 import (
-	"slices"
+	"sort"
 	"sync"
 
 	"github.com/hokan-db/hokan/engine/block"
@@ -61,11 +61,9 @@ func bytesOf(c *block.ChunkRef) int {
 }
 
 // find returns the index of the first chunk of the channel, or of one after it.
+// It touches no part of a chunk that another goroutine may load.
 func (b *openBlock) find(id model.ChannelID) int {
-	at, _ := slices.BinarySearchFunc(b.chunks, id, func(c block.Chunk, id model.ChannelID) int {
-		return int(int64(c.Ref.Channel) - int64(id))
-	})
-	return at
+	return sort.Search(len(b.chunks), func(i int) bool { return b.chunks[i].Ref.Channel >= id })
 }
 
 // loadAll loads a query that is small as a whole.

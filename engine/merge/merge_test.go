@@ -328,6 +328,25 @@ func TestSummariesAreUsedWhereNothingOverlaps(t *testing.T) {
 	}
 }
 
+func TestOnlyPiecesThatOverlapNoneFoldThemselves(t *testing.T) {
+	var pieces []Piece
+	for day := range 3 {
+		times, values := regular(int64(day)*model.Day, 1440)
+		pieces = append(pieces, pieceOf(uint64(day), times, values))
+	}
+	times, values := regular(2*model.Day+60e9, 2)
+	pieces = append(pieces, pieceOf(9, times, values))
+	out := make([]model.Aggregate, 72)
+	if err := Aggregate(pieces, model.Buckets{From: 0, Width: 3600e9, Count: 72}, out, nil); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []int{1, 1, 0, 0} {
+		if got := pieces[i].Source.(*rows).folded; got != want {
+			t.Errorf("piece %d was folded %d times, want %d", i, got, want)
+		}
+	}
+}
+
 func TestAScratchNeedsNoMemoryAgain(t *testing.T) {
 	var pieces []Piece
 	for day := range 5 {
