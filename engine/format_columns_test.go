@@ -183,15 +183,18 @@ func floatInOrder(x int64) float64 {
 // exceptions reads the rows that have values of their own.
 func (d *dump) exceptions() map[int]float64 {
 	d.t.Helper()
-	rows := make([]int, d.uvarint("exceptions"))
+	var rows []int
 	row := 0
-	for i := range rows {
+	for range d.uvarint("stretches of exceptions") {
 		row += int(d.uvarint("rows since the one before"))
-		rows[i] = row
+		for range d.uvarint("rows in it less 1") + 1 {
+			rows = append(rows, row)
+			row++
+		}
 	}
 	values := map[int]float64{}
 	for len(rows) > 0 {
-		n := d.uvarint("how many in a row are")
+		n := d.uvarint("how many are")
 		v := d.float("this")
 		for _, row := range rows[:n] {
 			values[row] = v
