@@ -39,7 +39,7 @@ var valueUses = []use{
 	{"mode", "float32", "float32 noise", withoutOthers("mode", "float32"), 64},
 	{"mode", "float64", "random bits", 0, 64},
 	{"mode", "dictionary", "hundreds of irrationals", withoutOthers("mode", "dictionary"), 1000},
-	{"predictor", "none", "integers", 0, 300},
+	{"predictor", "none", "integers", 0, 1000},
 	{"predictor", "delta", "hundredths", 0, 300},
 	{"predictor", "slope", "squares", 0, 40},
 	{"coder", "packed", "random bits", withoutOthers("coder", "packed"), 64},
