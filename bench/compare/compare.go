@@ -36,7 +36,7 @@ var settings = []string{
 	"Each subject does each job in a process of its own, servers besides; the subjects take turns in each round.",
 	"Rates are over the time from the first batch to the last acknowledgement, making batches of rows included; those per CPU-second count all that the store's process uses from before it is opened until it is closed.",
 	"Live samples come in batches of 1,000 rows in order of time, of as many channels; a backfill in calls of 10,000: of one channel after another, or for Hokan of 32 channels together, as a logger's file has them. 16 batches or calls are in flight, for Prometheus one.",
-	"Answers of servers are read whole, and parsed only for the day of samples.",
+	"Answers of servers are read whole and not parsed.",
 	"Exports are each store's own: of the stores in process lines of channel, time and value; of servers their CSV, Hokan's zipped.",
 	"kill -9 leaves what the system holds in its cache: it is no power cut. Prometheus has written but not synced what it acknowledged.",
 }
@@ -96,7 +96,7 @@ func (c *comparison) prepare(ctx context.Context) error {
 		c.results.Skipped = append(c.results.Skipped, "HOKAN_DATA is not set: no real files.")
 	}
 	if c.short {
-		c.results.Skipped = append(c.results.Skipped, "In a short run: sizes by class and of real files of stores that take seconds to settle, and most of the real files.")
+		c.results.Skipped = append(c.results.Skipped, "In a short run InfluxDB is given no time to settle, so that its size is that of its log, and its sizes by class and of real files are left out, as are most of the real files.")
 	}
 	if _, err := exec.LookPath("taskset"); err != nil && c.core >= 0 {
 		c.core = -1

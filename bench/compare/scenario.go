@@ -143,7 +143,7 @@ func (t *task) generate(set string) *workload.Set {
 // settled must stay as they are.
 func (t *task) settleSeconds() int {
 	if t.Short {
-		return 1
+		return 0
 	}
 	return 5
 }

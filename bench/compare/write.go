@@ -169,13 +169,15 @@ func (t *task) write(s *workload.Set, by writer) (w written, err error) {
 		return w, errors.Join(err, store.Close())
 	}
 	w.settled, err = memoryOf(store.Process())
-	var sizing error
-	w.size, sizing = store.Size()
-	if err := errors.Join(err, sizing, store.Close()); err != nil {
+	if err := errors.Join(err, store.Close()); err != nil {
 		return w, err
 	}
 	w.ratePerCPU = samples / (processorTime(t.subject.Server) - cpu).Seconds()
-	w.folder, err = peer.FolderBytes(filepath.Join(t.Folder, s.Name))
+	folder := filepath.Join(t.Folder, s.Name)
+	if w.folder, err = peer.FolderBytes(folder); err != nil {
+		return w, err
+	}
+	w.size, err = t.subject.Size(folder)
 	return w, err
 }
 
@@ -298,9 +300,12 @@ func writeFiles(t *task) error {
 		if err != nil {
 			return err
 		}
-		if err := errors.Join(all.read(store, s), store.Close()); err != nil {
+		var one comparisonOfSamples
+		if err := errors.Join(one.read(store, s), store.Close()); err != nil {
 			return err
 		}
+		t.add("exact.files."+s.Name, one.percent(""))
+		all.join(one)
 	}
 	t.add("exact.files", all.percent(""))
 	return nil

@@ -17,17 +17,19 @@ const (
 	partIndex
 )
 
-// sizeOfFiles adds up the files of a folder by what they are for.
-func sizeOfFiles(dir string, partOf func(path string) part) (size Size, err error) {
-	err = walk(dir, func(path string, bytes int64) {
-		switch partOf(path) {
-		case partRaw:
-			size.Raw += bytes
-		case partIndex:
-			size.Index += bytes
-		}
-	})
-	return size, err
+// sizeBy adds up the files of a folder by what they are for.
+func sizeBy(partOf func(path string) part) func(dir string) (Size, error) {
+	return func(dir string) (size Size, err error) {
+		err = walk(dir, func(path string, bytes int64) {
+			switch partOf(path) {
+			case partRaw:
+				size.Raw += bytes
+			case partIndex:
+				size.Index += bytes
+			}
+		})
+		return size, err
+	}
 }
 
 // FolderBytes returns what all files in a folder take together.

@@ -2,9 +2,11 @@ package peer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
-	"runtime/debug"
+	"os/exec"
+	"strings"
 	"sync"
 	"time"
 
@@ -28,27 +30,16 @@ var hokanSubject = Subject{
 	Writers:  inFlight, Columns: hokanColumns,
 	Version: func() (string, error) { return revision(), nil },
 	Open:    openHokan,
+	Size:    hokanSize,
 }
 
-// revision is the commit that this program was built from.
+// revision is the commit of the tree that this program was built in.
 func revision() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	commit, changed := "", ""
-	for _, s := range info.Settings {
-		switch {
-		case s.Key == "vcs.revision" && len(s.Value) >= 12:
-			commit = s.Value[:12]
-		case s.Key == "vcs.modified" && s.Value == "true":
-			changed = " with changes"
-		}
-	}
-	if commit == "" {
+	said, err := exec.Command("git", "describe", "--always", "--dirty", "--abbrev=12").Output()
+	if err != nil {
 		return "of the tree beside it"
 	}
-	return commit + changed
+	return strings.TrimSpace(string(said))
 }
 
 type hokan struct {
@@ -286,9 +277,14 @@ func (h *hokan) Count() (count int64, err error) {
 	return count, err
 }
 
-func (h *hokan) Size() (Size, error) {
-	stats, err := h.db.Stats()
-	return Size{Raw: int64(stats.RawBytes), Index: int64(stats.IndexBytes)}, err
-}
-
 func (h *hokan) Close() error { return h.db.Close() }
+
+// hokanSize asks the engine, which tells the parts of a block file apart.
+func hokanSize(dir string) (Size, error) {
+	db, err := engine.Open(engine.Options{FS: engine.DefaultFS(), Dir: dir, Clock: time.Now, ReadOnly: true})
+	if err != nil {
+		return Size{}, err
+	}
+	stats, err := db.Stats()
+	return Size{Raw: int64(stats.RawBytes), Index: int64(stats.IndexBytes)}, errors.Join(err, db.Close())
+}

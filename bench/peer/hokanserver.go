@@ -33,6 +33,7 @@ var hokanServerSubject = Subject{
 	Writers: inFlight, Columns: hokanColumns,
 	Version: func() (string, error) { return revision(), nil },
 	Open:    openHokanServer,
+	Size:    hokanSize,
 }
 
 type hokanServer struct {
@@ -250,6 +251,13 @@ func (h *hokanServer) Raw(channels []int, from, to int64, visit Visit) error {
 	return nil
 }
 
+// Answer writes a table: a day of a sample a minute fits into one page.
+func (h *hokanServer) Answer(w io.Writer, channels []int, from, to int64) error {
+	query := h.span(channels, from, to)
+	query.Set("limit", strconv.FormatInt(policy.TableRows.Default, 10))
+	return h.copyTo(w, "/api/v1/table", query)
+}
+
 // visitTable visits the columns of a page.
 func visitTable(table *api.TableBody, wanted map[string]int, visit Visit) error {
 	columns := make([]struct {
@@ -296,18 +304,4 @@ func (h *hokanServer) Count() (int64, error) {
 		count += int64(body.Channels[i].Samples)
 	}
 	return count, nil
-}
-
-// Size asks the engine, which tells the parts of a block apart, of the folder
-// while the server is stopped.
-func (h *hokanServer) Size() (Size, error) {
-	if err := h.Close(); err != nil {
-		return Size{}, err
-	}
-	engine, err := openHokan(Options{Dir: h.options.Dir})
-	if err != nil {
-		return Size{}, err
-	}
-	size, err := engine.Size()
-	return size, errors.Join(err, engine.Close(), h.start())
 }

@@ -25,6 +25,7 @@ var influxSubject = Subject{
 	Writers: inFlight, Columns: 1,
 	Version: influxVersion,
 	Open:    func(o Options) (Store, error) { return openInflux(o, "10m", "4h") },
+	Size:    sizeBy(influxPart),
 }
 
 func influxVersion() (string, error) {
@@ -134,6 +135,9 @@ func (f *influx) EndWindow() error { return nil }
 // Settle restarts the server so that it compacts what rests, waits until its
 // files stay unchanged, and starts it as it was.
 func (f *influx) Settle() error {
+	if f.options.Settle == 0 {
+		return nil
+	}
 	if err := f.Close(); err != nil {
 		return err
 	}
@@ -153,13 +157,13 @@ func (f *influx) Settle() error {
 }
 
 // settled waits until all has left the log and the folder's length was the same
-// for so many seconds, but not longer than six times that: some shards it does
-// not write out.
+// for so many seconds, but not longer than twelve times that: some shards it
+// does not write out.
 func settled(dir string, seconds int) error {
 	poll := time.NewTicker(time.Second)
 	defer poll.Stop()
 	last, same := int64(-1), 0
-	for waited := 0; same < seconds && waited < 6*seconds; waited++ {
+	for waited := 0; same < seconds && waited < 12*seconds; waited++ {
 		<-poll.C
 		total, err := FolderBytes(dir)
 		if err != nil {
@@ -233,6 +237,11 @@ func (f *influx) Raw(channels []int, from, to int64, visit Visit) error {
 	return lines.Err()
 }
 
+// Answer writes CSV.
+func (f *influx) Answer(w io.Writer, channels []int, from, to int64) error {
+	return f.Export(w, channels, from, to)
+}
+
 func (f *influx) Latest(channels []int) (int, error) {
 	answer, err := f.get("/query", f.query("SELECT last(v) FROM m GROUP BY inst,ch"))
 	return min(bytes.Count(answer, []byte(`"tags"`)), len(channels)), err
@@ -257,14 +266,13 @@ func (f *influx) Count() (int64, error) {
 	return strconv.ParseInt(string(number), 10, 64)
 }
 
-func (f *influx) Size() (Size, error) {
-	return sizeOfFiles(f.options.Dir, func(path string) part {
-		switch {
-		case filepath.Ext(path) == ".tsm", filepath.Ext(path) == ".wal":
-			return partRaw // with the files' own index, or not compacted
-		case strings.Contains(path, "/_series/"):
-			return partIndex
-		}
-		return partOther
-	})
+// influxPart counts the log with the samples: what is in it is not compacted.
+func influxPart(path string) part {
+	switch {
+	case filepath.Ext(path) == ".tsm", filepath.Ext(path) == ".wal":
+		return partRaw // with the files' own index
+	case strings.Contains(path, "/_series/"):
+		return partIndex
+	}
+	return partOther
 }

@@ -43,8 +43,6 @@ type Store interface {
 	Export(w io.Writer, channels []int, from, to int64) error
 	// Count returns the number of samples stored.
 	Count() (int64, error)
-	// Size says what the settled samples take.
-	Size() (Size, error)
 	// Process is the process whose memory and CPU are the store's.
 	Process() int
 	// Kill ends the store's process as kill -9 does. For a store in this process
@@ -52,6 +50,14 @@ type Store interface {
 	Kill() error
 	// Close stops the store and leaves the folder as it is.
 	Close() error
+}
+
+// Answerer is a Store over HTTP.
+type Answerer interface {
+	Store
+	// Answer writes what the server answers when asked for samples of a day, as
+	// it came: to parse it is the client's work.
+	Answer(w io.Writer, channels []int, from, to int64) error
 }
 
 // inThisProcess is what all stores have in common that are not servers.
@@ -125,6 +131,8 @@ type Subject struct {
 	Version func() (string, error)
 	// Open opens the store in a folder, and makes it where it is new.
 	Open func(Options) (Store, error)
+	// Size says what the samples in the folder of a closed store take.
+	Size func(dir string) (Size, error)
 }
 
 // Options say what a store is opened on.
@@ -133,8 +141,8 @@ type Options struct {
 	Channels int    // that there are or will be
 	Now      int64  // the time of the newest sample there will be
 	Hokan    string // the program hokan, for its server
-	// Settle is how many seconds the files of a server that cannot be told to
-	// settle must stay unchanged.
+	// Settle is how many seconds the files of a server that is SlowToSettle must
+	// stay unchanged; 0: it is not waited for.
 	Settle int
 }
 

@@ -86,8 +86,33 @@ func TestLiveSamplesComeBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		check(t, store, s)
-		if size, err := store.Size(); err != nil || size.Raw < 1000 || size.Index <= 0 {
-			t.Errorf("size is %+v, %v", size, err)
+	})
+}
+
+func TestSizeTellsSamplesFromIndex(t *testing.T) {
+	inProcess(t, func(t *testing.T, subject peer.Subject) {
+		s := workload.Generate("tiny", 20, 1000)
+		defer s.Release()
+		dir := t.TempDir()
+		store, err := subject.Open(peer.Options{Dir: dir, Channels: 20})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, c := range s.Channels {
+			if err := store.Backfill([]peer.Column{{Channel: i, Times: c.Times, Values: c.Values}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := errors.Join(store.EndWindow(), store.Settle(), store.Close()); err != nil {
+			t.Fatal(err)
+		}
+		size, err := subject.Size(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all, err := peer.FolderBytes(dir)
+		if err != nil || size.Raw < 4000 || size.Index <= 0 || size.Raw+size.Rollups+size.Index > all {
+			t.Errorf("%+v of %d bytes, %v", size, all, err)
 		}
 	})
 }

@@ -19,7 +19,9 @@ import (
 )
 
 const (
-	hour = int64(3_600_000)
+	// metricLabel holds the name of a metric, for Prometheus and VictoriaMetrics.
+	metricLabel = "__name__"
+	hour        = int64(3_600_000)
 	// prometheusBlock is the longest block that the Prometheus server makes.
 	prometheusBlock = 31 * 24 * hour
 	// prometheusCommit is after how many samples promtool commits a backfill.
@@ -39,6 +41,7 @@ var prometheusSubject = Subject{
 	Writers: 1, Columns: 1, Window: prometheusBlock,
 	Version: func() (string, error) { return moduleVersion("github.com/prometheus/prometheus"), nil },
 	Open:    openPrometheus,
+	Size:    sizeBy(prometheusPart),
 }
 
 // moduleVersion is the version of a dependency that this program is built with.
@@ -77,7 +80,7 @@ func openPrometheus(o Options) (Store, error) {
 		return nil, err
 	}
 	for i := range p.labels {
-		p.labels[i] = labels.FromStrings(labels.MetricName, "m", "ch", workload.Name(i), "inst", workload.Instrument(i))
+		p.labels[i] = labels.FromStrings(metricLabel, "m", "ch", workload.Name(i), "inst", workload.Instrument(i))
 	}
 	return p, nil
 }
@@ -207,7 +210,7 @@ func (p *prometheus) scan(channels []int, from, to int64, visit func(channel int
 	var it chunkenc.Iterator
 	for _, channel := range channels {
 		found := querier.Select(context.Background(), false, nil,
-			labels.MustNewMatcher(labels.MatchEqual, labels.MetricName, "m"),
+			labels.MustNewMatcher(labels.MatchEqual, metricLabel, "m"),
 			labels.MustNewMatcher(labels.MatchEqual, "inst", workload.Instrument(channel)),
 			labels.MustNewMatcher(labels.MatchEqual, "ch", workload.Name(channel)))
 		for found.Next() {
@@ -274,7 +277,7 @@ func (p *prometheus) Latest(channels []int) (int, error) {
 		return 0, err
 	}
 	defer querier.Close()
-	found := querier.Select(context.Background(), false, nil, labels.MustNewMatcher(labels.MatchEqual, labels.MetricName, "m"))
+	found := querier.Select(context.Background(), false, nil, labels.MustNewMatcher(labels.MatchEqual, metricLabel, "m"))
 	var it chunkenc.Iterator
 	told := 0
 	for found.Next() {
@@ -298,16 +301,16 @@ func (p *prometheus) Count() (int64, error) {
 	return countRaw(p, len(p.labels))
 }
 
-func (p *prometheus) Size() (Size, error) {
-	return sizeOfFiles(p.dir, func(path string) part {
-		switch {
-		case filepath.Base(filepath.Dir(path)) == "chunks":
-			return partRaw
-		case filepath.Base(path) == "index":
-			return partIndex
-		}
-		return partOther // the log, tombstones and meta.json
-	})
-}
-
 func (p *prometheus) Close() error { return p.db.Close() }
+
+// prometheusPart tells the files of blocks from the log, tombstones and
+// meta.json.
+func prometheusPart(path string) part {
+	switch {
+	case filepath.Base(filepath.Dir(path)) == "chunks":
+		return partRaw
+	case filepath.Base(path) == "index":
+		return partIndex
+	}
+	return partOther
+}

@@ -30,6 +30,7 @@ var victoriaSubject = Subject{
 	Writers: inFlight, Columns: 1,
 	Version: victoriaVersion,
 	Open:    openVictoria,
+	Size:    sizeBy(victoriaPart),
 }
 
 // program finds an executable: the one that a variable names, or else the one
@@ -108,7 +109,7 @@ func remoteLabels(channel int) (b []byte) {
 	text := func(b []byte, field byte, s string) []byte {
 		return append(append(b, field<<3|2, byte(len(s))), s...)
 	}
-	for _, l := range [][2]string{{"__name__", "m"}, {"ch", workload.Name(channel)}, {"inst", workload.Instrument(channel)}} {
+	for _, l := range [][2]string{{metricLabel, "m"}, {"ch", workload.Name(channel)}, {"inst", workload.Instrument(channel)}} {
 		label := string(text(text(nil, 1, l[0]), 2, l[1]))
 		b = text(b, 1, label)
 	}
@@ -177,16 +178,19 @@ func (v *victoria) Settle() error {
 			return err
 		}
 	}
-	for {
-		time.Sleep(200 * time.Millisecond)
+	poll := time.NewTicker(200 * time.Millisecond)
+	defer poll.Stop()
+	for idle := 0; idle < 2; idle++ { // a merge may not have begun yet
+		<-poll.C
 		metrics, err := v.get("/metrics", nil)
 		if err != nil {
 			return err
 		}
-		if !merging(string(metrics)) {
-			return nil
+		if merging(string(metrics)) {
+			idle = -1
 		}
 	}
+	return nil
 }
 
 func merging(metrics string) bool {
@@ -267,6 +271,11 @@ func (v *victoria) Raw(channels []int, from, to int64, visit Visit) error {
 	}
 }
 
+// Answer writes lines of JSON, one for each channel.
+func (v *victoria) Answer(w io.Writer, channels []int, from, to int64) error {
+	return v.copyTo(w, "/api/v1/export", v.selected(channels, from, to))
+}
+
 // byNames finds channels by instrument and name together.
 func byNames(channels []int) map[string]int {
 	wanted := make(map[string]int, len(channels))
@@ -289,14 +298,13 @@ func (v *victoria) Export(w io.Writer, channels []int, from, to int64) error {
 
 func (v *victoria) Count() (int64, error) { return countRaw(v, v.channels) }
 
-func (v *victoria) Size() (Size, error) {
-	return sizeOfFiles(v.dir, func(path string) part {
-		switch filepath.Base(path) {
-		case "values.bin", "timestamps.bin":
-			return partRaw
-		case "index.bin", "metaindex.bin", "items.bin", "lens.bin":
-			return partIndex // of samples, and of the labels under indexdb
-		}
-		return partOther
-	})
+// victoriaPart tells the files of parts, of samples and of labels (indexdb).
+func victoriaPart(path string) part {
+	switch filepath.Base(path) {
+	case "values.bin", "timestamps.bin":
+		return partRaw
+	case "index.bin", "metaindex.bin", "items.bin", "lens.bin":
+		return partIndex
+	}
+	return partOther
 }

@@ -62,6 +62,7 @@ var kinds = []kind{
 
 	{"exact.small", "Samples that do not come back as they were written, to the bit", "%s", "small", unitPercent, lower, true, false},
 	{"exact.small.", "", "of class %s", "", unitPercent, neither, false, true},
+	{"exact.files.", "", "real files %s", "", unitPercent, neither, false, true},
 	{"exact.files", "", "real files", "", unitPercent, lower, true, false},
 
 	{"read.view", "Reading, one core, warm", "view of %s as 1,366 buckets of minimum, maximum and mean", "year", unitTime, lower, true, false},

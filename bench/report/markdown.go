@@ -151,6 +151,13 @@ func groupOf(id string) string {
 	return group
 }
 
+func (r *Results) rounds() string {
+	if r.Rounds == 1 {
+		return "one round"
+	}
+	return fmt.Sprintf("%d rounds", r.Rounds)
+}
+
 func (r *Results) flags() string {
 	if r.Short {
 		return " -short"
@@ -175,13 +182,29 @@ func (r *Results) writePeersBetter(b *strings.Builder) {
 			any = true
 			ours, _ := m.ours(&peer)
 			theirs := m.Figures[peer.ID]
-			fmt.Fprintf(b, "- **%s: %s**: %s, Hokan %s: %s times as good%s.\n", peer.Name, lowerFirst(groupOf(m.ID))+": "+m.Title,
-				number(theirs.Median, m.Unit), number(ours.Median, m.Unit), significant(ratio), spread(ours, theirs))
+			fmt.Fprintf(b, "- **%s: %s**: %s, Hokan %s: %s times as good%s%s.\n", peer.Name, lowerFirst(groupOf(m.ID))+": "+m.Title,
+				number(theirs.Median, m.Unit), number(ours.Median, m.Unit), significant(ratio), spread(ours, theirs), r.loss(m.ID, peer.ID))
 		}
 	}
 	if !any {
 		b.WriteString("In nothing that was measured.\n")
 	}
+}
+
+// loss says so where a peer takes less because it does not keep all bits.
+func (r *Results) loss(id, peer string) string {
+	for size, exact := range map[string]string{"size.class.": "exact.small.", "size.files.": "exact.files."} {
+		of, found := strings.CutPrefix(id, size)
+		if !found {
+			continue
+		}
+		for i := range r.Measures {
+			if changed := r.Measures[i].Figures[peer].Median; r.Measures[i].ID == exact+of && changed > 0 {
+				return fmt.Sprintf("; of these it changes %s", number(changed, unitPercent))
+			}
+		}
+	}
+	return ""
 }
 
 func lowerFirst(s string) string { return strings.ToLower(s[:1]) + s[1:] }
@@ -197,8 +220,8 @@ func spread(a, b Figure) string {
 func (r *Results) writeConditions(b *strings.Builder) {
 	m := &r.Machine
 	b.WriteString("\n## Conditions\n\n")
-	fmt.Fprintf(b, "%s, %d seconds, medians of %d rounds in turn. %s, %d cores, %.0f GiB, %s, %s, folder on %s.\n",
-		r.Made.UTC().Format("2006-01-02 15:04 MST"), r.Seconds, r.Rounds, m.Processor, m.Cores, float64(m.MemoryBytes)/(1<<30), m.Kernel, m.Go, m.FolderOnDevice)
+	fmt.Fprintf(b, "%s, %d seconds, medians of %s in turn. %s, %d cores, %.0f GiB, %s, %s, folder on %s.\n",
+		r.Made.UTC().Format("2006-01-02 15:04 MST"), r.Seconds, r.rounds(), m.Processor, m.Cores, float64(m.MemoryBytes)/(1<<30), m.Kernel, m.Go, m.FolderOnDevice)
 	fmt.Fprintf(b, "A sync (fdatasync after 16 KiB appended) takes %s ms in the median, %s ms at the 99th percentile.\n\n",
 		significant(m.SyncMedian), significant(m.SyncPercent99))
 	for _, s := range append(r.Settings, r.Skipped...) {

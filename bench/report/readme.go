@@ -35,8 +35,8 @@ func (r *Results) Table() string {
 		}
 	}
 	m := &r.Machine
-	fmt.Fprintf(&b, "\n%s, pinned to one core; a sync takes %s ms; medians of %d rounds on %s", m.Processor, significant(m.SyncMedian),
-		r.Rounds, r.Made.UTC().Format("2006-01-02"))
+	fmt.Fprintf(&b, "\n%s, pinned to one core; a sync takes %s ms; medians of %s on %s", m.Processor, significant(m.SyncMedian),
+		r.rounds(), r.Made.UTC().Format("2006-01-02"))
 	if r.Short {
 		b.WriteString(" of a short run on little data")
 	}

@@ -95,16 +95,6 @@ func (r *Results) Write(path string) error {
 	return os.WriteFile(path, append(text, '\n'), 0o644)
 }
 
-// subject returns the subject called id, or nil.
-func (r *Results) subject(id string) *Subject {
-	for i := range r.Subjects {
-		if r.Subjects[i].ID == id {
-			return &r.Subjects[i]
-		}
-	}
-	return nil
-}
-
 // present lists the subjects that took part.
 func (r *Results) present() []Subject {
 	return slices.DeleteFunc(slices.Clone(r.Subjects), func(s Subject) bool { return s.Absent != "" })
