@@ -83,11 +83,15 @@ func checkArbitraryValues(t *testing.T, src []byte, rows int) {
 		return
 	}
 	values = values[1:]
+	if foldError != nil && !errors.Is(foldError, ErrCorrupt) {
+		t.Fatalf("Fold says %v", foldError)
+	}
 	if len(values) != rows || describeError != nil {
 		t.Fatalf("%d values, want %d; DescribeValues says %v", len(values), rows, describeError)
 	}
-	// Integers times a base may be infinite only where no encoder made them.
-	if !slices.ContainsFunc(values, func(v float64) bool { return math.IsInf(v, 0) }) {
+	// Integers times a base may be infinite only where no encoder made them; Fold
+	// may refuse those that no encoder makes.
+	if foldError == nil && !slices.ContainsFunc(values, func(v float64) bool { return math.IsInf(v, 0) }) {
 		checkFold(t, "arbitrary bytes", &d, src, values, []int{0, rows / 3, rows})
 	}
 	var c columnChecker
