@@ -97,8 +97,10 @@ func (d *Decoder) foldDifferences(a *model.Aggregate, from, to int) {
 	d.values.merge(a, to-from, smallest, largest, first, last, sum)
 }
 
-// merge adds rows of a linear mode to a.
+// merge adds rows of a linear mode to a. Integers that no encoder makes, and
+// whose sum may have overflowed, are not answered: see finish.
 func (v *values) merge(a *model.Aggregate, rows int, smallest, largest, first, last, sum int64) {
+	v.outside = v.outside || smallest < -maxInteger || largest > maxInteger
 	later := model.Aggregate{
 		Count: uint64(rows),
 		Min:   v.scale.at(smallest),

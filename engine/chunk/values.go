@@ -74,7 +74,7 @@ type values struct {
 	second     integers // near: floats further up
 	listed     *values
 	dictionary []float64
-	outside    bool // an integer is not the number of a value in the dictionary
+	outside    bool // an integer is not the number of a value in the dictionary, or too large to be folded
 	exceptions exceptions
 	block      [blockRows]int64
 	blockMore  [blockRows]int64
@@ -130,13 +130,16 @@ func (v *values) openDigits(in *input) {
 	v.integers.open(in, v.rows, 0)
 }
 
-func (v *values) openProduct(in *input) {
-	v.scale = scale{high: in.float()}
-	v.integers.open(in, v.rows, 0)
-}
+func (v *values) openProduct(in *input) { v.openScale(in, scale{high: in.float()}) }
 
-func (v *values) openQuotient(in *input) {
-	v.scale = dividing(in.float())
+func (v *values) openQuotient(in *input) { v.openScale(in, dividing(in.float())) }
+
+func (v *values) openScale(in *input, s scale) {
+	if !isFinite(s.high) || !isFinite(s.low) { // integers would become NaN
+		in.fail("a scale of %v", s)
+		return
+	}
+	v.scale = s
 	v.integers.open(in, v.rows, 0)
 }
 
@@ -235,7 +238,7 @@ func (v *values) lookedUp(dst []float64, integers []int64) {
 // finish reports what only reading the rows has shown.
 func (v *values) finish() error {
 	if v.outside {
-		return fmt.Errorf("%w: values: outside of the dictionary", ErrCorrupt)
+		return fmt.Errorf("%w: values: an integer out of bounds", ErrCorrupt)
 	}
 	return nil
 }
