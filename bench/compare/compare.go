@@ -96,7 +96,7 @@ func (c *comparison) prepare(ctx context.Context) error {
 		c.results.Skipped = append(c.results.Skipped, "HOKAN_DATA is not set: no real files.")
 	}
 	if c.short {
-		c.results.Skipped = append(c.results.Skipped, "In a short run InfluxDB is given no time to settle, so that its size is that of its log, and its sizes by class and of real files are left out, as are most of the real files.")
+		c.results.Skipped = append(c.results.Skipped, "In a short run InfluxDB is given no time to settle: its samples are in its log, and its sizes are left out, as are most of the real files.")
 	}
 	if _, err := exec.LookPath("taskset"); err != nil && c.core >= 0 {
 		c.core = -1

@@ -194,6 +194,9 @@ func (t *task) memory(store peer.Store, w *written) (err error) {
 
 // tellSize adds the measures of a set's size.
 func (t *task) tellSize(set string, w written, samples int) {
+	if t.subject.SlowToSettle && t.settleSeconds() == 0 {
+		return
+	}
 	n := float64(samples)
 	t.add("size."+set+".total", float64(w.folder)/n)
 	t.add("size."+set+".data", float64(w.size.Raw+w.size.Rollups+w.size.Index)/n)

@@ -156,27 +156,21 @@ func (f *influx) Settle() error {
 	return nil
 }
 
-// settled waits until all has left the log and the folder's length was the same
-// for so many seconds, but not longer than twelve times that: some shards it
-// does not write out.
+// settled waits until the folder's length was the same for so many seconds: by
+// then what rests in the log has been written out. The log's last file stays,
+// though all that it holds is in others.
 func settled(dir string, seconds int) error {
 	poll := time.NewTicker(time.Second)
 	defer poll.Stop()
-	last, same := int64(-1), 0
-	for waited := 0; same < seconds && waited < 12*seconds; waited++ {
+	last := int64(-1)
+	for same := 0; same < seconds; same++ {
 		<-poll.C
 		total, err := FolderBytes(dir)
 		if err != nil {
 			return err
 		}
-		log, err := FolderBytes(filepath.Join(dir, "wal"))
-		if err != nil {
-			return err
-		}
-		if log == 0 && total == last {
-			same++
-		} else {
-			last, same = total, 0
+		if total != last {
+			last, same = total, -1
 		}
 	}
 	return nil
@@ -266,10 +260,10 @@ func (f *influx) Count() (int64, error) {
 	return strconv.ParseInt(string(number), 10, 64)
 }
 
-// influxPart counts the log with the samples: what is in it is not compacted.
+// influxPart tells compacted samples from the file of series and the log.
 func influxPart(path string) part {
 	switch {
-	case filepath.Ext(path) == ".tsm", filepath.Ext(path) == ".wal":
+	case filepath.Ext(path) == ".tsm":
 		return partRaw // with the files' own index
 	case strings.Contains(path, "/_series/"):
 		return partIndex
