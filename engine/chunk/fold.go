@@ -139,7 +139,8 @@ func foldFloats(a *model.Aggregate, values []float64) {
 		}
 		last = v
 		// Knuth's sum of two has no branch, which is unpredictable for noise
-		// about zero. Both are exact where nothing overflows.
+		// about zero. Both are exact where nothing overflows; next to the
+		// greatest float it does on its way even where the sum does not.
 		s := sum + v
 		virtual := s - sum
 		compensation += (sum - (s - virtual)) + (v - virtual)
@@ -149,7 +150,7 @@ func foldFloats(a *model.Aggregate, values []float64) {
 	a.Quality += quality
 	a.Min, a.Max, a.Last = smallest, largest, last
 	a.Sum, a.Compensation = sum, compensation
-	if sum-sum != 0 {
+	if !isFinite(sum) || !isFinite(compensation) {
 		*a = before
 		for _, v := range values {
 			a.Add(0, v)

@@ -46,3 +46,17 @@ func TestSummarizeIsAddRowByRow(t *testing.T) {
 		}
 	})
 }
+
+// TestSumsNextToTheGreatestFloat: what rounding takes off a sum may overflow on
+// its way where the sum does not.
+func TestSumsNextToTheGreatestFloat(t *testing.T) {
+	values := []float64{0x1.8p971, -math.MaxFloat64, 0x1p969, math.MaxFloat64}
+	times := []int64{0, 1, 2, 3}
+	var want Summary
+	for i, v := range values {
+		want.Add(times[i], v)
+	}
+	if got := Summarize(times, values); !sameSummary(got, want) {
+		t.Fatalf("got %+v, want %+v", got, want)
+	}
+}
