@@ -123,13 +123,14 @@ func (db *DB) checkpointAll(ctx context.Context, due func(*partition) bool) erro
 	return errors.Join(errs...)
 }
 
-// capture takes p's state between two entries, or nil if no entry came since
-// the last checkpoint or it is not due.
+// capture takes p's state between two entries, or nil if neither an entry nor a
+// flush came since the last checkpoint or it is not due.
 func (db *DB) capture(p *partition, due func(*partition) bool) *partitionState {
 	a := db.appliers[int(p.id)%len(db.appliers)]
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if p.damaged != nil || p.dirtyFrom == 0 || !due(p) {
+	changed := p.dirtyFrom != 0 || p.flushed && (p.record.Offset != p.lastOffset || p.record.Epoch != db.epoch)
+	if p.damaged != nil || !changed || !due(p) {
 		return nil
 	}
 	state := &partitionState{partition: p.id, offset: p.lastOffset, keepFrom: p.keepFrom}
@@ -137,6 +138,7 @@ func (db *DB) capture(p *partition, due func(*partition) bool) *partitionState {
 		state.tenants = append(state.tenants, t.capture())
 	}
 	p.dirtyFrom, p.bytesSince, p.checkpointDue = 0, 0, 0
+	p.flushed = false
 	return state
 }
 
@@ -239,8 +241,11 @@ func (db *DB) trimLog() error {
 		a.mu.Unlock()
 	}
 	record, err := db.catalog.LoadLog()
-	if err != nil || limit <= record.TrimmedTo {
+	if err != nil {
 		return err
+	}
+	if limit <= record.TrimmedTo {
+		return db.log.Trim(record.TrimmedTo) // what could not go before
 	}
 	record.Revision++
 	record.TrimmedTo = limit

@@ -29,6 +29,7 @@ type compactor struct {
 // Compact flushes every head and then merges, for each tenant and UTC month,
 // the blocks into one, or into few where it would be too large. A month that
 // cannot be read is left as it is and told by the error; the others are done.
+// In the end checkpoints are written and the log lets go of what is in blocks.
 // It may be stopped at any time: what is merged by then stays so.
 func (db *DB) Compact(ctx context.Context) error {
 	if err := db.gate.enter(); err != nil {
@@ -54,7 +55,7 @@ func (db *DB) Compact(ctx context.Context) error {
 			damaged = append(damaged, err)
 		}
 	}
-	return errors.Join(damaged...)
+	return errors.Join(append(damaged, db.checkpointAll(ctx, func(*partition) bool { return true }))...)
 }
 
 // months returns the UTC months that have blocks, ascending.

@@ -488,3 +488,60 @@ func TestEveryOperationOfCompactFails(t *testing.T) {
 		}
 	}
 }
+
+// TestCompactLeavesNothingInTheLog compacts in the process that wrote and in
+// another one: what is in blocks is in no checkpoint and no log any more.
+func TestCompactLeavesNothingInTheLog(t *testing.T) {
+	for _, reopen := range []bool{false, true} {
+		fsys := vfs.NewMem()
+		db := openTest(t, fsys)
+		if err := db.CreateTenant(context.Background(), "t"); err != nil {
+			t.Fatal(err)
+		}
+		c := model.Column{Labels: testLabels("a")}
+		for i := range 50_000 {
+			c.Times = append(c.Times, int64(i)*1e9)
+			c.Values = append(c.Values, float64(i*i%1000))
+		}
+		if _, err := db.Append(context.Background(), &model.Batch{Tenant: "t", Columns: []model.Column{c}}); err != nil {
+			t.Fatal(err)
+		}
+		if reopen {
+			if err := db.Checkpoint(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			if err := db.Close(); err != nil {
+				t.Fatal(err)
+			}
+			db = openTest(t, fsys)
+		}
+		compact(t, db)
+		for _, folder := range []string{"log", "checkpoints"} {
+			bytes := int64(0)
+			names, err := fsys.List("data/" + folder)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range names {
+				info, err := fsys.Stat("data/" + folder + "/" + name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				bytes += info.Size()
+			}
+			if bytes > 2<<10 {
+				t.Errorf("reopened %v: %d bytes in %s: %v", reopen, bytes, folder, names)
+			}
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+		db = openTest(t, fsys)
+		if rows := len(allRows(t, db)[0]); rows != 50_000 {
+			t.Errorf("reopened %v: %d rows", reopen, rows)
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -137,6 +137,7 @@ type partition struct {
 	lastOffset    uint64 // of the last entry folded in
 	keepFrom      uint64 // offset of the first entry that could not be applied; 0: none
 	dirtyFrom     uint64 // offset of the first entry that no checkpoint holds; 0: none
+	flushed       bool   // rows that the checkpoint holds are in blocks
 	bytesSince    int64  // log bytes since the last checkpoint, estimated
 	checkpointDue int64  // clock time at which age makes a checkpoint due
 }

@@ -268,6 +268,10 @@ func (db *DB) installBlocks(t *tenant, f *frozenHead, m catalog.Manifest) {
 	t.revision, t.flushedTo, t.blocks = m.Revision, m.FlushedTo, m.Blocks
 	t.frozen = slices.Delete(slices.Clone(t.frozen), 0, 1)
 	t.mu.Unlock()
+	a := db.appliers[int(t.partition.id)%len(db.appliers)]
+	a.mu.Lock()
+	t.partition.flushed = true
+	a.mu.Unlock()
 	db.headBytes.Add(-int64(f.Bytes()))
 	db.flusher.changed.Broadcast()
 }

@@ -300,18 +300,25 @@ func (l *Local) write(g *group) {
 	l.mu.Lock()
 	if err == nil {
 		l.publish(g, first)
-	} else if errors.Is(err, ErrFailed) {
+	}
+	l.handOn(err)
+	l.reuse(g)
+	l.mu.Unlock()
+	close(g.done)
+}
+
+// handOn ends a leader's work, which came to err: the next group's takes over,
+// if there is one. The caller holds mu.
+func (l *Local) handOn(err error) {
+	if errors.Is(err, ErrFailed) {
 		l.failed = err
 	}
 	if len(l.queue) > 0 {
 		l.queue[0].lead <- struct{}{}
-	} else {
-		l.writing = false
-		l.idle.Broadcast()
+		return
 	}
-	l.reuse(g)
-	l.mu.Unlock()
-	close(g.done)
+	l.writing = false
+	l.idle.Broadcast()
 }
 
 // publish makes a durable group visible. The caller holds mu.

@@ -326,3 +326,55 @@ func TestTrimDeletes(t *testing.T) {
 	}
 	checkClean(t, fsys, "log")
 }
+
+// TestTrimAtRest trims a log to which nobody writes: what all may go goes, and
+// the log goes on where it was, also when it is opened again.
+func TestTrimAtRest(t *testing.T) {
+	fsys := vfs.NewMem()
+	open := func() *wal.Local {
+		l, err := wal.Open(wal.Options{FS: fsys, Dir: "log", SegmentBytes: 1 << 20})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	l := open()
+	var last uint64
+	write := func(n int) {
+		for i := range n {
+			offset, err := logtest.Append(l, logtest.Entry("a", i, 300))
+			if err != nil || offset != last+1 {
+				t.Fatalf("offset %d after %d: %v", offset, last, err)
+			}
+			last = offset
+		}
+	}
+	write(100)
+	if l.Bytes() < 128<<10 {
+		t.Fatalf("%d bytes are too few for this test", l.Bytes())
+	}
+	if err := l.Trim(last - 1); err != nil {
+		t.Fatal(err)
+	}
+	if first, _ := l.Bounds(); first != 1 {
+		t.Errorf("the log begins with %d although an entry had to stay", first)
+	}
+	if err := l.Trim(last); err != nil {
+		t.Fatal(err)
+	}
+	if first, newest := l.Bounds(); first != last+1 || newest != last || l.Bytes() > 1<<10 {
+		t.Errorf("first %d, last %d, %d bytes after everything was trimmed to %d", first, newest, l.Bytes(), last)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	l = open()
+	write(2)
+	if entries, err := logtest.Drain(l); err != nil || len(entries) != 2 {
+		t.Errorf("%d entries, %v", len(entries), err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	checkClean(t, fsys, "log")
+}

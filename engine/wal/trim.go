@@ -7,6 +7,10 @@ import (
 	"github.com/hokan-db/hokan/engine/disk"
 )
 
+// renewBytes is how large the newest segment is at least, if segments may grow
+// to twice that, before another is begun so that it can be trimmed.
+const renewBytes = 64 << 10
+
 // Trim implements Log. It deletes whole segments all of whose entries are
 // permitted to go, the oldest first, and leaves the newest segment and those
 // that a tail still reads. Segments in which damage was found are renamed
@@ -14,6 +18,9 @@ import (
 func (l *Local) Trim(upTo uint64) error {
 	l.trimming.Lock()
 	defer l.trimming.Unlock()
+	if err := l.renew(upTo); err != nil {
+		return fmt.Errorf("log: trim: %w", err)
+	}
 	for {
 		g, stray := l.takeOldest(upTo)
 		if g == nil {
@@ -26,6 +33,28 @@ func (l *Local) Trim(upTo uint64) error {
 			return fmt.Errorf("log: trim %s: %w", g.name, err)
 		}
 	}
+}
+
+// renew begins another segment where all of the newest is permitted to go and
+// nobody is writing, so that a log at rest does not keep what is in blocks.
+func (l *Local) renew(upTo uint64) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := len(l.segments)
+	if n == 0 || l.writing || l.closed || l.failed != nil || l.options.ReadOnly ||
+		upTo < l.last || l.segments[n-1].size < min(renewBytes, l.options.SegmentBytes/2) {
+		return nil
+	}
+	l.writing = true // as a leader
+	first := l.next
+	l.mu.Unlock()
+	if l.active.file != nil {
+		l.abandon()
+	}
+	err := l.prepare(0, first)
+	l.mu.Lock()
+	l.handOn(err)
+	return err
 }
 
 // takeOldest removes a file that may go from the lists; nil: there is none.
