@@ -42,6 +42,7 @@ func (f *fixture) requests() []asked {
 		fails("/channels?match=x", bad, "bad_selector"), fails("/channels?unit=h", bad, "bad_time"),
 		get("/latest"), get("/latest?" + match(`{channel=~"CH[23]"}`)), fails("/latest?"+match(`{channel="none"}`), notFound, "no_channel"),
 		get("/view"), get("/view?buckets=3&from=2023-11-14T22:13:20Z&to=2023-11-14T22:14:20Z"), get("/view?buckets=1&unit=s"),
+		get("/view?fields=count,mean"), fails("/view?fields=median", bad, "malformed"),
 		fails("/view?buckets=x", invalid, "invalid"), fails("/view?buckets=-1", invalid, "invalid"),
 		fails("/view?from=never", bad, "bad_time"), fails("/view?from=now&to=now-1d", bad, "bad_span"),
 		fails("/view?from=now-1ms&to=now&buckets=1000", bad, "bad_span"), fails("/view?"+match(`{channel="none"}`), notFound, "no_channel"),

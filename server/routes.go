@@ -56,7 +56,8 @@ type (
 	}
 	viewQuery struct {
 		SpanQuery
-		Buckets int `query:"buckets" doc:"At most so many buckets; left out: 1366"`
+		Buckets int    `query:"buckets" doc:"At most so many buckets; left out: 1366"`
+		Fields  string `query:"fields" doc:"Which lists, with commas between: count, quality, min, max, mean, sum, first, last; left out: all" example:"count,sum"`
 	}
 	tableQuery struct {
 		SpanQuery
@@ -165,7 +166,7 @@ func (s *Server) addReads() {
 		})
 	huma.Register(s.document, s.op("GET", "/view", "view", "Channels in buckets of time", readTenant, notFound, invalid),
 		func(ctx context.Context, in *viewQuery) (*output[api.ViewBody], error) {
-			return reply(s.api.View(ctx, tenantOf(ctx), api.ViewRequest{Selection: in.selection(), Buckets: in.Buckets}))
+			return reply(s.api.View(ctx, tenantOf(ctx), api.ViewRequest{Selection: in.selection(), Buckets: in.Buckets, Fields: in.Fields}))
 		})
 	huma.Register(s.document, s.op("GET", "/table", "table", "Samples joined on time, a page at a time", readTenant, notFound, invalid),
 		func(ctx context.Context, in *tableQuery) (*output[api.TableBody], error) {

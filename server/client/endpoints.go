@@ -26,6 +26,7 @@ func (c *Client) View(ctx context.Context, r api.ViewRequest) (*api.ViewBody, er
 	body := new(api.ViewBody)
 	query := selection(r.Selection)
 	set(query, "buckets", count(r.Buckets))
+	set(query, "fields", r.Fields)
 	return answer(body, c.get(ctx, "/api/v1/view", query, body))
 }
 
