@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -17,6 +18,9 @@ import (
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/hokan-db/hokan/engine"
+	"github.com/hokan-db/hokan/server/auth"
 )
 
 // TestHeaders checks what every answer has, whoever made it.
@@ -159,6 +163,48 @@ func TestMetrics(t *testing.T) {
 		f.server.Handler().ServeHTTP(w, r)
 		if w.Code != want {
 			t.Errorf("from elsewhere: %d, want %d", w.Code, want)
+		}
+	}
+}
+
+// TestMetricsBehindProxy checks that what a proxy on this machine passes on is
+// not taken for a local request.
+func TestMetricsBehindProxy(t *testing.T) {
+	f := start(t)
+	for _, c := range []struct {
+		remote, host, header string
+		want                 int
+	}{
+		{"127.0.0.1:9", "127.0.0.1:4180", "", 200}, {"[::1]:9", "localhost:4180", "", 200}, {"[::1]:9", "[::1]", "", 200},
+		{"127.0.0.1:9", "hokan.example", "", 401}, {"127.0.0.1:9", "localhost.example:80", "", 401}, {"192.0.2.7:9", "localhost", "", 401},
+		{"127.0.0.1:9", "localhost", "X-Forwarded-For", 401}, {"127.0.0.1:9", "localhost", "X-Forwarded-Proto", 401},
+		{"127.0.0.1:9", "localhost", "Forwarded", 401}, {"127.0.0.1:9", "localhost", "Via", 401},
+		{"127.0.0.1:9", "localhost", "X-Real-IP", 401},
+	} {
+		r := httptest.NewRequest("GET", "/metrics", nil)
+		r.RemoteAddr, r.Host = c.remote, c.host
+		if c.header != "" {
+			r.Header.Set(c.header, "")
+		}
+		w := httptest.NewRecorder()
+		if f.server.Handler().ServeHTTP(w, r); w.Code != c.want {
+			t.Errorf("from %s for %s with %q: %d, want %d", c.remote, c.host, c.header, w.Code, c.want)
+		}
+		r.Header.Set("Authorization", "Bearer "+f.admin)
+		w = httptest.NewRecorder()
+		if f.server.Handler().ServeHTTP(w, r); w.Code != 200 {
+			t.Errorf("an administrator from %s for %s: %d", c.remote, c.host, w.Code)
+		}
+	}
+}
+
+// TestRevocationThatIsNotStored checks that an administrator is told when a
+// revocation holds only until the next start.
+func TestRevocationThatIsNotStored(t *testing.T) {
+	for cause, code := range map[error]string{engine.ErrClosed: "internal", engine.ErrFull: "disk_full"} {
+		p := tokenProblem(fmt.Errorf("%w: %w", auth.ErrNotDurable, cause))
+		if p.Code != code || !strings.Contains(p.Detail, "void until the server starts again") {
+			t.Errorf("%v: %+v", cause, p)
 		}
 	}
 }

@@ -214,17 +214,11 @@ func (s *Server) addPlain() {
 		return sendJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 	})
 	plain("GET /readyz", true, s.ready)
-	plain("GET /metrics", true, func(w http.ResponseWriter, r *http.Request) error {
-		if !isLoopback(r) {
-			who, err := s.callerOf(r, adminOnly)
-			w.(*answer).caller = who
-			if err != nil {
-				return err
-			}
-		}
-		s.metrics.handler.ServeHTTP(w, r)
-		return nil
-	})
+	s.handle(operation{pattern: "GET /metrics", access: adminOrLocal, quiet: true, body: s.limits.SmallBodyBytes},
+		func(w http.ResponseWriter, r *http.Request) error {
+			s.metrics.handler.ServeHTTP(w, r)
+			return nil
+		})
 }
 
 // ready tells whether requests should be sent here.

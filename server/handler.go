@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"runtime/debug"
 	"strings"
@@ -253,14 +252,4 @@ func (s *Server) guarded(o operation, a *answer, r *http.Request, handler func(h
 	r = r.WithContext(ctx)
 	r.Body = body
 	return handler(a, r)
-}
-
-// isLoopback reports whether a request came from this machine.
-func isLoopback(r *http.Request) bool {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return false
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
 }
