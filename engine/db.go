@@ -107,6 +107,8 @@ type DB struct {
 	keeper    checkpointer
 	faults    faultList
 
+	tapMemory *tapMemory
+
 	background sync.WaitGroup
 	stop       context.CancelFunc // ends background work
 

@@ -95,6 +95,10 @@ var (
 		"time that a sample may lie ahead of the server's clock"}
 	LiveRows = Limit{"live_rows", 65_536, "",
 		"rows and alarm events that wait for one live reader; more are dropped, and it is told how many"}
+	LiveBytes = Limit{"live_bytes", 4 << 20, "",
+		"bytes of rows and alarm events that wait for one live reader; more are dropped, and it is told how many"}
+	LiveMemory = Limit{"live_memory_bytes", 256 << 20, "",
+		"bytes of rows and alarm events that wait for all live readers; beyond it 64 KiB may wait for each"}
 )
 
 // Limits on what is kept in memory and in the log. Reaching one starts a flush
@@ -116,7 +120,8 @@ var limits = []Limit{
 	SelectorBytes, ViewChannels, ViewBuckets, TableChannels, TableRows, ExportChannels, QueryChannels, QueryRows,
 	EntryBytes, Labels, LabelNameBytes, LabelValueBytes, PropertyBytes, BodySamples, BodyChannels, LargeBodies,
 	BodyBytes, SmallBodyBytes, HeaderBytes, HeaderTime, RequestTime, ExportTime, WriteTime, IdleTime, ShutdownTime,
-	Connections, Requests, TenantRequests, InFlightBytes, TenantInFlightBytes, Streams, TenantStreams, AheadTime, LiveRows,
+	Connections, Requests, TenantRequests, InFlightBytes, TenantInFlightBytes, Streams, TenantStreams, AheadTime,
+	LiveRows, LiveBytes, LiveMemory,
 	HeadRows, HeadMemory, FlushAge, CheckpointBytes, CheckpointAge,
 }
 
