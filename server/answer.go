@@ -19,15 +19,14 @@ type answer struct {
 	request   *http.Request
 	writeTime time.Duration
 
-	body     *body // of the request, nil while nobody may read it
-	admitted usage // what it counts as in progress beside its tenant's
-	route    string
-	quiet    bool
-	caller   caller
-	status   int    // 0: nothing sent
-	sent     int64  // bytes of the body, as sent
-	err      error  // why it failed
-	limit    string // that refused, "" if none did
+	body   *body // of the request, nil while nobody may read it
+	route  string
+	quiet  bool
+	caller caller
+	status int    // 0: nothing sent
+	sent   int64  // bytes of the body, as sent
+	err    error  // why it failed
+	limit  string // that refused, "" if none did
 
 	bodyLimit string       // that the request's body is under
 	broken    bool         // the client does not take it
@@ -136,6 +135,12 @@ func (a *answer) WriteHeader(status int) {
 	}
 	a.extend()
 	a.ResponseWriter.WriteHeader(status)
+}
+
+// watch lets the connection be watched for the client's leaving, without a
+// bound: a deadline would be taken for that. The request has no more to come.
+func (a *answer) watch() {
+	_ = a.control.SetReadDeadline(time.Time{}) // recorders have none
 }
 
 // extend gives the client its time to take the next piece.

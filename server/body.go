@@ -18,7 +18,8 @@ type body struct {
 	charged  int64
 	read     int64
 	refused  error
-	ended    bool // all of it was read
+	ended    bool   // all of it was read
+	atEnd    func() // is called then
 }
 
 // charge returns a body that is charged to t; "" is charged to nobody, as such
@@ -34,7 +35,10 @@ func (b *body) Read(p []byte) (int, error) {
 	}
 	n, err := b.ReadCloser.Read(p)
 	b.read += int64(n)
-	b.ended = b.ended || err == io.EOF
+	if err == io.EOF && !b.ended {
+		b.ended = true
+		b.atEnd()
+	}
 	if b.tenant != "" && b.read > b.charged {
 		more := max(b.read-b.charged, chargeStep)
 		if b.refused = b.admitted.enter(b.tenant, usage{bytes: more}); b.refused != nil {

@@ -200,20 +200,23 @@ func samplesSchema() *huma.Schema {
 // addPlain adds what is no operation of the API: its document, health and
 // metrics.
 func (s *Server) addPlain() {
-	plain := func(pattern string, quiet bool, handler func(http.ResponseWriter, *http.Request) error) {
-		s.handle(operation{pattern: pattern, access: open, quiet: quiet, body: s.limits.SmallBodyBytes}, handler)
+	plain := func(pattern string, handler func(http.ResponseWriter, *http.Request) error) {
+		s.handle(operation{pattern: pattern, access: open, body: s.limits.SmallBodyBytes}, handler)
 	}
-	plain("GET "+prefix+"/openapi.json", false, func(w http.ResponseWriter, _ *http.Request) error {
+	plain("GET "+prefix+"/openapi.json", func(w http.ResponseWriter, _ *http.Request) error {
 		w.Header().Set("Content-Type", "application/json")
 		_, err := w.Write(s.openAPI)
 		return err
 	})
-	plain("GET "+prefix+"/docs", false, s.showDocument)
-	plain("GET "+prefix+"/docs.css", false, s.styleDocument)
-	plain("GET /healthz", true, func(w http.ResponseWriter, _ *http.Request) error {
+	plain("GET "+prefix+"/docs", s.showDocument)
+	plain("GET "+prefix+"/docs.css", s.styleDocument)
+	probe := func(pattern string, handler func(http.ResponseWriter, *http.Request) error) {
+		s.handle(operation{pattern: pattern, access: open, free: true, quiet: true, body: s.limits.SmallBodyBytes}, handler)
+	}
+	probe("GET /healthz", func(w http.ResponseWriter, _ *http.Request) error {
 		return sendJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 	})
-	plain("GET /readyz", true, s.ready)
+	probe("GET /readyz", s.ready)
 	s.handle(operation{pattern: "GET /metrics", access: adminOrLocal, quiet: true, body: s.limits.SmallBodyBytes},
 		func(w http.ResponseWriter, r *http.Request) error {
 			s.metrics.handler.ServeHTTP(w, r)

@@ -31,15 +31,13 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		}
 		s.account(a, r, begun)
 	}()
-	// What remains of a body after the answer is read within this time too.
-	_ = a.control.SetReadDeadline(begun.Add(s.limits.RequestTime)) // recorders have none
-	if err := s.admitted.enter("", usage{requests: 1}); err != nil {
-		a.fail(err)
+	if r.ContentLength == 0 {
+		a.watch()
 	} else {
-		a.admitted = usage{requests: 1}
-		defer func() { s.admitted.leave("", a.admitted) }()
-		s.dispatch(a, r)
+		// What remains of a body after the answer is read within this time too.
+		_ = a.control.SetReadDeadline(begun.Add(s.limits.OpenBodyTime)) // recorders have none
 	}
+	s.dispatch(a, r)
 	a.finish()
 	if a.broken {
 		panic(http.ErrAbortHandler)
@@ -116,6 +114,12 @@ func (s *Server) dispatch(a *answer, r *http.Request) {
 		s.mux.ServeHTTP(a, r)
 		return
 	}
+	address := addressOf(r.RemoteAddr)
+	if err := s.admitted.enterOpen(address); err != nil {
+		a.fail(err)
+		return
+	}
+	defer s.admitted.leaveOpen(address)
 	// The mux has no such path, or not with this method: its own answer says
 	// which, in plain text.
 	judged := &judgement{header: http.Header{}}
@@ -178,6 +182,7 @@ func (j *judgement) Write(b []byte) (int, error) { return len(b), nil }
 type operation struct {
 	pattern string
 	access  access
+	free    bool  // counts as nothing: always answered, at once
 	stream  bool  // its answer has no end
 	export  bool  // its answer may take long
 	bulk    bool  // its request's body may be large
@@ -209,17 +214,11 @@ func (s *Server) guarded(o operation, a *answer, r *http.Request, handler func(h
 		}
 		return err
 	}
-	taken := usage{requests: 1}
-	if o.stream {
-		taken = usage{streams: 1}
+	leave, err := s.admit(o, who, r)
+	if err != nil {
+		return err
 	}
-	tenant := who.Tenant
-	if tenant != "" {
-		if err := s.admitted.enter(tenant, taken); err != nil {
-			return err
-		}
-		defer s.admitted.leave(tenant, taken)
-	}
+	defer leave()
 	if r.ContentLength != 0 && (o.stream || o.export) {
 		// A client's leaving is noticed only behind its body.
 		return newProblem("malformed", "a request for a stream has no body")
@@ -227,20 +226,15 @@ func (s *Server) guarded(o operation, a *answer, r *http.Request, handler func(h
 	if r.ContentLength > o.body {
 		return &http.MaxBytesError{Limit: o.body}
 	}
-	body := s.charge(http.MaxBytesReader(a.ResponseWriter, r.Body, o.body), tenant)
+	if who.ID != "" && r.ContentLength != 0 {
+		_ = a.control.SetReadDeadline(time.Now().Add(s.limits.RequestTime)) // that of strangers is over
+	}
+	body := s.charge(http.MaxBytesReader(a.ResponseWriter, r.Body, o.body), who.Tenant)
+	body.atEnd = a.watch
 	defer body.done()
 	a.body = body
 	ctx := context.WithValue(r.Context(), callerKey{}, who)
-	if o.stream || o.export {
-		// While the answer is written the connection is watched for the client's
-		// leaving, without a bound.
-		_ = a.control.SetReadDeadline(time.Time{})
-		defer func() { _ = a.control.SetReadDeadline(time.Now().Add(s.limits.HeaderTime)) }()
-	}
-	if o.stream {
-		s.admitted.leave("", a.admitted) // streams have a limit of their own
-		a.admitted = usage{}
-	} else {
+	if !o.stream {
 		most := s.limits.RequestTime
 		if o.export {
 			most = s.limits.ExportTime
@@ -252,4 +246,20 @@ func (s *Server) guarded(o operation, a *answer, r *http.Request, handler func(h
 	r = r.WithContext(ctx)
 	r.Body = body
 	return handler(a, r)
+}
+
+// admit counts a request as in progress until leave is called, or refuses it.
+func (s *Server) admit(o operation, who caller, r *http.Request) (leave func(), err error) {
+	switch {
+	case o.free:
+		return func() {}, nil
+	case who.ID == "":
+		address := addressOf(r.RemoteAddr)
+		return func() { s.admitted.leaveOpen(address) }, s.admitted.enterOpen(address)
+	}
+	taken := usage{requests: 1}
+	if o.stream {
+		taken = usage{streams: 1}
+	}
+	return func() { s.admitted.leave(who.Tenant, taken) }, s.admitted.enter(who.Tenant, taken)
 }

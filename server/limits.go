@@ -19,7 +19,11 @@ type Limits struct {
 	IdleTime            time.Duration // for a connection without a request
 	ShutdownTime        time.Duration // for requests in progress when the server stops
 	Connections         int           // open
-	Requests            int           // in progress
+	AddressConnections  int           // open, of one address
+	OpenRequests        int           // in progress without a token
+	AddressOpenRequests int           // of one address
+	OpenBodyTime        time.Duration // for the body of a request without a token to arrive
+	Requests            int           // in progress with a token
 	TenantRequests      int           // of one tenant
 	InFlightBytes       int64         // of bodies in progress
 	TenantInFlightBytes int64         // of one tenant
@@ -39,6 +43,7 @@ const (
 	metricRefused     = "hokan_http_refused_total"
 	metricConnections = "hokan_http_connections"
 	metricRequests    = "hokan_http_requests_in_progress"
+	metricOpen        = "hokan_http_open_requests_in_progress"
 	metricBytes       = "hokan_http_body_bytes_in_progress"
 	metricStreams     = "hokan_live_streams"
 	metricRejected    = "hokan_samples_rejected_total"
@@ -59,6 +64,10 @@ func LimitTable() []LimitRow {
 		{policy.IdleTime, metricConnections},
 		{policy.ShutdownTime, metricRequests},
 		{policy.Connections, metricConnections},
+		{policy.AddressConnections, metricRefused},
+		{policy.OpenRequests, metricOpen},
+		{policy.AddressOpenRequests, metricRefused},
+		{policy.OpenBodyTime, metricOpen},
 		{policy.Requests, metricRequests},
 		{policy.TenantRequests, metricRefused},
 		{policy.InFlightBytes, metricBytes},
@@ -80,6 +89,10 @@ func (l Limits) withDefaults() Limits {
 	setDefault(&l.IdleTime, policy.IdleTime)
 	setDefault(&l.ShutdownTime, policy.ShutdownTime)
 	setDefault(&l.Connections, policy.Connections)
+	setDefault(&l.AddressConnections, policy.AddressConnections)
+	setDefault(&l.OpenRequests, policy.OpenRequests)
+	setDefault(&l.AddressOpenRequests, policy.AddressOpenRequests)
+	setDefault(&l.OpenBodyTime, policy.OpenBodyTime)
 	setDefault(&l.Requests, policy.Requests)
 	setDefault(&l.TenantRequests, policy.TenantRequests)
 	setDefault(&l.InFlightBytes, policy.InFlightBytes)

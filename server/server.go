@@ -20,6 +20,7 @@ import (
 
 	"github.com/hokan-db/hokan/engine"
 	"github.com/hokan-db/hokan/engine/model"
+	"github.com/hokan-db/hokan/engine/policy"
 	"github.com/hokan-db/hokan/server/api"
 	"github.com/hokan-db/hokan/server/auth"
 	"github.com/hokan-db/hokan/server/live"
@@ -117,7 +118,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		TLSConfig:         s.options.TLS,
 		ConnState:         s.metrics.connection,
 	}
-	l = limitConnections(l, s.limits.Connections)
+	l = limitConnections(l, &s.limits, s.metrics.refused.WithLabelValues(policy.AddressConnections.Name).Inc)
 	served := make(chan error, 1)
 	go func() {
 		if s.options.TLS != nil {

@@ -79,8 +79,16 @@ var (
 		"time that requests in progress have to end when the server stops"}
 	Connections = Limit{"connections", 20_000, "",
 		"open connections; others wait to be accepted"}
+	AddressConnections = Limit{"address_connections", 1000, "",
+		"open connections of one address; more are closed at once"}
+	OpenRequests = Limit{"open_requests", 512, "busy",
+		"requests in progress that show no token"}
+	AddressOpenRequests = Limit{"address_open_requests", 128, "busy",
+		"requests in progress of one address that show no token"}
+	OpenBodyTime = Limit{"open_body_time_ns", int64(5 * time.Second), "",
+		"time in which the body of a request without a valid token must arrive; then the connection is closed"}
 	Requests = Limit{"requests", 1024, "busy",
-		"requests in progress"}
+		"requests in progress that show a token, streams apart"}
 	TenantRequests = Limit{"tenant_requests", 256, "busy",
 		"requests in progress of one tenant"}
 	InFlightBytes = Limit{"in_flight_bytes", 512 << 20, "busy",
@@ -118,6 +126,7 @@ var (
 
 var limits = []Limit{
 	SelectorBytes, ViewChannels, ViewBuckets, TableChannels, TableRows, ExportChannels, QueryChannels, QueryRows,
+	AddressConnections, OpenRequests, AddressOpenRequests, OpenBodyTime,
 	EntryBytes, Labels, LabelNameBytes, LabelValueBytes, PropertyBytes, BodySamples, BodyChannels, LargeBodies,
 	BodyBytes, SmallBodyBytes, HeaderBytes, HeaderTime, RequestTime, ExportTime, WriteTime, IdleTime, ShutdownTime,
 	Connections, Requests, TenantRequests, InFlightBytes, TenantInFlightBytes, Streams, TenantStreams, AheadTime,
