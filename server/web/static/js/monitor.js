@@ -238,7 +238,7 @@ function sparks(which = () => true) {
     const list = [...inSight].filter(c => byKey.get(c.key) === c && c.time != null && which(c));
     for (const { match, channels: some } of channels.selectors(list)) {
       try {
-        const at = now(), view = await api("view", { match, from: "now-1h", to: "now", buckets: 80 });
+        const at = now(), view = await api("view", { match, fields: channels.FIELDS, from: "now-1h", to: "now", buckets: 80 });
         view.channels.forEach((v, i) => {
           const c = byKey.get(channels.key(v));
           if (!c) return;

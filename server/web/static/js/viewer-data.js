@@ -2,7 +2,7 @@
 // A channel is known by its labels; a grid is the buckets that all rows of one
 // answer share: {from, width, n, t} with times in ms and t the buckets' middles.
 import { api } from "./api.js";
-import { key as keyOf, name, selector, selectors } from "./channels.js";
+import { FIELDS, key as keyOf, name, selector, selectors } from "./channels.js";
 
 const ask = (path, query, signal) => api(path, query, { signal });
 
@@ -54,7 +54,7 @@ export async function view(list, from, to, buckets, signal) {
   let grid = null;
   await Promise.all(selectors(list).map(async s => {
     let body;
-    try { body = await ask("view", { match: s.match, from: ns(from), to: ns(to), buckets, unit }, signal); } catch (e) {
+    try { body = await ask("view", { match: s.match, fields: FIELDS, from: ns(from), to: ns(to), buckets, unit }, signal); } catch (e) {
       if (e.code === "no_channel") { missing.push(...s.channels); return; }
       throw e;
     }
@@ -69,7 +69,7 @@ function makeGrid(from, width, n) { const g = { from, width, n, t: [] }; extend(
 function extend(g, n) { for (let i = g.t.length; i < n; i++) g.t.push(g.from + (i + .5) * g.width); g.n = g.t.length; }
 const number = v => typeof v === "number" ? v : null;
 function columnsOf(c, grid) {
-  return { grid, count: c.count, quality: c.quality, min: c.min.map(number), max: c.max.map(number), sum: c.sum.map(number), last: c.last.map(number), avg: c.mean.map(number), mean: [], q: new Uint8Array(0), words: new Map(), stats: { count: 0 } };
+  return { grid, count: c.count, quality: c.quality, min: c.min.map(number), max: c.max.map(number), sum: c.sum.map(number), last: c.last.map(number), avg: c.sum.map((x, i) => typeof x === "number" ? x / c.count[i] : null), mean: [], q: new Uint8Array(0), words: new Map(), stats: { count: 0 } };
 }
 
 // settle says for each empty bucket whether nothing was due there (undefined: the
