@@ -141,8 +141,8 @@ func (p *jsonParser) oneChannel() error {
 
 func (p *jsonParser) labels(c *channel) error {
 	raw := p.extent()
-	if labels, ok := labelsSeen.get(raw); ok {
-		c.labels, p.i = labels, p.i+len(raw)
+	if known := labelsSeen.get(raw); known != nil {
+		c.labels, p.i = known.value, p.i+len(raw)
 		return nil
 	}
 	var d described
@@ -159,8 +159,8 @@ func (p *jsonParser) labels(c *channel) error {
 
 func (p *jsonParser) properties(c *channel) error {
 	raw := p.extent()
-	if properties, ok := propertiesSeen.get(raw); ok {
-		c.properties, p.i = properties, p.i+len(raw)
+	if known := propertiesSeen.get(raw); known != nil {
+		c.properties, p.i = known.value, p.i+len(raw)
 		return nil
 	}
 	var d described

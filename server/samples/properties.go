@@ -56,14 +56,14 @@ func (d *described) setDecimals(n int64) {
 }
 
 // setLabels gives c the labels, and keeps them for the bytes they came from.
-func (c *channel) setLabels(d *described, raw []byte) {
+func (c *channel) setLabels(d *described, raw []byte) *seen[model.Labels] {
 	labels, err := model.NewLabels(d.labels...)
 	if err != nil {
 		c.refused = err.Error()
-		return
+		return nil
 	}
 	c.labels = labels
-	labelsSeen.put(raw, labels)
+	return labelsSeen.put(raw, labels)
 }
 
 func (c *channel) setProperties(d *described, raw []byte) {
