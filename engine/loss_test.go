@@ -494,7 +494,7 @@ func TestTapEndsWithTheDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-tap.Ended()
-	if feed, err := tap.Take(context.Background(), TapFeed{}); err != nil || len(feed.Rows) > 0 {
+	if feed, err := tap.Take(context.Background()); err != nil || len(feed.Rows) > 0 {
 		t.Error("rows from a closed database", err)
 	}
 	tap.Close()

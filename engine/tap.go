@@ -60,9 +60,10 @@ type Tap struct {
 	wanted     []wanted // by channel ID
 	candidates map[model.ChannelID]*candidate
 	feed       TapFeed
-	waiting    int   // rows and events in feed
-	bytes      int64 // of feed
-	taken      int64 // bytes of the feed that was taken last
+	waiting    int     // rows and events in feed
+	bytes      int64   // of feed
+	taken      int64   // bytes that were taken and not given back
+	spare      TapFeed // lists to use again
 }
 
 // wanted is whether a tap's selector selects a channel.
@@ -83,7 +84,7 @@ type candidate struct {
 
 // tapMemory bounds what the taps of a database hold together.
 type tapMemory struct {
-	used      atomic.Int64 // bytes: what waits, and what was taken last
+	used      atomic.Int64 // bytes: what waits, and what was taken and not given back
 	mostOfOne int64        // bytes that wait for one tap
 	most      int64        // bytes of all
 }
@@ -99,7 +100,7 @@ const (
 	tapRowsOverhead = 128
 	tapEventBytes   = 256
 	tapAlways       = 64 << 10
-	// tapKept is how many elements of a list Take uses again.
+	// tapKept is how many elements of a list are used again.
 	tapKept = 1024
 )
 
@@ -150,12 +151,15 @@ func (t *Tap) Ready() <-chan struct{} { return t.ready }
 // Ended is closed when the database is: nothing will be fed any more.
 func (t *Tap) Ended() <-chan struct{} { return t.ended }
 
-// Take returns what came since the last call. It may use the memory of spent,
-// a feed that the caller needs no longer. It is for one goroutine, and matches
-// the selector against channels that are new: if ctx ends meanwhile, what came
-// is lost.
-func (t *Tap) Take(ctx context.Context, spent TapFeed) (TapFeed, error) {
-	feed := t.take(spent)
+// Take returns what came since the last call. It is for one goroutine, and
+// matches the selector against channels that are new: if ctx ends meanwhile,
+// what came is lost.
+func (t *Tap) Take(ctx context.Context) (TapFeed, error) {
+	t.mu.Lock()
+	feed := t.feed
+	t.feed, t.spare = t.spare, TapFeed{}
+	t.waiting, t.bytes, t.taken = 0, 0, t.taken+t.bytes
+	t.mu.Unlock()
 	for i := range feed.Rows {
 		if err := t.decide(ctx, feed.Rows[i].of); err != nil {
 			return TapFeed{}, err
@@ -179,24 +183,22 @@ func (t *Tap) Take(ctx context.Context, spent TapFeed) (TapFeed, error) {
 	return feed, nil
 }
 
-// take returns the feed as it was gathered.
-func (t *Tap) take(spent TapFeed) TapFeed {
-	clear(spent.Rows)
-	clear(spent.Events)
-	next := TapFeed{Rows: spent.Rows[:0], Events: spent.Events[:0]}
-	if cap(next.Rows) > tapKept {
-		next.Rows = nil
+// GiveBack says that what was taken is needed no longer: until then its bytes
+// count as waiting for all. Its lists may be used again.
+func (t *Tap) GiveBack(feed TapFeed) {
+	clear(feed.Rows)
+	clear(feed.Events)
+	spare := TapFeed{Rows: feed.Rows[:0], Events: feed.Events[:0]}
+	if cap(spare.Rows) > tapKept {
+		spare.Rows = nil
 	}
-	if cap(next.Events) > tapKept {
-		next.Events = nil
+	if cap(spare.Events) > tapKept {
+		spare.Events = nil
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	feed := t.feed
-	t.feed = next
 	t.memory.used.Add(-t.taken)
-	t.waiting, t.bytes, t.taken = 0, 0, t.bytes
-	return feed
+	t.spare, t.taken = spare, 0
 }
 
 // decide matches the selector against a candidate.

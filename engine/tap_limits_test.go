@@ -77,7 +77,7 @@ func TestSlowPatternsOfLaterChannels(t *testing.T) {
 	slowChannels(t, db, 2)
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := tap.Take(ctx, TapFeed{}); !errors.Is(err, context.Canceled) {
+	if _, err := tap.Take(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
 	for _, c := range tap.candidates {
@@ -153,24 +153,28 @@ func TestTapMemory(t *testing.T) {
 	taken(slow, 8, 4*rows)
 	taken(other, 7, 5*rows)
 	used(15) // whoever took them may still have them
-	taken(slow, 0, 0)
+	slow.GiveBack(TapFeed{})
 	used(7)
 	write(12)
 	used(15)
 	taken(slow, 4, 8*rows)
 	taken(other, 4, 8*rows)
-	taken(other, 0, 0)
 	other.Close()
-	taken(slow, 0, 0)
+	slow.GiveBack(TapFeed{})
 	used(0)
 	write(12)
 	used(10)
+	taken(slow, 10, 2*rows)
+	slow.GiveBack(TapFeed{})
+	used(0)
+	write(12)
 	// With nothing left of all there is a little for each.
 	db.tapMemory.most = 1
 	small := openTap(t, db, `{}`, 1e9)
 	for range 10 {
 		write(3)
 		taken(small, 3, 0)
+		small.GiveBack(TapFeed{})
 	}
 	slow.Close()
 	small.Close()
@@ -193,7 +197,7 @@ func TestTapEventMemory(t *testing.T) {
 		b.Columns[0].Values = append(b.Columns[0].Values, float64(i%2))
 	}
 	appendTo(t, db, b)
-	feed, err := tap.Take(context.Background(), TapFeed{})
+	feed, err := tap.Take(context.Background())
 	if err != nil || len(feed.Rows) != 1 || len(feed.Events) == 0 || len(feed.Events) > 150 || len(feed.Events)+int(feed.Dropped) < 998 {
 		t.Errorf("%d rows, %d events, %d dropped, %v", len(feed.Rows), len(feed.Events), feed.Dropped, err)
 	}

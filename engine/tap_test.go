@@ -52,7 +52,7 @@ func take(t *testing.T, tap *Tap) (got []string, dropped uint64) {
 	case <-tap.Ready():
 	default:
 	}
-	feed, err := tap.Take(context.Background(), TapFeed{})
+	feed, err := tap.Take(context.Background())
 	if err != nil {
 		t.Error(err)
 	}

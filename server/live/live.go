@@ -133,7 +133,6 @@ func (s *stream) run(ctx context.Context, tap *engine.Tap) {
 	defer silence.Stop()
 	rest := time.NewTimer(0)
 	defer rest.Stop()
-	var feed engine.TapFeed
 	for {
 		select {
 		case <-ctx.Done():
@@ -148,13 +147,11 @@ func (s *stream) run(ctx context.Context, tap *engine.Tap) {
 			case <-ctx.Done():
 				return
 			}
-			var err error
-			if feed, err = tap.Take(ctx, feed); err != nil {
+			feed, err := tap.Take(ctx)
+			if err != nil || s.events(&feed) != nil {
 				return
 			}
-			if s.events(&feed) != nil {
-				return
-			}
+			tap.GiveBack(feed)
 			rest.Reset(pause)
 			if len(s.buffer) > 0 { // else what came was of other channels
 				silence.Reset(heartbeat)
