@@ -16,7 +16,7 @@ type body struct {
 	admitted *admission
 	tenant   model.Tenant
 	charged  int64
-	read     int64
+	read     int64 // and unpacked
 	refused  error
 	ended    bool   // all of it was read
 	atEnd    func() // is called then
@@ -39,14 +39,28 @@ func (b *body) Read(p []byte) (int, error) {
 		b.ended = true
 		b.atEnd()
 	}
-	if b.tenant != "" && b.read > b.charged {
-		more := max(b.read-b.charged, chargeStep)
-		if b.refused = b.admitted.enter(b.tenant, usage{bytes: more}); b.refused != nil {
-			return 0, b.refused
-		}
-		b.charged += more
+	if b.cover(); b.refused != nil {
+		return 0, b.refused
 	}
 	return n, err
+}
+
+// Charge implements samples.Charger: what the body is unpacked to counts too.
+func (b *body) Charge(n int64) error {
+	b.read += n
+	b.cover()
+	return b.refused
+}
+
+// cover charges what was read and is not charged yet.
+func (b *body) cover() {
+	if b.tenant == "" || b.read <= b.charged || b.refused != nil {
+		return
+	}
+	more := max(b.read-b.charged, chargeStep)
+	if b.refused = b.admitted.enter(b.tenant, usage{bytes: more}); b.refused == nil {
+		b.charged += more
+	}
 }
 
 // done takes back what was charged.
