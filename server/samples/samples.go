@@ -80,6 +80,9 @@ func (w *Writer) Write(ctx context.Context, tenant model.Tenant, contentType, co
 	if len(r.columns) == 0 {
 		return answer, nothingAccepted(answer)
 	}
+	if r.large { // the append may wait, and needs the columns alone
+		r.body, r.packed = nil, nil
+	}
 	result, err := w.DB.Append(ctx, &model.Batch{Tenant: tenant, Columns: r.columns})
 	answer.Accepted = int64(result.Rows)
 	switch {
