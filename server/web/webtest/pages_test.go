@@ -12,6 +12,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
 )
 
 // devices are what every page is held to: both sizes, both themes, the three
@@ -401,4 +404,49 @@ func alarms(t *testing.T, p *plant, d device) {
 	for _, alarm := range p.alarms() {
 		p.send("DELETE", "/api/v1/alarms/"+alarm, nil)
 	}
+}
+
+// TestLinkDoesNotReplaceSession follows a link with another tenant's token: the
+// session that is there stays unless the person agrees.
+func TestLinkDoesNotReplaceSession(t *testing.T) {
+	p := serve(t).fill()
+	other := p.tenant("other")
+
+	b := open(t, laptop)
+	b.visit(p.url + "/#token=" + p.token)
+	b.shown(hook("channel"))
+	b.follow(p.url + "/monitor#token=" + p.token) // the same token: nothing to ask
+	b.shown(hook("channel"))
+
+	const question = "#replace"
+	b.follow(p.url + "/monitor#token=" + other)
+	b.shown(question)
+	b.sound("question")
+	b.click(question + ` [value="no"]`)
+	b.shown(hook("channel"))
+	b.follow(p.url + "/monitor#token=" + other)
+	b.shown(question)
+	b.press("Escape")
+	b.shown(hook("channel"))
+	b.follow(p.url + "/monitor#token=" + other)
+	b.shown(question)
+	b.expect("404") // there are no channels
+	b.click(question + ` [value="yes"]`)
+	b.wait("the other tenant's monitor, which is empty", `!document.querySelector("#empty").hidden`)
+
+	b.click(`[popovertarget="user-pop"]`)
+	b.expect("401")
+	b.click("#sign-out")
+	b.wait("the form", `location.pathname === "/login"`)
+	b.follow(p.url + "/monitor#token=" + p.token) // no session: nothing to ask
+	b.shown(hook("channel"))
+}
+
+// follow opens an address as a link elsewhere does: in a fresh document.
+func (b *tab) follow(url string) {
+	b.Helper()
+	if _, err := chromedp.Call(b.ctx, page.Navigate, page.NavigateParams{URL: "about:blank"}); err != nil {
+		b.Fatal(err)
+	}
+	b.visit(url)
 }
