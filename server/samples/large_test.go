@@ -79,7 +79,7 @@ func TestUnpackedBytesAreCharged(t *testing.T) {
 }
 
 // TestWaitingHoldsNothingUnpacked lets a request wait for its turn: what it was
-// unpacked to is let go.
+// unpacked to is let go, and another tenant's does not wait.
 func TestWaitingHoldsNothingUnpacked(t *testing.T) {
 	for range policy.LargeBodies.Default / 2 {
 		if err := large.enter(context.Background(), "t"); err != nil {
@@ -99,6 +99,13 @@ func TestWaitingHoldsNothingUnpacked(t *testing.T) {
 	if held > 0 {
 		t.Errorf("it holds %d unpacked bytes while it waits", held)
 	}
+	soon, stop := context.WithTimeout(context.Background(), 10*time.Second)
+	defer stop()
+	other := &request{tenant: "u"}
+	if err := other.read(soon, "zstd", bytes.NewReader(packed), 32<<20); err != nil || !other.large {
+		t.Errorf("another tenant's: %v", err)
+	}
+	other.release()
 	cancel()
 	if err := <-done; api.AsError(err).Code != "busy" || r.large {
 		t.Errorf("cancelled: %v", err)
