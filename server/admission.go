@@ -25,6 +25,7 @@ type usage struct {
 	open     int   // requests that show none
 	streams  int   // live
 	bytes    int64 // of requests' bodies
+	answers  int64 // bytes of answers that wait in memory
 }
 
 func (u *usage) add(d usage) {
@@ -32,6 +33,7 @@ func (u *usage) add(d usage) {
 	u.open += d.open
 	u.streams += d.streams
 	u.bytes += d.bytes
+	u.answers += d.answers
 }
 
 func newAdmission(l *Limits) *admission {
@@ -51,6 +53,8 @@ func (a *admission) enter(t model.Tenant, d usage) error {
 		return refuse(policy.Streams, "too many live streams are open")
 	case d.bytes > 0 && a.all.bytes+d.bytes > l.InFlightBytes:
 		return refuse(policy.InFlightBytes, "too many bytes of requests are in progress")
+	case d.answers > 0 && a.all.answers > 0 && a.all.answers+d.answers > l.AnswerBytes:
+		return refuse(policy.AnswerBytes, "too many bytes of answers wait for their clients")
 	}
 	if t != "" {
 		if err := a.enterTenant(t, d); err != nil {
@@ -73,6 +77,8 @@ func (a *admission) enterTenant(t model.Tenant, d usage) error {
 		return refuse(policy.TenantStreams, "too many of the tenant's live streams are open")
 	case d.bytes > 0 && u.bytes+d.bytes > l.TenantInFlightBytes:
 		return refuse(policy.TenantInFlightBytes, "too many bytes of the tenant's requests are in progress")
+	case d.answers > 0 && u.answers > 0 && u.answers+d.answers > l.TenantAnswerBytes:
+		return refuse(policy.TenantAnswerBytes, "too many bytes of the tenant's answers wait for their clients")
 	}
 	u.add(d)
 	a.tenants[t] = u
@@ -81,7 +87,7 @@ func (a *admission) enterTenant(t model.Tenant, d usage) error {
 
 // leave takes back what enter added.
 func (a *admission) leave(t model.Tenant, d usage) {
-	back := usage{requests: -d.requests, streams: -d.streams, bytes: -d.bytes}
+	back := usage{requests: -d.requests, streams: -d.streams, bytes: -d.bytes, answers: -d.answers}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.all.add(back)

@@ -5,19 +5,19 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"time"
+	"os"
 
 	"github.com/hokan-db/hokan/engine/policy"
 )
 
 // answer is the writer of one answer: it sets what every answer has, keeps
-// account, bounds the time that a client may take to read, and compresses JSON
+// account, bounds the time that a client may take, and compresses JSON
 // where that pays and the client reads it.
 type answer struct {
 	http.ResponseWriter
-	control   *http.ResponseController
-	request   *http.Request
-	writeTime time.Duration
+	pace
+	request  *http.Request
+	admitted *admission
 
 	body   *body // of the request, nil while nobody may read it
 	route  string
@@ -57,6 +57,9 @@ func (a *answer) secure(tls bool) {
 // fail answers with a problem, or cuts the answer off where it has begun.
 func (a *answer) fail(err error) {
 	p := problemOf(err)
+	if why := a.why(); why != nil {
+		p = why
+	}
 	a.note(p)
 	left := errors.Is(err, context.Canceled) && a.request.Context().Err() != nil
 	if left || !a.takeBack() {
@@ -133,19 +136,8 @@ func (a *answer) WriteHeader(status int) {
 		a.held = true
 		return
 	}
-	a.extend()
+	a.extend(a.sent)
 	a.ResponseWriter.WriteHeader(status)
-}
-
-// watch lets the connection be watched for the client's leaving, without a
-// bound: a deadline would be taken for that. The request has no more to come.
-func (a *answer) watch() {
-	_ = a.control.SetReadDeadline(time.Time{}) // recorders have none
-}
-
-// extend gives the client its time to take the next piece.
-func (a *answer) extend() {
-	_ = a.control.SetWriteDeadline(time.Now().Add(a.writeTime)) // recorders have none
 }
 
 // Write implements http.ResponseWriter.
@@ -171,20 +163,33 @@ const pieceBytes = 64 << 10
 // send hands bytes to the connection, with a deadline for every piece.
 func (a *answer) send(b []byte) (n int, err error) {
 	for len(b) > 0 {
-		a.extend()
-		m, err := a.ResponseWriter.Write(b[:min(len(b), pieceBytes)])
+		var m int
+		err := a.push(a.sent, func() (err error) {
+			m, err = a.ResponseWriter.Write(b[:min(len(b), pieceBytes)])
+			return err
+		})
 		n += m
 		a.sent += int64(m)
 		if err != nil {
-			a.broken = true
-			if a.err == nil {
-				a.err = err
-			}
+			a.lose(err)
 			return n, err
 		}
 		b = b[m:]
 	}
 	return n, nil
+}
+
+// lose notes that the client does not take the answer.
+func (a *answer) lose(err error) {
+	a.broken = true
+	if a.err == nil {
+		a.err = err
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) && a.why() == nil {
+		a.pace.mu.Lock()
+		defer a.pace.mu.Unlock()
+		a.limit = a.pace.limit
+	}
 }
 
 // FlushError sends what was written, for http.ResponseController.
@@ -195,8 +200,7 @@ func (a *answer) FlushError() error {
 	if a.held {
 		a.open(0)
 	}
-	a.extend()
-	return a.control.Flush()
+	return a.push(a.sent, a.control.Flush)
 }
 
 // Flush implements http.Flusher.
@@ -207,7 +211,7 @@ func (a *answer) finish() {
 	if a.held {
 		a.open(0)
 	}
-	a.extend() // for what is still in the connection's buffer
+	a.extend(a.sent) // for what is still in the connection's buffer
 	if a.packer != nil {
 		_ = a.packer.Close() // what cannot be sent is noted where it is sent
 		a.recycle()

@@ -18,14 +18,14 @@ type body struct {
 	charged  int64
 	read     int64 // and unpacked
 	refused  error
-	ended    bool   // all of it was read
-	atEnd    func() // is called then
+	ended    bool // all of it was read
+	answer   *answer
 }
 
-// charge returns a body that is charged to t; "" is charged to nobody, as such
-// requests have small bodies only.
-func (s *Server) charge(r io.ReadCloser, t model.Tenant) *body {
-	return &body{ReadCloser: r, admitted: s.admitted, tenant: t}
+// charge returns a body of the request that a answers. It is charged to a
+// tenant alone, as other requests have small bodies only.
+func (s *Server) charge(r io.ReadCloser, a *answer) *body {
+	return &body{ReadCloser: r, admitted: s.admitted, tenant: a.caller.Tenant, answer: a}
 }
 
 // Read implements io.Reader.
@@ -35,9 +35,12 @@ func (b *body) Read(p []byte) (int, error) {
 	}
 	n, err := b.ReadCloser.Read(p)
 	b.read += int64(n)
-	if err == io.EOF && !b.ended {
+	switch {
+	case err == io.EOF && !b.ended:
 		b.ended = true
-		b.atEnd()
+		b.answer.watch()
+	case n > 0:
+		b.answer.received()
 	}
 	if b.cover(); b.refused != nil {
 		return 0, b.refused

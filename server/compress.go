@@ -68,7 +68,7 @@ func (a *answer) open(first int) {
 		h.Set("Content-Encoding", coding)
 		h.Del("Content-Length")
 	}
-	a.extend()
+	a.extend(a.sent)
 	a.ResponseWriter.WriteHeader(a.status)
 }
 

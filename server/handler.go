@@ -19,8 +19,11 @@ func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serve) }
 // serve answers a request and accounts for it, whatever happens in between.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	begun := time.Now()
-	a := &answer{ResponseWriter: w, control: http.NewResponseController(w), writeTime: s.limits.WriteTime, request: r}
+	a := &answer{ResponseWriter: w, request: r, admitted: s.admitted}
+	a.control, a.limits = http.NewResponseController(w), &s.limits
 	a.secure(r.TLS != nil)
+	s.running.enter(a)
+	defer s.running.leave(a)
 	defer func() {
 		if cause := recover(); cause != nil {
 			s.recovered(a, r, cause)
@@ -35,7 +38,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		a.watch()
 	} else {
 		// What remains of a body after the answer is read within this time too.
-		_ = a.control.SetReadDeadline(begun.Add(s.limits.OpenBodyTime)) // recorders have none
+		a.await(s.limits.OpenBodyTime)
 	}
 	s.dispatch(a, r)
 	a.finish()
@@ -206,14 +209,14 @@ func (s *Server) guarded(o operation, a *answer, r *http.Request, handler func(h
 	if a.bodyLimit = policy.SmallBodyBytes.Name; o.bulk {
 		a.bodyLimit = policy.BodyBytes.Name
 	}
-	who, err := s.callerOf(r, o.access)
-	a.caller = who
+	err := s.running.identify(a, func() (caller, error) { return s.callerOf(r, o.access) })
 	if err != nil {
 		if _, byCookie, _ := secretOf(r); byCookie && problemOf(err).Status == http.StatusUnauthorized {
 			http.SetCookie(a, endedSession(r))
 		}
 		return err
 	}
+	who := a.caller
 	leave, err := s.admit(o, who, r)
 	if err != nil {
 		return err
@@ -227,21 +230,25 @@ func (s *Server) guarded(o operation, a *answer, r *http.Request, handler func(h
 		return &http.MaxBytesError{Limit: o.body}
 	}
 	if who.ID != "" && r.ContentLength != 0 {
-		_ = a.control.SetReadDeadline(time.Now().Add(s.limits.RequestTime)) // that of strangers is over
+		a.await(s.limits.RequestTime)
 	}
-	body := s.charge(http.MaxBytesReader(a.ResponseWriter, r.Body, o.body), who.Tenant)
-	body.atEnd = a.watch
+	body := s.charge(http.MaxBytesReader(a.ResponseWriter, r.Body, o.body), a)
 	defer body.done()
 	a.body = body
-	ctx := context.WithValue(r.Context(), callerKey{}, who)
+	ctx, cancel := context.WithCancelCause(context.WithValue(r.Context(), callerKey{}, who))
+	defer cancel(nil)
+	how, most := whole, s.limits.RequestTime
+	switch {
+	case o.stream:
+		how = endless
+	case o.export:
+		how, most = steady, s.limits.ExportTime
+	}
+	a.begin(how, cancel)
 	if !o.stream {
-		most := s.limits.RequestTime
-		if o.export {
-			most = s.limits.ExportTime
-		}
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, most)
-		defer cancel()
+		var done context.CancelFunc
+		ctx, done = context.WithTimeout(ctx, most)
+		defer done()
 	}
 	r = r.WithContext(ctx)
 	r.Body = body

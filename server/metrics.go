@@ -59,6 +59,7 @@ func newMetrics(s *Server) *metrics {
 		gauge(metricRequests, "Requests in progress that show a token, streams apart.", func() float64 { return float64(s.admitted.now().requests) }),
 		gauge(metricOpen, "Requests in progress that show no token.", func() float64 { return float64(s.admitted.now().open) }),
 		gauge(metricBytes, "Bytes of request bodies in progress.", func() float64 { return float64(s.admitted.now().bytes) }),
+		gauge(metricAnswers, "Bytes of answers that wait in memory.", func() float64 { return float64(s.admitted.now().answers) }),
 		gauge(metricStreams, "Live streams.", func() float64 { return float64(s.admitted.now().streams) }),
 		&databaseCollector{s.options.DB},
 		collectors.NewGoCollector(),

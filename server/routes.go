@@ -106,27 +106,59 @@ func reply[B any](body *B, err error) (*output[B], error) {
 	return &output[B]{body}, nil
 }
 
-// texts are buffers that large answers are written into.
+// texts are buffers that answers are written into.
 var texts = sync.Pool{New: func() any { return new([]byte) }}
+
+// keptBytes is how large a buffer is kept for the next answer at most.
+const keptBytes = 1 << 20
 
 // jsonFormat writes bodies as package api does, for both transports.
 var jsonFormat = huma.Format{
 	Marshal: func(w io.Writer, v any) error {
-		if a, ok := w.(*answer); ok {
-			if p, failed := v.(*Problem); failed {
-				a.note(p)
-			}
-		}
 		text := texts.Get().(*[]byte)
-		defer texts.Put(text)
+		defer func() {
+			if cap(*text) <= keptBytes {
+				texts.Put(text)
+			}
+		}()
 		var err error
 		if *text, err = api.AppendBody((*text)[:0], v); err != nil {
 			return err
 		}
-		_, _ = w.Write(append(*text, '\n')) // the answer notes why its client cannot be reached
-		return nil
+		*text = append(*text, '\n')
+		if a, ok := w.(*answer); ok {
+			return a.give(v, *text)
+		}
+		_, err = w.Write(*text)
+		return err
 	},
 	Unmarshal: huma.DefaultJSONFormat.Unmarshal,
+}
+
+// give sends a body, which counts as waiting in memory until the client has
+// taken it.
+func (a *answer) give(body any, text []byte) error {
+	if p, failed := body.(*Problem); failed {
+		if a.why() != nil && a.held {
+			a.fail(p) // says why it was cut short
+			return nil
+		}
+		a.note(p)
+	} else if a.held {
+		if a.why() == errRevoked {
+			a.fail(errRevoked)
+			return nil
+		}
+		waiting := usage{answers: int64(len(text))}
+		if err := a.admitted.enter(a.caller.Tenant, waiting); err != nil {
+			a.fail(err)
+			return nil
+		}
+		defer a.admitted.leave(a.caller.Tenant, waiting)
+	}
+	_, _ = a.Write(text) // it is noted why the client cannot be reached
+	a.finish()           // with what the packer holds
+	return nil
 }
 
 func (s *Server) addRoutes() error {
@@ -293,11 +325,8 @@ func (s *Server) write(w http.ResponseWriter, r *http.Request) error {
 
 // stream sends what is written, as it is written.
 func (s *Server) stream(w http.ResponseWriter, r *http.Request) error {
-	ctx, cancel := context.WithCancel(r.Context())
-	defer cancel()
-	defer context.AfterFunc(s.streams, cancel)()
 	q := r.URL.Query()
-	return s.live.Serve(w, r.WithContext(ctx), tenantOf(ctx), q.Get("match"), q.Get("unit"))
+	return s.live.Serve(w, r, tenantOf(r.Context()), q.Get("match"), q.Get("unit"))
 }
 
 // sendJSON answers with a body.

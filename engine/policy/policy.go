@@ -73,10 +73,16 @@ var (
 		"time that an export may take; then it is cut off"}
 	WriteTime = Limit{"write_time_ns", int64(30 * time.Second), "",
 		"time in which a client must take each piece of an answer; then the connection is closed"}
+	AnswerTime = Limit{"answer_time_ns", int64(2 * time.Minute), "",
+		"time in which a client must take an answer that waits in memory; then the connection is closed"}
+	SendRate = Limit{"send_bytes_per_second", 16 << 10, "",
+		"bytes of an export that a client must take per second, on average; else the connection is closed"}
 	IdleTime = Limit{"idle_time_ns", int64(2 * time.Minute), "",
 		"time after which a connection without a request is closed"}
 	ShutdownTime = Limit{"shutdown_time_ns", int64(30 * time.Second), "",
-		"time that requests in progress have to end when the server stops"}
+		"time that requests in progress have to end when the server stops; then they are cut off"}
+	StallTime = Limit{"stall_time_ns", int64(5 * time.Second), "",
+		"time in which a client must send or take something while the server stops; then the connection is closed"}
 	Connections = Limit{"connections", 20_000, "",
 		"open connections; others wait to be accepted"}
 	AddressConnections = Limit{"address_connections", 1000, "",
@@ -95,6 +101,10 @@ var (
 		"bytes of request bodies in progress"}
 	TenantInFlightBytes = Limit{"tenant_in_flight_bytes", 128 << 20, "busy",
 		"bytes of request bodies in progress of one tenant"}
+	AnswerBytes = Limit{"answer_bytes", 512 << 20, "busy",
+		"bytes of answers that wait in memory for their clients; one that is larger waits alone"}
+	TenantAnswerBytes = Limit{"tenant_answer_bytes", 128 << 20, "busy",
+		"bytes of one tenant's answers that wait in memory; one that is larger waits alone"}
 	Streams = Limit{"streams", 2000, "busy",
 		"live streams"}
 	TenantStreams = Limit{"tenant_streams", 500, "busy",
@@ -127,6 +137,7 @@ var (
 var limits = []Limit{
 	SelectorBytes, ViewChannels, ViewBuckets, TableChannels, TableRows, ExportChannels, QueryChannels, QueryRows,
 	AddressConnections, OpenRequests, AddressOpenRequests, OpenBodyTime,
+	AnswerTime, SendRate, StallTime, AnswerBytes, TenantAnswerBytes,
 	EntryBytes, Labels, LabelNameBytes, LabelValueBytes, PropertyBytes, BodySamples, BodyChannels, LargeBodies,
 	BodyBytes, SmallBodyBytes, HeaderBytes, HeaderTime, RequestTime, ExportTime, WriteTime, IdleTime, ShutdownTime,
 	Connections, Requests, TenantRequests, InFlightBytes, TenantInFlightBytes, Streams, TenantStreams, AheadTime,
