@@ -450,3 +450,21 @@ func (b *tab) follow(url string) {
 	}
 	b.visit(url)
 }
+
+// TestViewerShowsAll opens channels of four units with a gap and a spell out of
+// range: each pane is whole, the bar of what is out of range stands clear of the
+// lines, and the ruler shows the gap.
+func TestViewerShowsAll(t *testing.T) {
+	p := serve(t).fill()
+	for _, d := range devices {
+		t.Run(d.name, func(t *testing.T) {
+			b := p.onBehalf(t).signedIn(d, "/viewer?"+url.Values{"match": {`{instrument="Kiln",channel=~"CH3|CH4"}`, `{instrument="Substation"}`}, "hours": {"24"}}.Encode())
+			b.drawn()
+			b.wait("the gap in the ruler", `document.querySelector("#ruler .span-gap")?.getBoundingClientRect().width > 2`)
+			b.wait("four panes, none cut off", `(() => { const panes = document.querySelectorAll(".pane"), end = document.querySelector("#time").getBoundingClientRect().top;
+				return panes.length === 4 && [...panes].every(e => e.getBoundingClientRect().height > 90 && e.getBoundingClientRect().bottom <= end + 1) })()`)
+			b.wait("room above the lines for what is out of range", `(() => { const plot = hokan.plots()[0], row = plot._rows[0];
+				return row.v.q.includes(1) && plot.valToPos(row.v.stats.max, plot._groups[0].key) >= 16 })()`)
+		})
+	}
+}
