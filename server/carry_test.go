@@ -117,7 +117,7 @@ func TestPacking(t *testing.T) {
 		"zstd": func(s string) (io.Reader, error) { return zstd.NewReader(strings.NewReader(s)) },
 	}
 	for accepted, want := range map[string]string{
-		"identity": "", "br": "", "gzip": "gzip", "gzip, deflate, br, zstd": "gzip", "br, zstd": "zstd", "zstd;q=0, gzip;q=0.5": "gzip", "gzip;q=0.0": "",
+		"identity": "", "br": "", "gzip": "gzip", "gzip, deflate, br, zstd": "zstd", "zstd;q=0, gzip;q=0.5": "gzip", "gzip;q=0.0": "",
 	} {
 		answer, packed := f.ask("GET", path, f.both, "", "Accept-Encoding", accepted)
 		if got := answer.Header.Get("Content-Encoding"); got != want || answer.Header.Get("Vary") != "Accept-Encoding" {

@@ -29,22 +29,23 @@ func isJSON(contentType string) bool {
 	return media == "application/json" || strings.HasSuffix(media, "+json")
 }
 
-// acceptedCoding returns the first of the codings that the client reads, "" for
-// none.
-func acceptedCoding(accepted []string, codings ...string) string {
-	read := map[string]bool{}
+// acceptedCoding returns the coding to use: zstd before gzip, "" for neither.
+func acceptedCoding(accepted []string) string {
+	best := ""
 	for _, part := range strings.Split(strings.Join(accepted, ","), ",") {
 		name, parameters, _ := strings.Cut(strings.TrimSpace(part), ";")
 		quality := strings.ReplaceAll(parameters, " ", "")
-		refused := strings.HasPrefix(quality, "q=0") && strings.Trim(quality[3:], ".0") == ""
-		read[strings.ToLower(strings.TrimSpace(name))] = !refused
-	}
-	for _, coding := range codings {
-		if read[coding] {
-			return coding
+		if strings.HasPrefix(quality, "q=0") && strings.Trim(quality[3:], ".0") == "" {
+			continue
+		}
+		switch strings.ToLower(strings.TrimSpace(name)) {
+		case "zstd":
+			return "zstd"
+		case "gzip":
+			best = "gzip"
 		}
 	}
-	return ""
+	return best
 }
 
 // open sends the header that was held back until it is known how much the
@@ -53,15 +54,15 @@ func (a *answer) open(first int) {
 	a.held = false
 	h := a.Header()
 	h.Add("Vary", "Accept-Encoding")
-	coding, size := "", packSmall
-	switch accepted := a.request.Header.Values("Accept-Encoding"); {
-	case first >= packHardFrom:
-		coding, size = acceptedCoding(accepted, "gzip", "zstd"), packLarge
-	case first >= packFrom:
-		coding = acceptedCoding(accepted, "zstd", "gzip")
+	coding := ""
+	if first >= packFrom {
+		coding = acceptedCoding(a.request.Header.Values("Accept-Encoding"))
 	}
 	if coding != "" {
-		pool := packers[coding][size]
+		pool := packers[coding][packSmall]
+		if first >= packHardFrom {
+			pool = packers[coding][packLarge]
+		}
 		w := pool.Get().(resetter)
 		w.Reset(sender{a})
 		a.packer, a.recycle = w, func() { pool.Put(w) }
@@ -91,10 +92,10 @@ const (
 )
 
 // packers are the compressors by coding and size. Their options are valid, so
-// that making one cannot fail. Of the digits of a view gzip makes about as
-// little as zstd does, in half the time, and it can be made on all cores.
+// that making one cannot fail. A view of 32 channels in 1,366 buckets, 1.7 MB,
+// becomes 374 kB of zstd in 14 ms of one core, 402 kB of gzip in 13 ms.
 var packers = map[string][2]*sync.Pool{
-	"gzip": {gzipPool(gzip.BestSpeed), {New: func() any { return new(parallelGzip) }}},
+	"gzip": {gzipPool(gzip.BestSpeed), gzipPool(6)},
 	"zstd": {zstdPool(zstd.SpeedFastest), zstdPool(zstd.SpeedBetterCompression)},
 }
 
