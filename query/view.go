@@ -1,10 +1,8 @@
 package query
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"sync"
 
 	"github.com/hokan-db/hokan/engine"
 	"github.com/hokan-db/hokan/engine/model"
@@ -65,28 +63,11 @@ func View(ctx context.Context, db *engine.DB, r ViewRequest) (*ViewAnswer, error
 		return nil, fmt.Errorf("%w: a bucket is %d ns wide, finer than the unit %s: ask for unit %s or for fewer buckets",
 			model.ErrBadSpan, buckets.Width, r.Unit.Name, nextBelow(buckets.Width).Name)
 	}
-	all, err := aggregate(ctx, db, r.Tenant, ids, buckets)
+	all, err := db.Aggregate(ctx, r.Tenant, ids, buckets)
 	if err != nil {
 		return nil, err
 	}
 	return &ViewAnswer{buckets, SourceRaw, channels, all}, nil
-}
-
-// aggregate is db.Aggregate, of half of the channels beside the other half.
-func aggregate(ctx context.Context, db *engine.DB, t model.Tenant, ids []model.ChannelID, b model.Buckets) ([][]model.Aggregate, error) {
-	half := len(ids) / 2
-	var first, second [][]model.Aggregate
-	var errFirst, errSecond error
-	var done sync.WaitGroup
-	if half > 0 {
-		done.Go(func() { first, errFirst = db.Aggregate(ctx, t, ids[:half], b) })
-	}
-	second, errSecond = db.Aggregate(ctx, t, ids[half:], b)
-	done.Wait()
-	if err := cmp.Or(errFirst, errSecond); err != nil {
-		return nil, err
-	}
-	return append(first, second...), nil
 }
 
 // viewSpan returns the span of a view, with open ends taken from the rows.
