@@ -134,7 +134,7 @@ func (s *Server) addBulk() {
 		"application/json":    {Schema: samplesSchema()},
 		"application/msgpack": {Schema: binary()},
 	}}
-	write.Responses = content(http.StatusOK, "Something was kept, all of it durable", "application/json", written)
+	write.Responses = content(http.StatusOK, "What was accepted is durable; nothing was, where nothing was sent but gaps", "application/json", written)
 	write.Responses["422"] = &huma.Response{
 		Description: "Nothing was accepted",
 		Content:     map[string]*huma.MediaType{"application/json": {Schema: written}},
@@ -152,7 +152,7 @@ func (s *Server) addBulk() {
 
 	live := s.op("GET", "/live", "live", "Server-sent events: samples, alarm, missed", readTenant, http.StatusNotFound)
 	live.Parameters = []*huma.Param{
-		query("match", "Which channels: a selector; left out: all", false), query("unit", "Of times: s, ms, us or ns", false),
+		query("match", "Which channels: a selector; left out: all", false), query("unit", "Of every time in the answer: s, ms, us or ns; left out: ms", false),
 	}
 	live.Responses = content(http.StatusOK, "A stream without an end", "text/event-stream", &huma.Schema{Type: huma.TypeString})
 	s.raw(live, operation{stream: true}, s.stream)
@@ -190,7 +190,10 @@ func samplesSchema() *huma.Schema {
 	return &huma.Schema{
 		Type: huma.TypeObject, Required: []string{"channels"}, AdditionalProperties: false,
 		Properties: map[string]*huma.Schema{
-			"unit":     {Type: huma.TypeString, Enum: []any{"s", "ms", "us", "ns"}},
+			"unit": {
+				Type: huma.TypeString, Enum: []any{"s", "ms", "us", "ns"}, Default: "ms",
+				Description: "Of every time in the body; left out: ms. Seconds need it.",
+			},
 			"times":    times(),
 			"channels": {Type: huma.TypeArray, Items: channel},
 		},

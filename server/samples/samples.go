@@ -26,7 +26,8 @@
 //	bad_label      its channel's labels or properties cannot be kept
 //
 // The rest is appended, and durable when the answer is given. Sending the same
-// samples again changes nothing.
+// samples again changes nothing. Where all of it lies in January 1970, as
+// seconds do that are taken for milliseconds, the answer warns of that.
 package samples
 
 import (
@@ -77,8 +78,11 @@ func (w *Writer) Write(ctx context.Context, tenant model.Tenant, contentType, co
 	if err != nil {
 		return nil, err
 	}
-	if len(r.columns) == 0 {
+	if answer.Rejected > 0 && len(r.columns) == 0 {
 		return answer, nothingAccepted(answer)
+	}
+	if len(r.columns) == 0 { // nothing but gaps
+		return answer, nil
 	}
 	if r.large { // the append may wait, and needs the columns alone
 		r.body, r.packed = nil, nil
@@ -125,13 +129,9 @@ func limit(set int64, otherwise policy.Limit) int64 {
 }
 
 func nothingAccepted(answer *api.SamplesBody) error {
-	detail := "there is no sample in the request"
-	if len(answer.Errors) > 0 {
-		first := &answer.Errors[0]
-		detail = "all " + strconv.FormatInt(answer.Rejected, 10) + " samples are refused; the first, channel " +
-			strconv.Itoa(first.Channel) + " index " + strconv.Itoa(first.Index) + ": " + first.Code + ": " + first.Detail
-	}
-	return api.NewError("nothing_accepted", detail)
+	first := &answer.Errors[0]
+	return api.NewError("nothing_accepted", "all "+strconv.FormatInt(answer.Rejected, 10)+" samples are refused; the first, channel "+
+		strconv.Itoa(first.Channel)+" index "+strconv.Itoa(first.Index)+": "+first.Code+": "+first.Detail)
 }
 
 // decoderOf returns what reads bodies of a media type.
