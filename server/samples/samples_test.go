@@ -289,7 +289,7 @@ func TestNothingAccepted(t *testing.T) {
 // TestRefusalsInPlainWords gives what a wrong unit or number looks like.
 func TestRefusalsInPlainWords(t *testing.T) {
 	for request, want := range map[string]string{
-		`"times":[5462000000000],"values":[1]`:                                      "lies 117 years ahead",
+		`"times":[5462000000000],"values":[1]`:                                      "lies 116 years ahead",
 		fmt.Sprintf(`"times":[%d],"values":[1]`, now.Add(72*time.Hour).UnixMilli()): "lies 3 days ahead",
 		`"times":[1],"values":[1e400]`:                                              "value 1e400 is beyond what a 64-bit float can hold",
 		`"times":[1],"values":[-1e400]`:                                             "value -1e400 is beyond",
