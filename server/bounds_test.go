@@ -162,7 +162,7 @@ func TestStopBesideSlowClients(t *testing.T) {
 	s.dial("GET / HTTP/1.1\r\nHost: h\r\n")
 	s.until(func(now usage) bool { return now.requests == 3 && now.streams == 1 })
 	s.stop()
-	if status, text, closed := s.answerOf(half); status != http.StatusBadRequest || !closed {
+	if status, text, closed := s.answerOf(half); status != http.StatusTooManyRequests || !strings.Contains(text, `"busy"`) || !closed {
 		t.Errorf("half a body: %d %s, closed %v", status, text, closed)
 	}
 	s.stopped()

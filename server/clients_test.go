@@ -129,7 +129,7 @@ func TestSlowSender(t *testing.T) {
 		}
 	}
 	status, body, closed := s.answerOf(writer)
-	if status != http.StatusBadRequest || !strings.Contains(body, `"malformed"`) || !closed {
+	if status != http.StatusTooManyRequests || !strings.Contains(body, `"busy"`) || !closed {
 		t.Errorf("half a body: %d %s, closed %v", status, body, closed)
 	}
 	if status, _, closed := s.answerOf(stranger); status != http.StatusUnauthorized || !closed {
@@ -164,7 +164,7 @@ func TestSilentStrangers(t *testing.T) {
 		}
 	}
 	for _, c := range silent {
-		if status, body, closed := s.answerOf(c); status != http.StatusBadRequest || !strings.Contains(body, "in time") || !closed {
+		if status, body, closed := s.answerOf(c); status != http.StatusTooManyRequests || !strings.Contains(body, "in time") || !closed {
 			t.Errorf("who sends nothing: %d %s, closed %v", status, body, closed)
 		}
 	}

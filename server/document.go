@@ -81,7 +81,7 @@ func (labelsSchema) Schema(huma.Registry) *huma.Schema {
 
 // raw adds an operation whose bodies pass by huma.
 func (s *Server) raw(op huma.Operation, o operation, handler func(http.ResponseWriter, *http.Request) error) {
-	o.pattern, o.access = op.Method+" "+op.Path, op.Metadata[accessKey].(access)
+	o.pattern, o.access, o.query = op.Method+" "+op.Path, op.Metadata[accessKey].(access), queryOf(&op)
 	if o.body == 0 {
 		o.body = s.limits.SmallBodyBytes
 	}

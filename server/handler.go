@@ -6,9 +6,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/hokan-db/hokan/engine/policy"
 )
@@ -185,12 +189,45 @@ func (j *judgement) Write(b []byte) (int, error) { return len(b), nil }
 type operation struct {
 	pattern string
 	access  access
-	free    bool  // counts as nothing: always answered, at once
-	stream  bool  // its answer has no end
-	export  bool  // its answer may take long
-	bulk    bool  // its request's body may be large
-	body    int64 // most bytes of a request's body
-	quiet   bool  // not worth a line in the log
+	free    bool     // counts as nothing: always answered, at once
+	stream  bool     // its answer has no end
+	export  bool     // its answer may take long
+	bulk    bool     // its request's body may be large
+	body    int64    // most bytes of a request's body
+	quiet   bool     // not worth a line in the log
+	query   []string // names that a request's query may have, of operations of the API
+}
+
+// checkQuery refuses what a query says that the operation does not read: a
+// name put wrongly would else select everything.
+func (o *operation) checkQuery(r *http.Request) error {
+	if r.URL.RawQuery == "" || !strings.Contains(o.pattern, " "+prefix+"/") {
+		return nil
+	}
+	given, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return newProblem("malformed", "the query cannot be read: "+err.Error())
+	}
+	for name := range given {
+		if !slices.Contains(o.query, name) {
+			known := "it takes none"
+			if len(o.query) > 0 {
+				known = "it takes " + strings.Join(o.query, ", ")
+			}
+			return newProblem("malformed", fmt.Sprintf("there is no query parameter %.60q here: %s", name, known))
+		}
+	}
+	return nil
+}
+
+// queryOf returns the names of an operation's query parameters.
+func queryOf(op *huma.Operation) (names []string) {
+	for _, p := range op.Parameters {
+		if p.In == "query" {
+			names = append(names, p.Name)
+		}
+	}
+	return names
 }
 
 // handle adds a route: admission, deadlines and access, then the handler.
@@ -222,6 +259,9 @@ func (s *Server) guarded(o operation, a *answer, r *http.Request, handler func(h
 		return err
 	}
 	defer leave()
+	if err := o.checkQuery(r); err != nil {
+		return err
+	}
 	if r.ContentLength != 0 && (o.stream || o.export) {
 		// A client's leaving is noticed only behind its body.
 		return newProblem("malformed", "a request for a stream has no body")

@@ -12,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/hokan-db/hokan/engine/model"
+	units "github.com/hokan-db/hokan/query"
 	"github.com/hokan-db/hokan/server/api"
 	"github.com/hokan-db/hokan/server/auth"
 )
@@ -28,7 +29,7 @@ type adapter struct{ *Server }
 
 // Handle implements huma.Adapter.
 func (a adapter) Handle(op *huma.Operation, handler func(huma.Context)) {
-	o := operation{pattern: op.Method + " " + op.Path, access: op.Metadata[accessKey].(access), body: a.limits.SmallBodyBytes}
+	o := operation{pattern: op.Method + " " + op.Path, access: op.Metadata[accessKey].(access), body: a.limits.SmallBodyBytes, query: queryOf(op)}
 	a.Server.handle(o, func(w http.ResponseWriter, r *http.Request) error {
 		handler(humago.NewContext(op, r, w))
 		return nil
@@ -43,7 +44,7 @@ func (a adapter) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.Server.se
 // exported.
 type (
 	UnitQuery struct {
-		Unit string `query:"unit" doc:"Of every time in the answer: s, ms, us or ns" example:"ms"`
+		Unit string `query:"unit" doc:"Of every time in the answer: s, ms, us or ns; left out: ms" default:"ms"`
 	}
 	MatchQuery struct {
 		UnitQuery
@@ -56,12 +57,12 @@ type (
 	}
 	viewQuery struct {
 		SpanQuery
-		Buckets int    `query:"buckets" doc:"At most so many buckets; left out: 1366"`
+		Buckets int    `query:"buckets" doc:"About so many buckets: they are whole and begin on round times, so there may be one more" default:"1366" minimum:"1"`
 		Fields  string `query:"fields" doc:"Which lists, with commas between: count, quality, min, max, mean, sum, first, last; left out: all" example:"count,sum"`
 	}
 	tableQuery struct {
 		SpanQuery
-		Limit int    `query:"limit" doc:"Rows of the page; left out: 1000"`
+		Limit int    `query:"limit" doc:"Rows of the page" default:"1000" minimum:"1"`
 		After string `query:"after" doc:"The page before's next"`
 	}
 	eventsQuery struct {
@@ -70,7 +71,7 @@ type (
 		From  string `query:"from" doc:"Start of the span"`
 		To    string `query:"to" doc:"End of the span, itself left out"`
 		After string `query:"after" doc:"The page before's next"`
-		Limit int    `query:"limit" doc:"Events of the page; left out: 1000"`
+		Limit int    `query:"limit" doc:"Events of the page" default:"1000" minimum:"1"`
 	}
 	IDPath struct {
 		UnitQuery
@@ -85,6 +86,7 @@ type (
 		Body api.AlarmRequest
 	}
 	tokenInput struct {
+		UnitQuery
 		Body api.TokenRequest
 	}
 	none struct{}
@@ -247,10 +249,14 @@ func (s *Server) addAlarms() {
 func (s *Server) addTokens() {
 	const notFound, invalid = http.StatusNotFound, http.StatusUnprocessableEntity
 	huma.Register(s.document, s.op("GET", "/tokens", "tokens", "The tokens, without their secrets", adminOnly),
-		func(context.Context, *none) (*output[api.TokensBody], error) {
-			body := &api.TokensBody{Unit: "ms", Tokens: []api.TokenBody{}}
+		func(_ context.Context, in *UnitQuery) (*output[api.TokensBody], error) {
+			unit, err := units.ParseUnit(in.Unit)
+			if err != nil {
+				return nil, problemOf(err)
+			}
+			body := &api.TokensBody{Unit: unit.Name, Tokens: []api.TokenBody{}}
 			for _, t := range s.tokens.List() {
-				body.Tokens = append(body.Tokens, TokenBody(t, ""))
+				body.Tokens = append(body.Tokens, TokenBody(t, "", unit))
 			}
 			return reply(body, nil)
 		})
@@ -258,13 +264,17 @@ func (s *Server) addTokens() {
 		invalid, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusInsufficientStorage)
 	create.DefaultStatus = http.StatusCreated
 	huma.Register(s.document, create, func(ctx context.Context, in *tokenInput) (*output[api.TokenBody], error) {
+		unit, err := units.ParseUnit(in.Unit)
+		if err != nil {
+			return nil, problemOf(err)
+		}
 		secret, made, err := s.tokens.Create(ctx, auth.Token{
 			Tenant: model.Tenant(in.Body.Tenant), Name: in.Body.Name, Scope: auth.Scope(in.Body.Scope), Admin: in.Body.Admin,
 		})
 		if err != nil {
 			return nil, tokenProblem(err)
 		}
-		body := TokenBody(made, secret)
+		body := TokenBody(made, secret, unit)
 		return reply(&body, nil)
 	})
 	huma.Register(s.document, s.op("DELETE", "/tokens/{id}", "revoke-token", "Revoke a token at once", adminOnly, notFound),
@@ -280,10 +290,10 @@ func (s *Server) addTokens() {
 
 // TokenBody returns a token as the API shows it; the secret is "" but for the
 // answer that makes it.
-func TokenBody(t auth.Token, secret string) api.TokenBody {
+func TokenBody(t auth.Token, secret string, unit units.Unit) api.TokenBody {
 	return api.TokenBody{
 		ID: t.ID, Tenant: string(t.Tenant), Name: t.Name, Scope: string(t.Scope), Admin: t.Admin,
-		Created: t.Created.UnixMilli(), Unit: "ms", Token: secret,
+		Created: unit.Floor(t.Created.UnixNano()), Unit: unit.Name, Token: secret,
 	}
 }
 

@@ -215,6 +215,28 @@ func TestAlarmsAndEvents(t *testing.T) {
 	expectJSON(t, all, err, `{"unit":"ms","alarms":[]}`)
 }
 
+// TestAlarmStaysBound: an alarm's definition can be changed also when another
+// channel has come that its match selects.
+func TestAlarmStaysBound(t *testing.T) {
+	a := openAPI(t)
+	write(t, a, "1", []int64{0}, []float64{0})
+	made, err := a.CreateAlarm(ctx, tenant, AlarmRequest{Match: `{instrument="lake"}`, Operator: ">", Threshold: number(5)}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, a, "2", []int64{0}, []float64{0})
+	changed, err := a.ReplaceAlarm(ctx, tenant, made.ID, AlarmRequest{Match: made.Match, Operator: ">", Threshold: number(6)}, "")
+	if err != nil || changed.Version != 2 || changed.Labels.Channel() != "1" {
+		t.Errorf("changed %+v, %v", changed, err)
+	}
+	_, err = a.ReplaceAlarm(ctx, tenant, made.ID, AlarmRequest{Match: `{}`, Operator: ">", Threshold: number(6)}, "")
+	expectCode(t, err, "too_many_channels")
+	moved, err := a.ReplaceAlarm(ctx, tenant, made.ID, AlarmRequest{Match: `{channel="2"}`, Operator: ">", Threshold: number(6)}, "")
+	if err != nil || moved.Labels.Channel() != "2" {
+		t.Errorf("moved %+v, %v", moved, err)
+	}
+}
+
 func TestAlarmsAreRefusedWithCodes(t *testing.T) {
 	a := openAPI(t)
 	write(t, a, "1", []int64{0}, []float64{0})
