@@ -57,8 +57,10 @@ func (a *answer) secure(tls bool) {
 // fail answers with a problem, or cuts the answer off where it has begun.
 func (a *answer) fail(err error) {
 	p := problemOf(err)
-	if why := a.why(); why != nil {
-		p = why
+	if why := a.why(); why != nil && calledOff(err) {
+		cut := *why
+		cut.cause = err
+		p = &cut
 	}
 	a.note(p)
 	left := errors.Is(err, context.Canceled) && a.request.Context().Err() != nil
@@ -67,6 +69,12 @@ func (a *answer) fail(err error) {
 	}
 	a.notFound = nil
 	p.write(a)
+}
+
+// calledOff reports whether err is what a handler fails with whose context was
+// cancelled, or whose request's body was given up.
+func calledOff(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 // note keeps why the answer is a problem, for the log and the metrics.

@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -139,6 +140,37 @@ func TestPacking(t *testing.T) {
 	}
 }
 
+// counted counts what is written to it, without a lock.
+type counted int
+
+// Write implements io.Writer.
+func (c *counted) Write(b []byte) (int, error) {
+	*c += counted(len(b))
+	return len(b), nil
+}
+
+// TestPackersWriteThemselves checks that no packer writes from a goroutine of
+// its own, which would race with the account of what was sent.
+func TestPackersWriteThemselves(t *testing.T) {
+	var text []byte
+	for noise := uint32(1); len(text) < 2<<20; noise = noise*1664525 + 1013904223 {
+		text = strconv.AppendUint(text, uint64(noise), 10)
+	}
+	for coding, pools := range packers {
+		for _, pool := range pools {
+			var sent counted
+			w := pool.Get().(resetter)
+			w.Reset(&sent)
+			if _, err := w.Write(text); err != nil || sent == 0 {
+				t.Errorf("%s: %d bytes sent, %v", coding, sent, err)
+			}
+			if err := w.Close(); err != nil {
+				t.Errorf("%s: %v", coding, err)
+			}
+		}
+	}
+}
+
 // TestMetrics checks who sees the metrics, and that they count.
 func TestMetrics(t *testing.T) {
 	f := start(t)
@@ -206,6 +238,27 @@ func TestRevocationThatIsNotStored(t *testing.T) {
 		if p.Code != code || !strings.Contains(p.Detail, "void until the server starts again") {
 			t.Errorf("%v: %+v", cause, p)
 		}
+	}
+}
+
+// TestOwnRevocationThatIsNotStored checks that an administrator is told so of
+// the token that the revocation is asked with too, and that the log has why.
+func TestOwnRevocationThatIsNotStored(t *testing.T) {
+	var log bytes.Buffer
+	f := start(t, func(o *Options) { o.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+	id := f.tokenID(f.admin)
+	if err := f.db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r := httptest.NewRequest("DELETE", "/api/v1/tokens/"+id, nil)
+	r.Header.Set("Authorization", "Bearer "+f.admin)
+	w := httptest.NewRecorder()
+	f.server.Handler().ServeHTTP(w, r)
+	if w.Code != http.StatusInternalServerError || !strings.Contains(w.Body.String(), "void until the server starts again") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	if !strings.Contains(log.String(), auth.ErrNotDurable.Error()) {
+		t.Errorf("the log does not say why: %s", log.String())
 	}
 }
 

@@ -2,10 +2,8 @@ package api
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"strconv"
-	"sync"
 )
 
 // Bulk is a body that may be large and writes its own JSON, several times
@@ -54,32 +52,16 @@ func (b *ViewBody) AppendJSON(dst []byte) ([]byte, error) {
 	dst = append(dst, `,"source":"`...)
 	dst = append(dst, b.Source...)
 	dst = append(dst, `","channels":[`...)
-	half := len(b.Channels) / 2
-	var rest []byte // of the second half, made beside the first
-	var errRest error
-	var done sync.WaitGroup
-	done.Go(func() { rest, errRest = appendChannels(nil, b.Channels[half:]) })
-	dst, err := appendChannels(dst, b.Channels[:half])
-	done.Wait()
-	if err := cmp.Or(err, errRest); err != nil {
-		return nil, err
-	}
-	if half > 0 {
-		dst = append(dst, ',')
-	}
-	return append(append(dst, rest...), "]}"...), nil
-}
-
-func appendChannels(dst []byte, channels []ViewChannel) (_ []byte, err error) {
-	for i := range channels {
+	for i := range b.Channels {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		if dst, err = channels[i].appendJSON(dst); err != nil {
+		var err error
+		if dst, err = b.Channels[i].appendJSON(dst); err != nil {
 			return nil, err
 		}
 	}
-	return dst, nil
+	return append(dst, "]}"...), nil
 }
 
 func (c *ViewChannel) appendJSON(dst []byte) ([]byte, error) {
