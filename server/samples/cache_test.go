@@ -61,37 +61,99 @@ func TestCacheForgets(t *testing.T) {
 	c := cache[int]{most: most}
 	const used = 40
 	for j := range used {
-		c.put(fmt.Append(nil, j), j)
+		c.put("t", fmt.Append(nil, j), j)
 	}
 	for i := range 200 {
 		for j := range used {
-			if s := c.get(fmt.Append(nil, j)); s == nil || s.value != j {
+			if s := c.get("t", fmt.Append(nil, j)); s == nil || s.value != j {
 				t.Fatalf("round %d: what is used is forgotten: %+v", i, s)
 			}
 		}
-		before := c.get(fmt.Append(nil, i%used))
+		before := c.get("t", fmt.Append(nil, i%used))
 		for j := range 50 { // a chain that is not used again
-			s := c.put(fmt.Appendf(nil, "%0100d-%d", i, j), j)
-			before.before(s)
+			s := c.put("t", fmt.Appendf(nil, "%0100d-%d", i, j), j)
+			c.follows(before, s)
 			before = s
 		}
-		reached, bytes := map[*seen[int]]bool{}, 0
-		for _, list := range []map[string]*seen[int]{c.recent, c.older} {
-			for _, s := range list {
-				for ; s != nil && !reached[s]; s = s.next.Load() {
-					reached[s] = true
-					bytes += 2*len(s.key) + cachedOverhead
-				}
-			}
-		}
-		if bytes > 2*most {
-			t.Fatalf("round %d: %d bytes are kept, at most about %d may be", i, bytes, most)
-		}
+		checkReached(t, &c)
 	}
 	if len(c.older) == 0 {
 		t.Error("the cache was never full")
 	}
-	if c.put(make([]byte, longestCached+1), 1) != nil || c.get(make([]byte, longestCached+1)) != nil {
+	if c.put("t", make([]byte, longestCached+1), 1) != nil || c.get("t", make([]byte, longestCached+1)) != nil {
 		t.Error("a key that is too long is kept")
+	}
+	if c.get("u", []byte("1")) != nil {
+		t.Error("another tenant's is found")
+	}
+}
+
+// checkReached checks how much a cache keeps, also by way of what comes after
+// what.
+func checkReached[V any](t *testing.T, c *cache[V]) {
+	t.Helper()
+	reached, bytes := map[*seen[V]]bool{}, 0
+	for _, list := range []map[cacheKey]*seen[V]{c.recent, c.older} {
+		for _, s := range list {
+			for ; s != nil && !reached[s]; s = s.next.Load() {
+				reached[s] = true
+				bytes += s.size()
+			}
+		}
+	}
+	if bytes > c.most || len(reached) > len(c.recent)+len(c.older) {
+		t.Fatalf("%d bytes of %d entries are kept, %d entries are in the maps", bytes, len(reached), len(c.recent)+len(c.older))
+	}
+}
+
+// TestWalksAreForgotten sends requests that begin as the one before, so that all
+// but the end is found by what comes after what: that counts as being used, and
+// nothing is kept beside the maps.
+func TestWalksAreForgotten(t *testing.T) {
+	c := cache[int]{most: 100 << 10}
+	walk := func(texts [][]byte) (unknown int) {
+		var before *seen[int]
+		for j, text := range texts {
+			s := c.after(before, text)
+			if s == nil {
+				if s = c.get("t", text); s == nil {
+					s = c.put("t", text, j)
+					unknown++
+				}
+				c.follows(before, s)
+			}
+			before = s
+		}
+		return unknown
+	}
+	var texts [][]byte
+	for i := range 100 {
+		for range 10 {
+			texts = append(texts, fmt.Appendf(nil, "%0100d", len(texts)))
+		}
+		walk(texts[max(0, len(texts)-100*(i%3+1)):])
+		checkReached(t, &c)
+	}
+	used := texts[:20]
+	for i := range 1000 {
+		if unknown := walk(used); unknown > 0 && i > 0 {
+			t.Fatalf("round %d: %d of what is used are forgotten", i, unknown)
+		}
+		walk([][]byte{fmt.Appendf(nil, "other %0100d", i)})
+	}
+}
+
+// TestPredictionsOfTenants: two tenants whose requests begin alike and go on
+// differently do not change what is expected of each other.
+func TestPredictionsOfTenants(t *testing.T) {
+	c := cache[int]{most: 100 << 10}
+	for _, tenant := range []model.Tenant{"t", "u"} {
+		first := c.put(tenant, []byte("first"), 0)
+		c.follows(first, c.put(tenant, []byte(tenant+"'s second"), 1))
+	}
+	for _, tenant := range []model.Tenant{"t", "u"} {
+		if s := c.after(c.get(tenant, []byte("first")), []byte(tenant+"'s second")); s == nil || s.key.tenant != tenant {
+			t.Errorf("%s: %+v comes next", tenant, s)
+		}
 	}
 }

@@ -141,7 +141,7 @@ func (p *jsonParser) oneChannel() error {
 
 func (p *jsonParser) labels(c *channel) error {
 	raw := p.extent()
-	if known := labelsSeen.get(raw); known != nil {
+	if known := labelsSeen.get(p.r.tenant, raw); known != nil {
 		c.labels, p.i = known.value, p.i+len(raw)
 		return nil
 	}
@@ -152,14 +152,14 @@ func (p *jsonParser) labels(c *channel) error {
 		return err
 	})
 	if err == nil {
-		c.setLabels(&d, raw)
+		c.setLabels(p.r.tenant, &d, raw)
 	}
 	return err
 }
 
 func (p *jsonParser) properties(c *channel) error {
 	raw := p.extent()
-	if known := propertiesSeen.get(raw); known != nil {
+	if known := propertiesSeen.get(p.r.tenant, raw); known != nil {
 		c.properties, p.i = known.value, p.i+len(raw)
 		return nil
 	}
@@ -186,7 +186,7 @@ func (p *jsonParser) properties(c *channel) error {
 		return err
 	})
 	if err == nil {
-		c.setProperties(&d, raw)
+		c.setProperties(p.r.tenant, &d, raw)
 	}
 	return err
 }

@@ -127,8 +127,8 @@ func (p *msgpackParser) oneChannel(c *channel) error {
 // labels reads a map of strings. Its bytes are found first: mostly they were
 // seen before, after the same labels.
 func (p *msgpackParser) labels(c *channel) error {
-	if known := p.labelsBefore.after(p.b[p.i:]); known != nil {
-		p.i += len(known.key)
+	if known := labelsSeen.after(p.labelsBefore, p.b[p.i:]); known != nil {
+		p.i += len(known.key.text)
 		p.labelsBefore, c.labels = known, known.value
 		return nil
 	}
@@ -144,13 +144,13 @@ func (p *msgpackParser) labels(c *channel) error {
 		}
 	}
 	raw := p.b[start:p.i]
-	known := labelsSeen.get(raw)
+	known := labelsSeen.get(p.r.tenant, raw)
 	if known != nil {
 		c.labels = known.value
 	} else {
 		known = p.newLabels(c, raw, first, n)
 	}
-	p.labelsBefore.before(known)
+	labelsSeen.follows(p.labelsBefore, known)
 	p.labelsBefore = known
 	return nil
 }
@@ -164,7 +164,7 @@ func (p *msgpackParser) newLabels(c *channel, raw []byte, first, n int) *seen[mo
 		value, _ := p.str()
 		d.addLabel(name, value)
 	}
-	return c.setLabels(&d, raw)
+	return c.setLabels(p.r.tenant, &d, raw)
 }
 
 func (p *msgpackParser) properties(c *channel) error {
@@ -176,7 +176,7 @@ func (p *msgpackParser) properties(c *channel) error {
 				p.integer() // of decimals; what else there is, the map is not a known one
 			}
 		}
-		if known := propertiesSeen.get(p.b[start:p.i]); known != nil {
+		if known := propertiesSeen.get(p.r.tenant, p.b[start:p.i]); known != nil {
 			c.properties = known.value
 			return nil
 		}
@@ -208,7 +208,7 @@ func (p *msgpackParser) properties(c *channel) error {
 		return nil
 	})
 	if err == nil {
-		c.setProperties(&d, p.b[start:p.i])
+		c.setProperties(p.r.tenant, &d, p.b[start:p.i])
 	}
 	return err
 }
