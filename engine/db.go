@@ -108,6 +108,8 @@ type DB struct {
 	compactor compactor
 	faults    faultList
 
+	tapMemory *tapMemory
+
 	background sync.WaitGroup
 	stop       context.CancelFunc // ends background work
 

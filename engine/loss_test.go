@@ -486,7 +486,7 @@ func TestHeadsHaveABound(t *testing.T) {
 // TestTapEndsWithTheDatabase closes the database under a tap.
 func TestTapEndsWithTheDatabase(t *testing.T) {
 	db := tenantDB(t, vfs.NewMem())
-	tap, err := db.Tap("t", nil, 1)
+	tap, err := db.Tap(context.Background(), "t", nil, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -494,8 +494,8 @@ func TestTapEndsWithTheDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-tap.Ended()
-	if feed := tap.Take(TapFeed{}); len(feed.Rows) > 0 {
-		t.Error("rows from a closed database")
+	if feed, err := tap.Take(context.Background()); err != nil || len(feed.Rows) > 0 {
+		t.Error("rows from a closed database", err)
 	}
 	tap.Close()
 }

@@ -31,7 +31,7 @@ func Open(o Options) (db *DB, err error) {
 	if o, err = o.withDefaults(); err != nil {
 		return nil, err
 	}
-	db = &DB{options: o, fs: o.FS, tenants: map[model.Tenant]*tenant{}}
+	db = &DB{options: o, fs: o.FS, tenants: map[model.Tenant]*tenant{}, tapMemory: newTapMemory()}
 	for i := range db.partitions {
 		db.partitions[i] = newPartition(model.Partition(i))
 	}

@@ -1,13 +1,16 @@
 package engine
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/hokan-db/hokan/engine/alarm"
 	"github.com/hokan-db/hokan/engine/entry"
 	"github.com/hokan-db/hokan/engine/model"
+	"github.com/hokan-db/hokan/engine/policy"
 )
 
 // TapRows are rows of one channel as they were applied. Several taps may share
@@ -18,36 +21,49 @@ type TapRows struct {
 	Offset  uint64 // of the entry that wrote them
 	Times   []int64
 	Values  []float64
+
+	of *candidate // nil once it is known that the tap wants them
 }
 
 // TapEvent is the start or the end of an alarm on one of a tap's channels.
 type TapEvent struct {
 	Event
 	Labels model.Labels // of the channel
+
+	of *candidate // as in TapRows
 }
 
 // TapFeed is what a tap has gathered. Each list is in the order in which it was
 // applied.
 type TapFeed struct {
-	Rows    []TapRows
-	Events  []TapEvent
-	Dropped uint64 // rows and events that found no room, after those above
+	Rows   []TapRows
+	Events []TapEvent
+	// Dropped are rows and events that found no room, after those above. Those
+	// of a channel that is so new that the tap does not know yet whether it
+	// wants it count too.
+	Dropped uint64
 }
 
 // Tap is a live feed of the rows and alarm events of some channels. It never
-// holds up writing: what finds no room until Take is called is dropped and
-// counted.
+// holds up writing: patterns are matched by whoever takes, and what finds no
+// room until then is dropped and counted.
 type Tap struct {
 	tenant   *tenant
 	selector model.Selector
 	limit    int
+	memory   *tapMemory
 	ready    chan struct{} // of capacity 1: holds a token while there is a feed
 	ended    chan struct{} // closed with the database
 
-	mu      sync.Mutex
-	wanted  []wanted // by channel ID
-	feed    TapFeed
-	waiting int // rows and events in feed
+	mu         sync.Mutex
+	selecting  bool     // Tap has not returned yet: nothing is fed
+	wanted     []wanted // by channel ID
+	candidates map[model.ChannelID]*candidate
+	feed       TapFeed
+	waiting    int     // rows and events in feed
+	bytes      int64   // of feed
+	taken      int64   // bytes that were taken and not given back
+	spare      TapFeed // lists to use again
 }
 
 // wanted is whether a tap's selector selects a channel.
@@ -59,11 +75,40 @@ const (
 	isUnwanted
 )
 
+// candidate is a channel as it was when rows or events of it came to a tap that
+// had not decided whether it wants it. Only Take decides.
+type candidate struct {
+	channel model.Channel
+	wanted  wanted
+}
+
+// tapMemory bounds what the taps of a database hold together.
+type tapMemory struct {
+	used      atomic.Int64 // bytes: what waits, and what was taken and not given back
+	mostOfOne int64        // bytes that wait for one tap
+	most      int64        // bytes of all
+}
+
+func newTapMemory() *tapMemory {
+	return &tapMemory{mostOfOne: policy.LiveBytes.Default, most: policy.LiveMemory.Default}
+}
+
+// What is counted beside rows, in bytes, and what a tap may always hold: those
+// that read in time lose nothing to those that do not.
+const (
+	tapRowBytes     = 16
+	tapRowsOverhead = 128
+	tapEventBytes   = 256
+	tapAlways       = 64 << 10
+	// tapKept is how many elements of a list are used again.
+	tapKept = 1024
+)
+
 // Tap feeds the rows and events that are applied from now on, of the channels
 // that s selects: also of those that are made, or come to be selected, later.
-// limit is how many rows and events may wait; rows that come together are
-// taken together, if nothing waits also beyond limit.
-func (db *DB) Tap(name model.Tenant, s model.Selector, limit int) (*Tap, error) {
+// limit is how many rows and events may wait, in policy.LiveBytes; rows that
+// come together are taken together, if nothing waits also beyond limit.
+func (db *DB) Tap(ctx context.Context, name model.Tenant, s model.Selector, limit int) (*Tap, error) {
 	t, err := db.enterTenant(name)
 	if err != nil {
 		return nil, err
@@ -72,36 +117,106 @@ func (db *DB) Tap(name model.Tenant, s model.Selector, limit int) (*Tap, error) 
 	if limit < 1 {
 		return nil, fmt.Errorf("%w: a tap of %d rows", ErrInvalid, limit)
 	}
-	tap := &Tap{tenant: t, selector: s, limit: limit, ready: make(chan struct{}, 1), ended: make(chan struct{})}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	// The index finds what is selected faster than asking channel by channel.
-	tap.wanted = slices.Repeat([]wanted{isUnwanted}, int(t.index.MaxID())+1)
-	for _, id := range t.index.Select(s) {
-		tap.wanted[id] = isWanted
+	tap := &Tap{
+		tenant: t, selector: s, limit: limit, memory: db.tapMemory, ready: make(chan struct{}, 1), ended: make(chan struct{}),
+		selecting: true, candidates: map[model.ChannelID]*candidate{},
 	}
+	// From here on the tap hears of channels that change; those that are there
+	// are found meanwhile.
+	t.mu.Lock()
 	t.taps = append(slices.Clone(t.taps), tap)
+	tap.wanted = slices.Repeat([]wanted{isUnwanted}, int(t.index.MaxID())+1)
+	t.mu.Unlock()
+	t.mu.RLock()
+	ids, err := t.selectChannels(ctx, s)
+	t.mu.RUnlock()
+	if err != nil {
+		tap.Close()
+		return nil, err
+	}
+	tap.mu.Lock()
+	defer tap.mu.Unlock()
+	for _, id := range ids {
+		if int(id) < len(tap.wanted) && tap.wanted[id] == isUnwanted {
+			tap.wanted[id] = isWanted
+		}
+	}
+	tap.selecting = false
 	return tap, nil
 }
 
-// Ready delivers a token once there is something to take.
+// Ready delivers a token once there may be something to take.
 func (t *Tap) Ready() <-chan struct{} { return t.ready }
 
 // Ended is closed when the database is: nothing will be fed any more.
 func (t *Tap) Ended() <-chan struct{} { return t.ended }
 
-// Take returns what came since the last call. It may use the memory of spent,
-// a feed that the caller needs no longer.
-func (t *Tap) Take(spent TapFeed) TapFeed {
-	clear(spent.Rows)
-	clear(spent.Events)
+// Take returns what came since the last call. It is for one goroutine, and
+// matches the selector against channels that are new: if ctx ends meanwhile,
+// what came is lost.
+func (t *Tap) Take(ctx context.Context) (TapFeed, error) {
+	t.mu.Lock()
+	feed := t.feed
+	t.feed, t.spare = t.spare, TapFeed{}
+	t.waiting, t.bytes, t.taken = 0, 0, t.taken+t.bytes
+	t.mu.Unlock()
+	for i := range feed.Rows {
+		if err := t.decide(ctx, feed.Rows[i].of); err != nil {
+			return TapFeed{}, err
+		}
+	}
+	for i := range feed.Events {
+		if err := t.decide(ctx, feed.Events[i].of); err != nil {
+			return TapFeed{}, err
+		}
+	}
+	feed.Rows = slices.DeleteFunc(feed.Rows, func(r TapRows) bool { return r.of.isUnwanted() })
+	feed.Events = slices.DeleteFunc(feed.Events, func(e TapEvent) bool { return e.of.isUnwanted() })
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	feed := t.feed
-	t.feed = TapFeed{Rows: spent.Rows[:0], Events: spent.Events[:0]}
-	t.waiting = 0
-	return feed
+	for id, c := range t.candidates {
+		if c.wanted != undecided {
+			t.setWanted(id, c.wanted)
+			delete(t.candidates, id)
+		}
+	}
+	return feed, nil
 }
+
+// GiveBack says that what was taken is needed no longer: until then its bytes
+// count as waiting for all. Its lists may be used again.
+func (t *Tap) GiveBack(feed TapFeed) {
+	clear(feed.Rows)
+	clear(feed.Events)
+	spare := TapFeed{Rows: feed.Rows[:0], Events: feed.Events[:0]}
+	if cap(spare.Rows) > tapKept {
+		spare.Rows = nil
+	}
+	if cap(spare.Events) > tapKept {
+		spare.Events = nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.memory.used.Add(-t.taken)
+	t.spare, t.taken = spare, 0
+}
+
+// decide matches the selector against a candidate.
+func (t *Tap) decide(ctx context.Context, c *candidate) error {
+	if c == nil || c.wanted != undecided {
+		return nil
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	c.wanted = isUnwanted
+	if t.selector.Matches(&c.channel) {
+		c.wanted = isWanted
+	}
+	return nil
+}
+
+func (c *candidate) isUnwanted() bool { return c != nil && c.wanted == isUnwanted }
 
 // closeTaps ends every feed.
 func (db *DB) closeTaps() {
@@ -121,21 +236,37 @@ func (t *Tap) Close() {
 	t.tenant.mu.Lock()
 	defer t.tenant.mu.Unlock()
 	t.tenant.taps = slices.DeleteFunc(slices.Clone(t.tenant.taps), func(o *Tap) bool { return o == t })
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.memory.used.Add(-t.bytes - t.taken)
+	t.feed, t.waiting, t.bytes, t.taken = TapFeed{}, 0, 0, 0
 }
 
-// wants tells whether the tap wants a channel. The caller holds t.mu and the
-// tenant's.
-func (t *Tap) wants(id model.ChannelID) bool {
+// wants tells whether the tap may want a channel. Where that is not decided it
+// returns the channel as a candidate. The caller holds t.mu and the tenant's.
+func (t *Tap) wants(id model.ChannelID) (bool, *candidate) {
+	if t.selecting {
+		return false, nil
+	}
+	if int(id) < len(t.wanted) && t.wanted[id] != undecided {
+		return t.wanted[id] == isWanted, nil
+	}
+	c := t.candidates[id]
+	if c == nil {
+		known := t.tenant.index.Get(id)
+		if known == nil {
+			return false, nil
+		}
+		c = &candidate{channel: *known}
+	}
+	return true, c
+}
+
+func (t *Tap) setWanted(id model.ChannelID, w wanted) {
 	if int(id) >= len(t.wanted) {
 		t.wanted = append(t.wanted, make([]wanted, int(id)+1-len(t.wanted))...)
 	}
-	if t.wanted[id] == undecided {
-		t.wanted[id] = isUnwanted
-		if c := t.tenant.index.Get(id); c != nil && t.selector.Matches(c) {
-			t.wanted[id] = isWanted
-		}
-	}
-	return t.wanted[id] == isWanted
+	t.wanted[id] = w
 }
 
 // reconsider forgets whether a channel is wanted: its properties changed. The
@@ -143,20 +274,34 @@ func (t *Tap) wants(id model.ChannelID) bool {
 func (t *Tap) reconsider(id model.ChannelID) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	delete(t.candidates, id)
 	if int(id) < len(t.wanted) {
 		t.wanted[id] = undecided
 	}
 }
 
-// room takes room for n rows or events, or counts them as dropped. The caller
-// holds t.mu.
-func (t *Tap) room(n int) bool {
-	if t.feed.Dropped > 0 || t.waiting > 0 && t.waiting+n > t.limit {
+// room takes room for n rows or events of some bytes, of a candidate if c is
+// not nil, or counts them as dropped. The caller holds t.mu.
+func (t *Tap) room(n int, bytes int64, c *candidate) bool {
+	if t.feed.Dropped > 0 || t.waiting > 0 && !t.fits(n, bytes) {
 		t.feed.Dropped += uint64(n) // and all that follow, so that there is one gap
 		return false
 	}
 	t.waiting += n
+	t.bytes += bytes
+	t.memory.used.Add(bytes)
+	if c != nil {
+		t.candidates[c.channel.ID] = c
+	}
 	return true
+}
+
+func (t *Tap) fits(n int, bytes int64) bool {
+	if t.waiting+n > t.limit {
+		return false
+	}
+	return t.bytes+bytes <= tapAlways ||
+		t.bytes+bytes <= t.memory.mostOfOne && t.memory.used.Load()+bytes <= t.memory.most
 }
 
 func (t *Tap) tell() {
@@ -175,17 +320,23 @@ func (t *tenant) offerRows(offset uint64, columns []entry.Column) {
 		tap.mu.Lock()
 		for i := range columns {
 			c := &columns[i]
-			if len(c.Times) == 0 || !tap.wants(c.Channel) {
+			if len(c.Times) == 0 {
+				continue
+			}
+			wants, candidate := tap.wants(c.Channel)
+			if !wants {
 				continue
 			}
 			offered = true
-			if !tap.room(len(c.Times)) {
+			if !tap.room(len(c.Times), tapRowsOverhead+tapRowBytes*int64(len(c.Times)), candidate) {
 				continue
 			}
 			if copies[i].Times == nil {
-				copies[i] = TapRows{c.Channel, t.index.Get(c.Channel).Labels, offset, slices.Clone(c.Times), slices.Clone(c.Values)}
+				copies[i] = TapRows{c.Channel, t.index.Get(c.Channel).Labels, offset, slices.Clone(c.Times), slices.Clone(c.Values), nil}
 			}
-			tap.feed.Rows = append(tap.feed.Rows, copies[i])
+			rows := copies[i]
+			rows.of = candidate
+			tap.feed.Rows = append(tap.feed.Rows, rows)
 		}
 		tap.mu.Unlock()
 		if offered {
@@ -202,11 +353,13 @@ func (t *tenant) offerEvents(events []alarm.Event) {
 		offered := false
 		tap.mu.Lock()
 		for _, e := range events {
-			if tap.wants(e.Channel) {
-				offered = true
-				if tap.room(1) {
-					tap.feed.Events = append(tap.feed.Events, TapEvent{e, t.index.Get(e.Channel).Labels})
-				}
+			wants, candidate := tap.wants(e.Channel)
+			if !wants {
+				continue
+			}
+			offered = true
+			if tap.room(1, tapEventBytes+int64(len(e.Name)), candidate) {
+				tap.feed.Events = append(tap.feed.Events, TapEvent{e, t.index.Get(e.Channel).Labels, candidate})
 			}
 		}
 		tap.mu.Unlock()

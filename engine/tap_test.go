@@ -37,7 +37,7 @@ func openTap(t *testing.T, db *DB, selector string, limit int) *Tap {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tap, err := db.Tap("t", s, limit)
+	tap, err := db.Tap(context.Background(), "t", s, limit)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +52,10 @@ func take(t *testing.T, tap *Tap) (got []string, dropped uint64) {
 	case <-tap.Ready():
 	default:
 	}
-	feed := tap.Take(TapFeed{})
+	feed, err := tap.Take(context.Background())
+	if err != nil {
+		t.Error(err)
+	}
 	for _, rows := range feed.Rows {
 		for i := range rows.Times {
 			got = append(got, fmt.Sprintf("%s=%v", rows.Labels.Channel(), rows.Values[i]))
@@ -99,10 +102,10 @@ func TestTap(t *testing.T) {
 	appendTo(t, db, &model.Batch{Tenant: "t", Columns: []model.Column{
 		{Labels: testLabels("a"), Times: []int64{1, 2}, Values: []float64{1, 2}}}})
 	expect(t, small, 0, "a=1", "a=2")
-	if _, err := db.Tap("nobody", nil, 1); err == nil {
+	if _, err := db.Tap(context.Background(), "nobody", nil, 1); err == nil {
 		t.Error("a tenant that is not there is tapped")
 	}
-	if _, err := db.Tap("t", nil, 0); err == nil {
+	if _, err := db.Tap(context.Background(), "t", nil, 0); err == nil {
 		t.Error("a tap without room")
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"sort"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/klauspost/compress/flate"
 
@@ -159,7 +160,7 @@ func (e *Export) appendHeader(dst []byte) []byte {
 	for i := range e.channels {
 		c := &e.channels[i]
 		dst = append(dst, ',')
-		dst = appendCell(dst, ColumnName(c))
+		dst = appendCell(dst, inert(ColumnName(c)))
 	}
 	return append(dst, '\r', '\n')
 }
@@ -170,6 +171,16 @@ func ColumnName(c *model.Channel) string {
 	name := c.Labels.Instrument() + "/" + c.Labels.Channel()
 	if unit := c.History.Current().Unit; unit != "" {
 		name += "[" + unit + "]"
+	}
+	return name
+}
+
+// inert returns a name that no spreadsheet takes for a formula: who may write
+// samples chooses names, and others open the file. Cells below the header hold
+// numbers, times and words of ours alone.
+func inert(name string) string {
+	if first, _ := utf8.DecodeRuneInString(name); strings.ContainsRune("=+-@\t\r\n＝＋－＠", first) {
+		return "'" + name
 	}
 	return name
 }

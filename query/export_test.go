@@ -110,6 +110,37 @@ func TestExportQuotesNames(t *testing.T) {
 	}
 }
 
+// TestExportHeaderIsNoFormula checks that a spreadsheet runs nothing that a
+// channel's name says.
+func TestExportHeaderIsNoFormula(t *testing.T) {
+	for name, want := range map[string]string{
+		"=1+1/x": "'=1+1/x", "+1/x": "'+1/x", "-1/x": "'-1/x", "@a/x": "'@a/x", "\t=1/x": "'\t=1/x", "＝1/x": "'＝1/x",
+		"lake/=1": "lake/=1", "/=1": "/=1", "": "", "日本/温度": "日本/温度", "\xff=": "\xff=",
+	} {
+		if got := inert(name); got != want {
+			t.Errorf("%q becomes %q, want %q", name, got, want)
+		}
+	}
+	db := openDB(t)
+	write(t, db, `=HYPERLINK("x")`, "1", "V", seconds(0), []float64{-1})
+	e, err := NewExport(context.Background(), db, ExportRequest{Scope: scope(t, "{}")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	var text bytes.Buffer
+	if err := e.writeCSV(context.Background(), &text); err != nil {
+		t.Fatal(err)
+	}
+	lines, err := csv.NewReader(&text).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lines[0][1] != `'=HYPERLINK("x")/1[V]` || lines[1][1] != "-1" {
+		t.Errorf("cells are %q", lines)
+	}
+}
+
 // failingWriter fails after so many bytes.
 type failingWriter struct{ left int }
 

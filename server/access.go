@@ -2,7 +2,9 @@ package server
 
 import (
 	"context"
+	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 
 	"github.com/hokan-db/hokan/engine/model"
@@ -13,11 +15,12 @@ import (
 type access int
 
 const (
-	open        access = iota // without a token
-	anyToken                  // whoever has a token
-	readTenant                // a tenant's token that may read
-	writeTenant               // a tenant's token that may write
-	adminOnly                 // an administrator's token
+	open         access = iota // without a token
+	anyToken                   // whoever has a token
+	readTenant                 // a tenant's token that may read
+	writeTenant                // a tenant's token that may write
+	adminOnly                  // an administrator's token
+	adminOrLocal               // the same, or without a token from this machine
 )
 
 // sessionCookie holds the page's token.
@@ -36,7 +39,7 @@ func tenantOf(ctx context.Context) model.Tenant {
 
 // callerOf returns who sends r, as far as the route asks for that.
 func (s *Server) callerOf(r *http.Request, a access) (caller, error) {
-	if a == open {
+	if a == open || a == adminOrLocal && isLocal(r) {
 		return caller{}, nil
 	}
 	secret, byCookie, err := secretOf(r)
@@ -75,7 +78,7 @@ func secretOf(r *http.Request) (secret string, byCookie bool, err error) {
 // permits returns why a token may not use a route.
 func (a access) permits(t *auth.Token) error {
 	switch a {
-	case adminOnly:
+	case adminOnly, adminOrLocal:
 		if !t.Admin {
 			return newProblem("forbidden", "this takes an administrator's token")
 		}
@@ -91,4 +94,29 @@ func (a access) permits(t *auth.Token) error {
 		}
 	}
 	return nil
+}
+
+// isLocal reports whether a program on this machine sent r itself: from a
+// loopback address, under a name of this machine, and without a header that a
+// proxy adds. What a proxy here passes on is its clients'.
+func isLocal(r *http.Request) bool {
+	from, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil || !from.Addr().Unmap().IsLoopback() || !isLocalName(r.Host) {
+		return false
+	}
+	for name := range r.Header {
+		if name == "Forwarded" || name == "Via" || name == "X-Real-Ip" || strings.HasPrefix(name, "X-Forwarded-") {
+			return false
+		}
+	}
+	return true
+}
+
+// isLocalName reports whether a request's host is this machine whoever asks.
+func isLocalName(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	address, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return strings.EqualFold(host, "localhost") || err == nil && (address.IsLoopback() || address.IsUnspecified())
 }

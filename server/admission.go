@@ -7,85 +7,123 @@ import (
 	"github.com/hokan-db/hokan/engine/policy"
 )
 
-// admission counts what is in progress, in all and by tenant, and refuses what
-// would be more than the limits. A tenant that has nothing in progress takes no
-// memory.
+// admission counts what is in progress, in all, by tenant and by address, and
+// refuses what would be more than the limits. Who has nothing in progress takes
+// no memory.
 type admission struct {
 	limits *Limits
 
-	mu      sync.Mutex
-	all     usage
-	tenants map[model.Tenant]*usage
+	mu        sync.Mutex
+	all       usage
+	tenants   map[model.Tenant]*usage
+	addresses map[string]int // requests without a token
 }
 
 // usage is what is in progress.
 type usage struct {
-	requests, streams int
-	bytes             int64
+	requests int   // that show a token
+	open     int   // requests that show none
+	streams  int   // live
+	bytes    int64 // of requests' bodies
+	answers  int64 // bytes of answers that wait in memory
 }
 
 func (u *usage) add(d usage) {
 	u.requests += d.requests
+	u.open += d.open
 	u.streams += d.streams
 	u.bytes += d.bytes
+	u.answers += d.answers
 }
 
 func newAdmission(l *Limits) *admission {
-	return &admission{limits: l, tenants: map[model.Tenant]*usage{}}
+	return &admission{limits: l, tenants: map[model.Tenant]*usage{}, addresses: map[string]int{}}
 }
 
-// enter adds d to what is in progress, or refuses it. The tenant is "" while it
-// is not known.
+// enter adds d to what is in progress, or refuses it. The tenant is "" for an
+// administrator, who counts in all alone.
 func (a *admission) enter(t model.Tenant, d usage) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if t == "" {
-		if d.requests > 0 && a.all.requests+d.requests > a.limits.Requests {
-			return refuse(policy.Requests, "too many requests are in progress")
-		}
-		a.all.add(d)
-		return nil
+	l := a.limits
+	switch {
+	case d.requests > 0 && a.all.requests+d.requests > l.Requests:
+		return refuse(policy.Requests, "too many requests are in progress")
+	case d.streams > 0 && a.all.streams+d.streams > l.Streams:
+		return refuse(policy.Streams, "too many live streams are open")
+	case d.bytes > 0 && a.all.bytes+d.bytes > l.InFlightBytes:
+		return refuse(policy.InFlightBytes, "too many bytes of requests are in progress")
+	case d.answers > 0 && a.all.answers > 0 && a.all.answers+d.answers > l.AnswerBytes:
+		return refuse(policy.AnswerBytes, "too many bytes of answers wait for their clients")
 	}
-	u := a.tenants[t]
+	if t != "" {
+		if err := a.enterTenant(t, d); err != nil {
+			return err
+		}
+	}
+	a.all.add(d)
+	return nil
+}
+
+func (a *admission) enterTenant(t model.Tenant, d usage) error {
+	u, l := a.tenants[t], a.limits
 	if u == nil {
 		u = &usage{}
 	}
-	l := a.limits
 	switch {
 	case d.requests > 0 && u.requests+d.requests > l.TenantRequests:
 		return refuse(policy.TenantRequests, "too many of the tenant's requests are in progress")
-	case d.streams > 0 && a.all.streams+d.streams > l.Streams:
-		return refuse(policy.Streams, "too many live streams are open")
 	case d.streams > 0 && u.streams+d.streams > l.TenantStreams:
 		return refuse(policy.TenantStreams, "too many of the tenant's live streams are open")
-	case d.bytes > 0 && a.all.bytes+d.bytes > l.InFlightBytes:
-		return refuse(policy.InFlightBytes, "too many bytes of requests are in progress")
 	case d.bytes > 0 && u.bytes+d.bytes > l.TenantInFlightBytes:
 		return refuse(policy.TenantInFlightBytes, "too many bytes of the tenant's requests are in progress")
+	case d.answers > 0 && u.answers > 0 && u.answers+d.answers > l.TenantAnswerBytes:
+		return refuse(policy.TenantAnswerBytes, "too many bytes of the tenant's answers wait for their clients")
 	}
 	u.add(d)
-	a.all.bytes += d.bytes
-	a.all.streams += d.streams
 	a.tenants[t] = u
 	return nil
 }
 
 // leave takes back what enter added.
 func (a *admission) leave(t model.Tenant, d usage) {
-	back := usage{-d.requests, -d.streams, -d.bytes}
+	back := usage{requests: -d.requests, streams: -d.streams, bytes: -d.bytes, answers: -d.answers}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if t == "" {
-		a.all.add(back)
-		return
-	}
+	a.all.add(back)
 	if u := a.tenants[t]; u != nil {
 		if u.add(back); *u == (usage{}) {
 			delete(a.tenants, t)
 		}
 	}
-	a.all.bytes += back.bytes
-	a.all.streams += back.streams
+}
+
+// enterOpen adds a request that shows no token, or refuses it. They have a
+// budget of their own, so that strangers keep nobody out who has a token.
+func (a *admission) enterOpen(address string) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch {
+	case a.all.open >= a.limits.OpenRequests:
+		return refuse(policy.OpenRequests, "too many requests without a token are in progress")
+	case address != "" && a.addresses[address] >= a.limits.AddressOpenRequests:
+		return refuse(policy.AddressOpenRequests, "too many requests without a token are in progress from this address")
+	}
+	a.all.open++
+	if address != "" {
+		a.addresses[address]++
+	}
+	return nil
+}
+
+// leaveOpen takes back what enterOpen added.
+func (a *admission) leaveOpen(address string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.all.open--
+	if a.addresses[address]--; a.addresses[address] <= 0 {
+		delete(a.addresses, address)
+	}
 }
 
 // now returns what is in progress.

@@ -5,29 +5,28 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"time"
+	"os"
 
 	"github.com/hokan-db/hokan/engine/policy"
 )
 
 // answer is the writer of one answer: it sets what every answer has, keeps
-// account, bounds the time that a client may take to read, and compresses JSON
+// account, bounds the time that a client may take, and compresses JSON
 // where that pays and the client reads it.
 type answer struct {
 	http.ResponseWriter
-	control   *http.ResponseController
-	request   *http.Request
-	writeTime time.Duration
+	pace
+	request  *http.Request
+	admitted *admission
 
-	body     *body // of the request, nil while nobody may read it
-	admitted usage // what it counts as in progress beside its tenant's
-	route    string
-	quiet    bool
-	caller   caller
-	status   int    // 0: nothing sent
-	sent     int64  // bytes of the body, as sent
-	err      error  // why it failed
-	limit    string // that refused, "" if none did
+	body   *body // of the request, nil while nobody may read it
+	route  string
+	quiet  bool
+	caller caller
+	status int    // 0: nothing sent
+	sent   int64  // bytes of the body, as sent
+	err    error  // why it failed
+	limit  string // that refused, "" if none did
 
 	bodyLimit string       // that the request's body is under
 	broken    bool         // the client does not take it
@@ -58,6 +57,11 @@ func (a *answer) secure(tls bool) {
 // fail answers with a problem, or cuts the answer off where it has begun.
 func (a *answer) fail(err error) {
 	p := problemOf(err)
+	if why := a.why(); why != nil && calledOff(err) {
+		cut := *why
+		cut.cause = err
+		p = &cut
+	}
 	a.note(p)
 	left := errors.Is(err, context.Canceled) && a.request.Context().Err() != nil
 	if left || !a.takeBack() {
@@ -65,6 +69,12 @@ func (a *answer) fail(err error) {
 	}
 	a.notFound = nil
 	p.write(a)
+}
+
+// calledOff reports whether err is what a handler fails with whose context was
+// cancelled, or whose request's body was given up.
+func calledOff(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 // note keeps why the answer is a problem, for the log and the metrics.
@@ -134,13 +144,8 @@ func (a *answer) WriteHeader(status int) {
 		a.held = true
 		return
 	}
-	a.extend()
+	a.extend(a.sent)
 	a.ResponseWriter.WriteHeader(status)
-}
-
-// extend gives the client its time to take the next piece.
-func (a *answer) extend() {
-	_ = a.control.SetWriteDeadline(time.Now().Add(a.writeTime)) // recorders have none
 }
 
 // Write implements http.ResponseWriter.
@@ -166,20 +171,33 @@ const pieceBytes = 64 << 10
 // send hands bytes to the connection, with a deadline for every piece.
 func (a *answer) send(b []byte) (n int, err error) {
 	for len(b) > 0 {
-		a.extend()
-		m, err := a.ResponseWriter.Write(b[:min(len(b), pieceBytes)])
+		var m int
+		err := a.push(a.sent, func() (err error) {
+			m, err = a.ResponseWriter.Write(b[:min(len(b), pieceBytes)])
+			return err
+		})
 		n += m
 		a.sent += int64(m)
 		if err != nil {
-			a.broken = true
-			if a.err == nil {
-				a.err = err
-			}
+			a.lose(err)
 			return n, err
 		}
 		b = b[m:]
 	}
 	return n, nil
+}
+
+// lose notes that the client does not take the answer.
+func (a *answer) lose(err error) {
+	a.broken = true
+	if a.err == nil {
+		a.err = err
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) && a.why() == nil {
+		a.pace.mu.Lock()
+		defer a.pace.mu.Unlock()
+		a.limit = a.pace.limit
+	}
 }
 
 // FlushError sends what was written, for http.ResponseController.
@@ -190,8 +208,7 @@ func (a *answer) FlushError() error {
 	if a.held {
 		a.open(0)
 	}
-	a.extend()
-	return a.control.Flush()
+	return a.push(a.sent, a.control.Flush)
 }
 
 // Flush implements http.Flusher.
@@ -202,7 +219,7 @@ func (a *answer) finish() {
 	if a.held {
 		a.open(0)
 	}
-	a.extend() // for what is still in the connection's buffer
+	a.extend(a.sent) // for what is still in the connection's buffer
 	if a.packer != nil {
 		_ = a.packer.Close() // what cannot be sent is noted where it is sent
 		a.recycle()

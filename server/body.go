@@ -16,15 +16,16 @@ type body struct {
 	admitted *admission
 	tenant   model.Tenant
 	charged  int64
-	read     int64
+	read     int64 // and unpacked
 	refused  error
 	ended    bool // all of it was read
+	answer   *answer
 }
 
-// charge returns a body that is charged to t; "" is charged to nobody, as such
-// requests have small bodies only.
-func (s *Server) charge(r io.ReadCloser, t model.Tenant) *body {
-	return &body{ReadCloser: r, admitted: s.admitted, tenant: t}
+// charge returns a body of the request that a answers. It is charged to a
+// tenant alone, as other requests have small bodies only.
+func (s *Server) charge(r io.ReadCloser, a *answer) *body {
+	return &body{ReadCloser: r, admitted: s.admitted, tenant: a.caller.Tenant, answer: a}
 }
 
 // Read implements io.Reader.
@@ -34,15 +35,35 @@ func (b *body) Read(p []byte) (int, error) {
 	}
 	n, err := b.ReadCloser.Read(p)
 	b.read += int64(n)
-	b.ended = b.ended || err == io.EOF
-	if b.tenant != "" && b.read > b.charged {
-		more := max(b.read-b.charged, chargeStep)
-		if b.refused = b.admitted.enter(b.tenant, usage{bytes: more}); b.refused != nil {
-			return 0, b.refused
-		}
-		b.charged += more
+	switch {
+	case err == io.EOF && !b.ended:
+		b.ended = true
+		b.answer.watch()
+	case n > 0:
+		b.answer.received()
+	}
+	if b.cover(); b.refused != nil {
+		return 0, b.refused
 	}
 	return n, err
+}
+
+// Charge implements samples.Charger: what the body is unpacked to counts too.
+func (b *body) Charge(n int64) error {
+	b.read += n
+	b.cover()
+	return b.refused
+}
+
+// cover charges what was read and is not charged yet.
+func (b *body) cover() {
+	if b.tenant == "" || b.read <= b.charged || b.refused != nil {
+		return
+	}
+	more := max(b.read-b.charged, chargeStep)
+	if b.refused = b.admitted.enter(b.tenant, usage{bytes: more}); b.refused == nil {
+		b.charged += more
+	}
 }
 
 // done takes back what was charged.

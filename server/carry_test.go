@@ -6,17 +6,22 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/hokan-db/hokan/engine"
+	"github.com/hokan-db/hokan/server/auth"
 )
 
 // TestHeaders checks what every answer has, whoever made it.
@@ -135,6 +140,37 @@ func TestPacking(t *testing.T) {
 	}
 }
 
+// counted counts what is written to it, without a lock.
+type counted int
+
+// Write implements io.Writer.
+func (c *counted) Write(b []byte) (int, error) {
+	*c += counted(len(b))
+	return len(b), nil
+}
+
+// TestPackersWriteThemselves checks that no packer writes from a goroutine of
+// its own, which would race with the account of what was sent.
+func TestPackersWriteThemselves(t *testing.T) {
+	var text []byte
+	for noise := uint32(1); len(text) < 2<<20; noise = noise*1664525 + 1013904223 {
+		text = strconv.AppendUint(text, uint64(noise), 10)
+	}
+	for coding, pools := range packers {
+		for _, pool := range pools {
+			var sent counted
+			w := pool.Get().(resetter)
+			w.Reset(&sent)
+			if _, err := w.Write(text); err != nil || sent == 0 {
+				t.Errorf("%s: %d bytes sent, %v", coding, sent, err)
+			}
+			if err := w.Close(); err != nil {
+				t.Errorf("%s: %v", coding, err)
+			}
+		}
+	}
+}
+
 // TestMetrics checks who sees the metrics, and that they count.
 func TestMetrics(t *testing.T) {
 	f := start(t)
@@ -160,6 +196,69 @@ func TestMetrics(t *testing.T) {
 		if w.Code != want {
 			t.Errorf("from elsewhere: %d, want %d", w.Code, want)
 		}
+	}
+}
+
+// TestMetricsBehindProxy checks that what a proxy on this machine passes on is
+// not taken for a local request.
+func TestMetricsBehindProxy(t *testing.T) {
+	f := start(t)
+	for _, c := range []struct {
+		remote, host, header string
+		want                 int
+	}{
+		{"127.0.0.1:9", "127.0.0.1:4180", "", 200}, {"[::1]:9", "localhost:4180", "", 200}, {"[::1]:9", "[::1]", "", 200},
+		{"127.0.0.1:9", "hokan.example", "", 401}, {"127.0.0.1:9", "localhost.example:80", "", 401}, {"192.0.2.7:9", "localhost", "", 401},
+		{"127.0.0.1:9", "localhost", "X-Forwarded-For", 401}, {"127.0.0.1:9", "localhost", "X-Forwarded-Proto", 401},
+		{"127.0.0.1:9", "localhost", "Forwarded", 401}, {"127.0.0.1:9", "localhost", "Via", 401},
+		{"127.0.0.1:9", "localhost", "X-Real-IP", 401},
+	} {
+		r := httptest.NewRequest("GET", "/metrics", nil)
+		r.RemoteAddr, r.Host = c.remote, c.host
+		if c.header != "" {
+			r.Header.Set(c.header, "")
+		}
+		w := httptest.NewRecorder()
+		if f.server.Handler().ServeHTTP(w, r); w.Code != c.want {
+			t.Errorf("from %s for %s with %q: %d, want %d", c.remote, c.host, c.header, w.Code, c.want)
+		}
+		r.Header.Set("Authorization", "Bearer "+f.admin)
+		w = httptest.NewRecorder()
+		if f.server.Handler().ServeHTTP(w, r); w.Code != 200 {
+			t.Errorf("an administrator from %s for %s: %d", c.remote, c.host, w.Code)
+		}
+	}
+}
+
+// TestRevocationThatIsNotStored checks that an administrator is told when a
+// revocation holds only until the next start.
+func TestRevocationThatIsNotStored(t *testing.T) {
+	for cause, code := range map[error]string{engine.ErrClosed: "internal", engine.ErrFull: "disk_full"} {
+		p := tokenProblem(fmt.Errorf("%w: %w", auth.ErrNotDurable, cause))
+		if p.Code != code || !strings.Contains(p.Detail, "void until the server starts again") {
+			t.Errorf("%v: %+v", cause, p)
+		}
+	}
+}
+
+// TestOwnRevocationThatIsNotStored checks that an administrator is told so of
+// the token that the revocation is asked with too, and that the log has why.
+func TestOwnRevocationThatIsNotStored(t *testing.T) {
+	var log bytes.Buffer
+	f := start(t, func(o *Options) { o.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+	id := f.tokenID(f.admin)
+	if err := f.db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r := httptest.NewRequest("DELETE", "/api/v1/tokens/"+id, nil)
+	r.Header.Set("Authorization", "Bearer "+f.admin)
+	w := httptest.NewRecorder()
+	f.server.Handler().ServeHTTP(w, r)
+	if w.Code != http.StatusInternalServerError || !strings.Contains(w.Body.String(), "void until the server starts again") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	if !strings.Contains(log.String(), auth.ErrNotDurable.Error()) {
+		t.Errorf("the log does not say why: %s", log.String())
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"os/exec"
 	"strings"
@@ -18,6 +19,7 @@ import (
 	"time"
 
 	"github.com/hokan-db/hokan/engine/model"
+	"github.com/hokan-db/hokan/engine/policy"
 )
 
 // served is a server that listens, and what ends it.
@@ -103,8 +105,8 @@ func (s *served) post(token string, length int, body string) string {
 }
 
 func quick(o *Options) {
-	o.Limits.HeaderTime, o.Limits.RequestTime, o.Limits.WriteTime, o.Limits.IdleTime =
-		300*time.Millisecond, 300*time.Millisecond, 300*time.Millisecond, 300*time.Millisecond
+	o.Limits.HeaderTime, o.Limits.RequestTime, o.Limits.OpenBodyTime, o.Limits.WriteTime, o.Limits.IdleTime =
+		300*time.Millisecond, 300*time.Millisecond, 300*time.Millisecond, 300*time.Millisecond, 300*time.Millisecond
 }
 
 // TestSlowSender checks that headers and bodies that never come end, whoever
@@ -127,7 +129,7 @@ func TestSlowSender(t *testing.T) {
 		}
 	}
 	status, body, closed := s.answerOf(writer)
-	if status != http.StatusBadRequest || !strings.Contains(body, `"malformed"`) || !closed {
+	if status != http.StatusTooManyRequests || !strings.Contains(body, `"busy"`) || !closed {
 		t.Errorf("half a body: %d %s, closed %v", status, body, closed)
 	}
 	if status, _, closed := s.answerOf(stranger); status != http.StatusUnauthorized || !closed {
@@ -138,6 +140,84 @@ func TestSlowSender(t *testing.T) {
 	}
 	if status, _, closed := s.answerOf(stream); status != http.StatusBadRequest || !closed {
 		t.Errorf("a stream with half a body: %d, closed %v", status, closed)
+	}
+	s.idle()
+}
+
+// TestSilentStrangers checks that many who begin a session and send no token
+// keep nobody else out, and are given up soon.
+func TestSilentStrangers(t *testing.T) {
+	s := serve(t, func(o *Options) {
+		o.Limits.Requests, o.Limits.OpenRequests, o.Limits.OpenBodyTime = 2, 4, time.Second
+	})
+	var silent []net.Conn
+	for range 4 {
+		silent = append(silent, s.dial("POST /api/v1/session HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"))
+	}
+	for s.server.admitted.now().open < 4 {
+		<-time.After(time.Millisecond)
+	}
+	s.works()
+	for path, want := range map[string]int{"/healthz": 200, "/readyz": 200, "/login": 429} {
+		if answer, text := s.ask("GET", path, "", ""); answer.StatusCode != want {
+			t.Errorf("%s: %d %s", path, answer.StatusCode, text)
+		}
+	}
+	for _, c := range silent {
+		if status, body, closed := s.answerOf(c); status != http.StatusTooManyRequests || !strings.Contains(body, "in time") || !closed {
+			t.Errorf("who sends nothing: %d %s, closed %v", status, body, closed)
+		}
+	}
+	s.idle()
+	if answer, text := s.ask("GET", "/login", "", ""); answer.StatusCode != http.StatusOK {
+		t.Errorf("/login after all: %d %s", answer.StatusCode, text)
+	}
+}
+
+// TestOutOfTime checks that a request which the server cannot answer in time is
+// told so, by body or without, and that its connection goes on.
+func TestOutOfTime(t *testing.T) {
+	s := serve(t, quick)
+	wait := func(w http.ResponseWriter, r *http.Request) error {
+		if r.Method == "POST" {
+			if _, err := io.Copy(io.Discard, r.Body); err != nil {
+				return err
+			}
+		}
+		<-r.Context().Done()
+		select {
+		case <-w.(*answer).request.Context().Done():
+			t.Errorf("%s: who waits is taken for gone", r.Method)
+		case <-time.After(100 * time.Millisecond):
+		}
+		return fmt.Errorf("wait: %w", r.Context().Err())
+	}
+	for _, method := range []string{"GET", "POST"} {
+		s.server.handle(operation{pattern: method + " /test/long", access: readTenant, body: 10}, wait)
+	}
+	head := " /test/long HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer " + s.reader + "\r\n"
+	for _, request := range []string{"GET" + head + "\r\n", "POST" + head + "Content-Length: 2\r\n\r\nab"} {
+		c := s.dial(request)
+		if err := c.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		answers := bufio.NewReader(c)
+		answer, err := http.ReadResponse(answers, nil)
+		if err != nil {
+			t.Errorf("%.4s is not answered: %v", request, err)
+			continue
+		}
+		text, err := io.ReadAll(answer.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		s.busy(request[:4], policy.RequestTime, answer, string(text))
+		if _, err := io.WriteString(c, "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n"); err != nil {
+			t.Error(err)
+		}
+		if answer, err = http.ReadResponse(answers, nil); err != nil || answer.StatusCode != http.StatusOK {
+			t.Errorf("the next request of the connection: %v", err)
+		}
 	}
 	s.idle()
 }
@@ -262,6 +342,77 @@ func TestConnectionLimit(t *testing.T) {
 		t.Errorf("after a place became free: %d", status)
 	}
 	second.Close()
+}
+
+// borrowedListener gives connections that claim to come from elsewhere.
+type borrowedListener struct {
+	net.Listener
+	from chan string
+}
+
+type borrowedConnection struct {
+	net.Conn
+	from net.Addr
+}
+
+// Accept implements net.Listener.
+func (l borrowedListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return borrowedConnection{c, net.TCPAddrFromAddrPort(netip.MustParseAddrPort(<-l.from))}, nil
+}
+
+// RemoteAddr implements net.Conn.
+func (c borrowedConnection) RemoteAddr() net.Addr { return c.from }
+
+// TestAddressConnections checks that one address has at most its share of the
+// connections, which it gets back.
+func TestAddressConnections(t *testing.T) {
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	from := make(chan string, 1)
+	refused := make(chan struct{}, 1)
+	l := limitConnections(borrowedListener{inner, from}, &Limits{Connections: 4, AddressConnections: 2}, func() { refused <- struct{}{} })
+	defer l.Close()
+	accepted := make(chan net.Conn)
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				close(accepted)
+				return
+			}
+			accepted <- c
+		}
+	}()
+	dial := func(address string) net.Conn {
+		t.Helper()
+		c, err := net.Dial("tcp", inner.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		from <- address
+		return c
+	}
+	dial("192.0.2.7:1")
+	first := <-accepted
+	dial("192.0.2.7:2")
+	<-accepted
+	third := dial("192.0.2.7:3")
+	<-refused
+	if _, err := third.Read(make([]byte, 1)); err == nil {
+		t.Error("a connection too many of one address stays open")
+	}
+	dial("192.0.2.8:1")
+	<-accepted // another address is not concerned
+	first.Close()
+	dial("192.0.2.7:4")
+	<-accepted
 }
 
 // TestNeverReads checks that a client that asks for much and reads nothing is

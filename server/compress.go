@@ -69,7 +69,7 @@ func (a *answer) open(first int) {
 		h.Set("Content-Encoding", coding)
 		h.Del("Content-Length")
 	}
-	a.extend()
+	a.extend(a.sent)
 	a.ResponseWriter.WriteHeader(a.status)
 }
 
@@ -112,7 +112,8 @@ const zstdWindow = 1 << 20
 
 func zstdPool(level zstd.EncoderLevel) *sync.Pool {
 	return &sync.Pool{New: func() any {
-		w, _ := zstd.NewWriter(nil, zstd.WithEncoderLevel(level), zstd.WithEncoderConcurrency(2),
+		// With more than one it would write to the answer from a goroutine of its own.
+		w, _ := zstd.NewWriter(nil, zstd.WithEncoderLevel(level), zstd.WithEncoderConcurrency(1),
 			zstd.WithWindowSize(zstdWindow), zstd.WithLowerEncoderMem(true))
 		return w
 	}}

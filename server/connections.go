@@ -2,20 +2,29 @@ package server
 
 import (
 	"net"
+	"net/netip"
 	"sync"
 )
 
-// limitConnections lets at most n connections of l be open; others wait in the
-// system's queue.
-func limitConnections(l net.Listener, n int) net.Listener {
-	return &limitedListener{Listener: l, places: make(chan struct{}, n), closed: make(chan struct{})}
-}
-
+// limitedListener lets at most so many connections be open. Others wait in the
+// system's queue; of one address more than its share are closed at once.
 type limitedListener struct {
 	net.Listener
-	places chan struct{}
-	closed chan struct{}
-	close  sync.Once
+	places  chan struct{}
+	closed  chan struct{}
+	close   sync.Once
+	share   int    // connections of one address
+	refused func() // is called for every connection that is closed
+
+	mu        sync.Mutex
+	addresses map[string]int // open connections
+}
+
+func limitConnections(l net.Listener, limits *Limits, refused func()) net.Listener {
+	return &limitedListener{
+		Listener: l, places: make(chan struct{}, limits.Connections), closed: make(chan struct{}),
+		share: limits.AddressConnections, refused: refused, addresses: map[string]int{},
+	}
 }
 
 // Accept implements net.Listener.
@@ -25,12 +34,41 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 	case <-l.closed:
 		return nil, net.ErrClosed
 	}
-	c, err := l.Listener.Accept()
-	if err != nil {
-		<-l.places
-		return nil, err
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			<-l.places
+			return nil, err
+		}
+		address := addressOf(c.RemoteAddr().String())
+		if l.enter(address) {
+			return &limitedConnection{Conn: c, leave: func() { l.leave(address) }}, nil
+		}
+		c.Close()
+		l.refused()
 	}
-	return &limitedConnection{Conn: c, leave: func() { <-l.places }}, nil
+}
+
+func (l *limitedListener) enter(address string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if address == "" {
+		return true
+	}
+	if l.addresses[address] >= l.share {
+		return false
+	}
+	l.addresses[address]++
+	return true
+}
+
+func (l *limitedListener) leave(address string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.addresses[address]--; l.addresses[address] <= 0 {
+		delete(l.addresses, address)
+	}
+	<-l.places
 }
 
 // Close implements net.Listener.
@@ -50,4 +88,21 @@ func (c *limitedConnection) Close() error {
 	err := c.Conn.Close()
 	c.once.Do(c.leave)
 	return err
+}
+
+// addressOf returns what limits by address count by: the IP address, of IPv6
+// its first 64 bits, which one customer of a network has. It is "" for this
+// machine, which has no such limits: a proxy here speaks for all its clients.
+func addressOf(remote string) string {
+	at, err := netip.ParseAddrPort(remote)
+	address := at.Addr().Unmap()
+	if err != nil || address.IsLoopback() {
+		return ""
+	}
+	if address.Is6() {
+		if network, err := address.WithZone("").Prefix(64); err == nil {
+			return network.String()
+		}
+	}
+	return address.String()
 }

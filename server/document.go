@@ -81,7 +81,7 @@ func (labelsSchema) Schema(huma.Registry) *huma.Schema {
 
 // raw adds an operation whose bodies pass by huma.
 func (s *Server) raw(op huma.Operation, o operation, handler func(http.ResponseWriter, *http.Request) error) {
-	o.pattern, o.access = op.Method+" "+op.Path, op.Metadata[accessKey].(access)
+	o.pattern, o.access, o.query = op.Method+" "+op.Path, op.Metadata[accessKey].(access), queryOf(&op)
 	if o.body == 0 {
 		o.body = s.limits.SmallBodyBytes
 	}
@@ -134,7 +134,7 @@ func (s *Server) addBulk() {
 		"application/json":    {Schema: samplesSchema()},
 		"application/msgpack": {Schema: binary()},
 	}}
-	write.Responses = content(http.StatusOK, "Something was kept, all of it durable", "application/json", written)
+	write.Responses = content(http.StatusOK, "What was accepted is durable; nothing was, where nothing was sent but gaps", "application/json", written)
 	write.Responses["422"] = &huma.Response{
 		Description: "Nothing was accepted",
 		Content:     map[string]*huma.MediaType{"application/json": {Schema: written}},
@@ -152,7 +152,7 @@ func (s *Server) addBulk() {
 
 	live := s.op("GET", "/live", "live", "Server-sent events: samples, alarm, missed", readTenant, http.StatusNotFound)
 	live.Parameters = []*huma.Param{
-		query("match", "Which channels: a selector; left out: all", false), query("unit", "Of times: s, ms, us or ns", false),
+		query("match", "Which channels: a selector; left out: all", false), query("unit", "Of every time in the answer: s, ms, us or ns; left out: ms", false),
 	}
 	live.Responses = content(http.StatusOK, "A stream without an end", "text/event-stream", &huma.Schema{Type: huma.TypeString})
 	s.raw(live, operation{stream: true}, s.stream)
@@ -190,7 +190,10 @@ func samplesSchema() *huma.Schema {
 	return &huma.Schema{
 		Type: huma.TypeObject, Required: []string{"channels"}, AdditionalProperties: false,
 		Properties: map[string]*huma.Schema{
-			"unit":     {Type: huma.TypeString, Enum: []any{"s", "ms", "us", "ns"}},
+			"unit": {
+				Type: huma.TypeString, Enum: []any{"s", "ms", "us", "ns"}, Default: "ms",
+				Description: "Of every time in the body; left out: ms. Seconds need it.",
+			},
 			"times":    times(),
 			"channels": {Type: huma.TypeArray, Items: channel},
 		},
@@ -200,31 +203,28 @@ func samplesSchema() *huma.Schema {
 // addPlain adds what is no operation of the API: its document, health and
 // metrics.
 func (s *Server) addPlain() {
-	plain := func(pattern string, quiet bool, handler func(http.ResponseWriter, *http.Request) error) {
-		s.handle(operation{pattern: pattern, access: open, quiet: quiet, body: s.limits.SmallBodyBytes}, handler)
+	plain := func(pattern string, handler func(http.ResponseWriter, *http.Request) error) {
+		s.handle(operation{pattern: pattern, access: open, body: s.limits.SmallBodyBytes}, handler)
 	}
-	plain("GET "+prefix+"/openapi.json", false, func(w http.ResponseWriter, _ *http.Request) error {
+	plain("GET "+prefix+"/openapi.json", func(w http.ResponseWriter, _ *http.Request) error {
 		w.Header().Set("Content-Type", "application/json")
 		_, err := w.Write(s.openAPI)
 		return err
 	})
-	plain("GET "+prefix+"/docs", false, s.showDocument)
-	plain("GET "+prefix+"/docs.css", false, s.styleDocument)
-	plain("GET /healthz", true, func(w http.ResponseWriter, _ *http.Request) error {
+	plain("GET "+prefix+"/docs", s.showDocument)
+	plain("GET "+prefix+"/docs.css", s.styleDocument)
+	probe := func(pattern string, handler func(http.ResponseWriter, *http.Request) error) {
+		s.handle(operation{pattern: pattern, access: open, free: true, quiet: true, body: s.limits.SmallBodyBytes}, handler)
+	}
+	probe("GET /healthz", func(w http.ResponseWriter, _ *http.Request) error {
 		return sendJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 	})
-	plain("GET /readyz", true, s.ready)
-	plain("GET /metrics", true, func(w http.ResponseWriter, r *http.Request) error {
-		if !isLoopback(r) {
-			who, err := s.callerOf(r, adminOnly)
-			w.(*answer).caller = who
-			if err != nil {
-				return err
-			}
-		}
-		s.metrics.handler.ServeHTTP(w, r)
-		return nil
-	})
+	probe("GET /readyz", s.ready)
+	s.handle(operation{pattern: "GET /metrics", access: adminOrLocal, quiet: true, body: s.limits.SmallBodyBytes},
+		func(w http.ResponseWriter, r *http.Request) error {
+			s.metrics.handler.ServeHTTP(w, r)
+			return nil
+		})
 }
 
 // ready tells whether requests should be sent here.

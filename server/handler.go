@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
+	"net/url"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/hokan-db/hokan/engine/policy"
 )
@@ -20,8 +23,11 @@ func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serve) }
 // serve answers a request and accounts for it, whatever happens in between.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	begun := time.Now()
-	a := &answer{ResponseWriter: w, control: http.NewResponseController(w), writeTime: s.limits.WriteTime, request: r}
+	a := &answer{ResponseWriter: w, request: r, admitted: s.admitted}
+	a.control, a.limits = http.NewResponseController(w), &s.limits
 	a.secure(r.TLS != nil)
+	s.running.enter(a)
+	defer s.running.leave(a)
 	defer func() {
 		if cause := recover(); cause != nil {
 			s.recovered(a, r, cause)
@@ -32,15 +38,13 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		}
 		s.account(a, r, begun)
 	}()
-	// What remains of a body after the answer is read within this time too.
-	_ = a.control.SetReadDeadline(begun.Add(s.limits.RequestTime)) // recorders have none
-	if err := s.admitted.enter("", usage{requests: 1}); err != nil {
-		a.fail(err)
+	if r.ContentLength == 0 {
+		a.watch()
 	} else {
-		a.admitted = usage{requests: 1}
-		defer func() { s.admitted.leave("", a.admitted) }()
-		s.dispatch(a, r)
+		// What remains of a body after the answer is read within this time too.
+		a.await(s.limits.OpenBodyTime)
 	}
+	s.dispatch(a, r)
 	a.finish()
 	if a.broken {
 		panic(http.ErrAbortHandler)
@@ -117,6 +121,12 @@ func (s *Server) dispatch(a *answer, r *http.Request) {
 		s.mux.ServeHTTP(a, r)
 		return
 	}
+	address := addressOf(r.RemoteAddr)
+	if err := s.admitted.enterOpen(address); err != nil {
+		a.fail(err)
+		return
+	}
+	defer s.admitted.leaveOpen(address)
 	// The mux has no such path, or not with this method: its own answer says
 	// which, in plain text.
 	judged := &judgement{header: http.Header{}}
@@ -179,11 +189,45 @@ func (j *judgement) Write(b []byte) (int, error) { return len(b), nil }
 type operation struct {
 	pattern string
 	access  access
-	stream  bool  // its answer has no end
-	export  bool  // its answer may take long
-	bulk    bool  // its request's body may be large
-	body    int64 // most bytes of a request's body
-	quiet   bool  // not worth a line in the log
+	free    bool     // counts as nothing: always answered, at once
+	stream  bool     // its answer has no end
+	export  bool     // its answer may take long
+	bulk    bool     // its request's body may be large
+	body    int64    // most bytes of a request's body
+	quiet   bool     // not worth a line in the log
+	query   []string // names that a request's query may have, of operations of the API
+}
+
+// checkQuery refuses what a query says that the operation does not read: a
+// name put wrongly would else select everything.
+func (o *operation) checkQuery(r *http.Request) error {
+	if r.URL.RawQuery == "" || !strings.Contains(o.pattern, " "+prefix+"/") {
+		return nil
+	}
+	given, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return newProblem("malformed", "the query cannot be read: "+err.Error())
+	}
+	for name := range given {
+		if !slices.Contains(o.query, name) {
+			known := "it takes none"
+			if len(o.query) > 0 {
+				known = "it takes " + strings.Join(o.query, ", ")
+			}
+			return newProblem("malformed", fmt.Sprintf("there is no query parameter %.60q here: %s", name, known))
+		}
+	}
+	return nil
+}
+
+// queryOf returns the names of an operation's query parameters.
+func queryOf(op *huma.Operation) (names []string) {
+	for _, p := range op.Parameters {
+		if p.In == "query" {
+			names = append(names, p.Name)
+		}
+	}
+	return names
 }
 
 // handle adds a route: admission, deadlines and access, then the handler.
@@ -202,24 +246,21 @@ func (s *Server) guarded(o operation, a *answer, r *http.Request, handler func(h
 	if a.bodyLimit = policy.SmallBodyBytes.Name; o.bulk {
 		a.bodyLimit = policy.BodyBytes.Name
 	}
-	who, err := s.callerOf(r, o.access)
-	a.caller = who
+	err := s.running.identify(a, func() (caller, error) { return s.callerOf(r, o.access) })
 	if err != nil {
 		if _, byCookie, _ := secretOf(r); byCookie && problemOf(err).Status == http.StatusUnauthorized {
 			http.SetCookie(a, endedSession(r))
 		}
 		return err
 	}
-	taken := usage{requests: 1}
-	if o.stream {
-		taken = usage{streams: 1}
+	who := a.caller
+	leave, err := s.admit(o, who, r)
+	if err != nil {
+		return err
 	}
-	tenant := who.Tenant
-	if tenant != "" {
-		if err := s.admitted.enter(tenant, taken); err != nil {
-			return err
-		}
-		defer s.admitted.leave(tenant, taken)
+	defer leave()
+	if err := o.checkQuery(r); err != nil {
+		return err
 	}
 	if r.ContentLength != 0 && (o.stream || o.export) {
 		// A client's leaving is noticed only behind its body.
@@ -228,39 +269,44 @@ func (s *Server) guarded(o operation, a *answer, r *http.Request, handler func(h
 	if r.ContentLength > o.body {
 		return &http.MaxBytesError{Limit: o.body}
 	}
-	body := s.charge(http.MaxBytesReader(a.ResponseWriter, r.Body, o.body), tenant)
+	if who.ID != "" && r.ContentLength != 0 {
+		a.await(s.limits.RequestTime)
+	}
+	body := s.charge(http.MaxBytesReader(a.ResponseWriter, r.Body, o.body), a)
 	defer body.done()
 	a.body = body
-	ctx := context.WithValue(r.Context(), callerKey{}, who)
-	if o.stream || o.export {
-		// While the answer is written the connection is watched for the client's
-		// leaving, without a bound.
-		_ = a.control.SetReadDeadline(time.Time{})
-		defer func() { _ = a.control.SetReadDeadline(time.Now().Add(s.limits.HeaderTime)) }()
+	ctx, cancel := context.WithCancelCause(context.WithValue(r.Context(), callerKey{}, who))
+	defer cancel(nil)
+	how, most := whole, s.limits.RequestTime
+	switch {
+	case o.stream:
+		how = endless
+	case o.export:
+		how, most = steady, s.limits.ExportTime
 	}
-	if o.stream {
-		s.admitted.leave("", a.admitted) // streams have a limit of their own
-		a.admitted = usage{}
-	} else {
-		most := s.limits.RequestTime
-		if o.export {
-			most = s.limits.ExportTime
-		}
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, most)
-		defer cancel()
+	a.begin(how, cancel)
+	if !o.stream {
+		var done context.CancelFunc
+		ctx, done = context.WithTimeout(ctx, most)
+		defer done()
 	}
 	r = r.WithContext(ctx)
 	r.Body = body
 	return handler(a, r)
 }
 
-// isLoopback reports whether a request came from this machine.
-func isLoopback(r *http.Request) bool {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return false
+// admit counts a request as in progress until leave is called, or refuses it.
+func (s *Server) admit(o operation, who caller, r *http.Request) (leave func(), err error) {
+	switch {
+	case o.free:
+		return func() {}, nil
+	case who.ID == "":
+		address := addressOf(r.RemoteAddr)
+		return func() { s.admitted.leaveOpen(address) }, s.admitted.enterOpen(address)
 	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
+	taken := usage{requests: 1}
+	if o.stream {
+		taken = usage{streams: 1}
+	}
+	return func() { s.admitted.leave(who.Tenant, taken) }, s.admitted.enter(who.Tenant, taken)
 }

@@ -16,13 +16,22 @@ type Limits struct {
 	RequestTime         time.Duration // for the body to arrive and to be answered, streams apart
 	ExportTime          time.Duration // for an export to be written
 	WriteTime           time.Duration // for a client to take a piece of an answer
+	AnswerTime          time.Duration // for a client to take an answer that waits in memory
+	SendRate            int64         // bytes per second of an export that a client must take
 	IdleTime            time.Duration // for a connection without a request
 	ShutdownTime        time.Duration // for requests in progress when the server stops
+	StallTime           time.Duration // for a client to progress meanwhile
 	Connections         int           // open
-	Requests            int           // in progress
+	AddressConnections  int           // open, of one address
+	OpenRequests        int           // in progress without a token
+	AddressOpenRequests int           // of one address
+	OpenBodyTime        time.Duration // for the body of a request without a token to arrive
+	Requests            int           // in progress with a token
 	TenantRequests      int           // of one tenant
 	InFlightBytes       int64         // of bodies in progress
 	TenantInFlightBytes int64         // of one tenant
+	AnswerBytes         int64         // of answers that wait in memory
+	TenantAnswerBytes   int64         // of one tenant
 	Streams             int           // live
 	TenantStreams       int           // of one tenant
 	AheadTime           time.Duration // of a sample before the clock
@@ -39,7 +48,9 @@ const (
 	metricRefused     = "hokan_http_refused_total"
 	metricConnections = "hokan_http_connections"
 	metricRequests    = "hokan_http_requests_in_progress"
+	metricOpen        = "hokan_http_open_requests_in_progress"
 	metricBytes       = "hokan_http_body_bytes_in_progress"
+	metricAnswers     = "hokan_http_answer_bytes_in_progress"
 	metricStreams     = "hokan_live_streams"
 	metricRejected    = "hokan_samples_rejected_total"
 )
@@ -56,13 +67,22 @@ func LimitTable() []LimitRow {
 		{policy.RequestTime, metricRefused},
 		{policy.ExportTime, metricRefused},
 		{policy.WriteTime, metricRefused},
+		{policy.AnswerTime, metricRefused},
+		{policy.SendRate, metricRefused},
 		{policy.IdleTime, metricConnections},
 		{policy.ShutdownTime, metricRequests},
+		{policy.StallTime, metricRequests},
 		{policy.Connections, metricConnections},
+		{policy.AddressConnections, metricRefused},
+		{policy.OpenRequests, metricOpen},
+		{policy.AddressOpenRequests, metricRefused},
+		{policy.OpenBodyTime, metricOpen},
 		{policy.Requests, metricRequests},
 		{policy.TenantRequests, metricRefused},
 		{policy.InFlightBytes, metricBytes},
 		{policy.TenantInFlightBytes, metricRefused},
+		{policy.AnswerBytes, metricAnswers},
+		{policy.TenantAnswerBytes, metricRefused},
 		{policy.Streams, metricStreams},
 		{policy.TenantStreams, metricRefused},
 		{policy.AheadTime, metricRejected},
@@ -77,13 +97,22 @@ func (l Limits) withDefaults() Limits {
 	setDefault(&l.RequestTime, policy.RequestTime)
 	setDefault(&l.ExportTime, policy.ExportTime)
 	setDefault(&l.WriteTime, policy.WriteTime)
+	setDefault(&l.AnswerTime, policy.AnswerTime)
+	setDefault(&l.SendRate, policy.SendRate)
 	setDefault(&l.IdleTime, policy.IdleTime)
 	setDefault(&l.ShutdownTime, policy.ShutdownTime)
+	setDefault(&l.StallTime, policy.StallTime)
 	setDefault(&l.Connections, policy.Connections)
+	setDefault(&l.AddressConnections, policy.AddressConnections)
+	setDefault(&l.OpenRequests, policy.OpenRequests)
+	setDefault(&l.AddressOpenRequests, policy.AddressOpenRequests)
+	setDefault(&l.OpenBodyTime, policy.OpenBodyTime)
 	setDefault(&l.Requests, policy.Requests)
 	setDefault(&l.TenantRequests, policy.TenantRequests)
 	setDefault(&l.InFlightBytes, policy.InFlightBytes)
 	setDefault(&l.TenantInFlightBytes, policy.TenantInFlightBytes)
+	setDefault(&l.AnswerBytes, policy.AnswerBytes)
+	setDefault(&l.TenantAnswerBytes, policy.TenantAnswerBytes)
 	setDefault(&l.Streams, policy.Streams)
 	setDefault(&l.TenantStreams, policy.TenantStreams)
 	setDefault(&l.AheadTime, policy.AheadTime)

@@ -111,22 +111,71 @@ func TestRequestLimits(t *testing.T) {
 	}
 }
 
-// TestAllRequests meets the limit on requests of everybody.
+// TestAllRequests meets the limits on requests of everybody, with a token and
+// without: neither keeps the other out, and health is always told.
 func TestAllRequests(t *testing.T) {
-	f := start(t, func(o *Options) { o.Limits.Requests = 1 })
-	entered, release := f.blocked("GET /test/wait", open)
-	done := make(chan int)
-	go func() {
-		answer, _ := f.ask("GET", "/test/wait", "", "")
-		done <- answer.StatusCode
-	}()
-	<-entered
-	answer, text := f.ask("GET", "/healthz", "", "")
-	close(release)
-	if status := <-done; status != http.StatusOK {
-		t.Errorf("the first: %d", status)
+	for _, c := range []struct {
+		limit            policy.Limit
+		access           access
+		refused, allowed string // paths
+	}{
+		{policy.Requests, anyToken, "/api/v1/tokens", "/login"},
+		{policy.OpenRequests, open, "/login", "/api/v1/tokens"},
+	} {
+		f := start(t, func(o *Options) { o.Limits.Requests, o.Limits.OpenRequests = 1, 1 })
+		token := map[bool]string{true: f.admin}
+		entered, release := f.blocked("GET /test/wait", c.access)
+		done := make(chan int)
+		go func() {
+			answer, _ := f.ask("GET", "/test/wait", token[c.access != open], "")
+			done <- answer.StatusCode
+		}()
+		<-entered
+		answer, text := f.ask("GET", c.refused, token[c.access != open], "")
+		for path, token := range map[string]string{c.allowed: token[c.access == open], "/healthz": "", "/readyz": ""} {
+			if answer, text := f.ask("GET", path, token, ""); answer.StatusCode != http.StatusOK {
+				t.Errorf("%s beside what meets %s: %d %s", path, c.limit.Name, answer.StatusCode, text)
+			}
+		}
+		close(release)
+		if status := <-done; status != http.StatusOK {
+			t.Errorf("the first: %d", status)
+		}
+		f.busy("one too many", c.limit, answer, text)
 	}
-	f.busy("one too many", policy.Requests, answer, text)
+}
+
+// TestAddresses checks that one address has its share of what needs no token,
+// and that this machine has no such limit.
+func TestAddresses(t *testing.T) {
+	for remote, want := range map[string]string{
+		"192.0.2.7:1": "192.0.2.7", "[::ffff:192.0.2.7]:2": "192.0.2.7", "[2001:db8:1:2:3::4]:5": "2001:db8:1:2::/64",
+		"[fe80::1%eth0]:1": "fe80::/64", "127.0.0.1:1": "", "[::1]:1": "", "@": "",
+	} {
+		if got := addressOf(remote); got != want {
+			t.Errorf("%s counts as %q, want %q", remote, got, want)
+		}
+	}
+	a := newAdmission(&Limits{OpenRequests: 3, AddressOpenRequests: 2})
+	for i, step := range []struct {
+		address string
+		leaves  bool
+		limit   policy.Limit
+	}{
+		{"a", false, policy.Limit{}}, {"a", false, policy.Limit{}}, {"a", false, policy.AddressOpenRequests}, {"", false, policy.Limit{}},
+		{"", false, policy.OpenRequests}, {"a", true, policy.Limit{}}, {"b", false, policy.Limit{}}, {"a", false, policy.OpenRequests},
+		{"b", true, policy.Limit{}}, {"", true, policy.Limit{}}, {"a", true, policy.Limit{}},
+	} {
+		if step.leaves {
+			a.leaveOpen(step.address)
+		} else if err := a.enterOpen(step.address); (err == nil) != (step.limit.Name == "") ||
+			err != nil && problemOf(err).limit != step.limit.Name {
+			t.Errorf("step %d: %v", i, err)
+		}
+	}
+	if a.now() != (usage{}) || len(a.addresses) != 0 {
+		t.Errorf("in progress after all: %+v %v", a.now(), a.addresses)
+	}
 }
 
 // TestStreams meets the limits on live streams, which take no place among the

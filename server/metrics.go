@@ -56,8 +56,10 @@ func newMetrics(s *Server) *metrics {
 	m.registry.MustRegister(
 		m.requests, m.seconds, m.sent, m.refused, m.panics, m.accepted, m.rejected,
 		gauge(metricConnections, "Open connections.", func() float64 { return float64(m.open()) }),
-		gauge(metricRequests, "Requests in progress.", func() float64 { return float64(s.admitted.now().requests) }),
+		gauge(metricRequests, "Requests in progress that show a token, streams apart.", func() float64 { return float64(s.admitted.now().requests) }),
+		gauge(metricOpen, "Requests in progress that show no token.", func() float64 { return float64(s.admitted.now().open) }),
 		gauge(metricBytes, "Bytes of request bodies in progress.", func() float64 { return float64(s.admitted.now().bytes) }),
+		gauge(metricAnswers, "Bytes of answers that wait in memory.", func() float64 { return float64(s.admitted.now().answers) }),
 		gauge(metricStreams, "Live streams.", func() float64 { return float64(s.admitted.now().streams) }),
 		&databaseCollector{s.options.DB},
 		collectors.NewGoCollector(),

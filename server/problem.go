@@ -12,6 +12,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/hokan-db/hokan/engine/policy"
 	"github.com/hokan-db/hokan/server/api"
 )
 
@@ -65,12 +66,12 @@ func problemOf(err error) *Problem {
 		p.cause = err
 		return p
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		p = newProblem("malformed", "the body did not arrive in time")
-		p.cause = err
+		p = newProblem("busy", "the body did not arrive in time")
+		p.limit, p.cause = policy.RequestTime.Name, err
 		return p
 	case errors.Is(err, context.DeadlineExceeded):
 		p = newProblem("busy", "the answer took longer than the server allows")
-		p.limit, p.cause = "request_time_ns", err
+		p.limit, p.cause = policy.RequestTime.Name, err
 		return p
 	}
 	e := api.AsError(err)
@@ -124,7 +125,7 @@ func codeOf(status int) string {
 		return "unsupported_media_type"
 	case http.StatusUnprocessableEntity:
 		return "invalid"
-	case http.StatusTooManyRequests:
+	case http.StatusTooManyRequests, http.StatusRequestTimeout:
 		return "busy"
 	}
 	if status < 500 {

@@ -12,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/hokan-db/hokan/engine/model"
+	units "github.com/hokan-db/hokan/query"
 	"github.com/hokan-db/hokan/server/api"
 	"github.com/hokan-db/hokan/server/auth"
 )
@@ -28,7 +29,7 @@ type adapter struct{ *Server }
 
 // Handle implements huma.Adapter.
 func (a adapter) Handle(op *huma.Operation, handler func(huma.Context)) {
-	o := operation{pattern: op.Method + " " + op.Path, access: op.Metadata[accessKey].(access), body: a.limits.SmallBodyBytes}
+	o := operation{pattern: op.Method + " " + op.Path, access: op.Metadata[accessKey].(access), body: a.limits.SmallBodyBytes, query: queryOf(op)}
 	a.Server.handle(o, func(w http.ResponseWriter, r *http.Request) error {
 		handler(humago.NewContext(op, r, w))
 		return nil
@@ -43,7 +44,7 @@ func (a adapter) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.Server.se
 // exported.
 type (
 	UnitQuery struct {
-		Unit string `query:"unit" doc:"Of every time in the answer: s, ms, us or ns" example:"ms"`
+		Unit string `query:"unit" doc:"Of every time in the answer: s, ms, us or ns; left out: ms" default:"ms"`
 	}
 	MatchQuery struct {
 		UnitQuery
@@ -56,11 +57,12 @@ type (
 	}
 	viewQuery struct {
 		SpanQuery
-		Buckets int `query:"buckets" doc:"At most so many buckets; left out: 1366"`
+		Buckets int    `query:"buckets" doc:"About so many buckets: they are whole and begin on round times, so there may be one more" default:"1366" minimum:"1"`
+		Fields  string `query:"fields" doc:"Which lists, with commas between: count, quality, min, max, mean, sum, first, last; left out: all" example:"count,sum"`
 	}
 	tableQuery struct {
 		SpanQuery
-		Limit int    `query:"limit" doc:"Rows of the page; left out: 1000"`
+		Limit int    `query:"limit" doc:"Rows of the page" default:"1000" minimum:"1"`
 		After string `query:"after" doc:"The page before's next"`
 	}
 	eventsQuery struct {
@@ -69,7 +71,7 @@ type (
 		From  string `query:"from" doc:"Start of the span"`
 		To    string `query:"to" doc:"End of the span, itself left out"`
 		After string `query:"after" doc:"The page before's next"`
-		Limit int    `query:"limit" doc:"Events of the page; left out: 1000"`
+		Limit int    `query:"limit" doc:"Events of the page" default:"1000" minimum:"1"`
 	}
 	IDPath struct {
 		UnitQuery
@@ -84,6 +86,7 @@ type (
 		Body api.AlarmRequest
 	}
 	tokenInput struct {
+		UnitQuery
 		Body api.TokenRequest
 	}
 	none struct{}
@@ -105,27 +108,59 @@ func reply[B any](body *B, err error) (*output[B], error) {
 	return &output[B]{body}, nil
 }
 
-// texts are buffers that large answers are written into.
+// texts are buffers that answers are written into.
 var texts = sync.Pool{New: func() any { return new([]byte) }}
+
+// keptBytes is how large a buffer is kept for the next answer at most.
+const keptBytes = 1 << 20
 
 // jsonFormat writes bodies as package api does, for both transports.
 var jsonFormat = huma.Format{
 	Marshal: func(w io.Writer, v any) error {
-		if a, ok := w.(*answer); ok {
-			if p, failed := v.(*Problem); failed {
-				a.note(p)
-			}
-		}
 		text := texts.Get().(*[]byte)
-		defer texts.Put(text)
+		defer func() {
+			if cap(*text) <= keptBytes {
+				texts.Put(text)
+			}
+		}()
 		var err error
 		if *text, err = api.AppendBody((*text)[:0], v); err != nil {
 			return err
 		}
-		_, _ = w.Write(append(*text, '\n')) // the answer notes why its client cannot be reached
-		return nil
+		*text = append(*text, '\n')
+		if a, ok := w.(*answer); ok {
+			return a.give(v, *text)
+		}
+		_, err = w.Write(*text)
+		return err
 	},
 	Unmarshal: huma.DefaultJSONFormat.Unmarshal,
+}
+
+// give sends a body, which counts as waiting in memory until the client has
+// taken it.
+func (a *answer) give(body any, text []byte) error {
+	if p, failed := body.(*Problem); failed {
+		if a.why() != nil && a.held {
+			a.fail(p) // says why it was cut short
+			return nil
+		}
+		a.note(p)
+	} else if a.held {
+		if a.why() == errRevoked {
+			a.fail(errRevoked)
+			return nil
+		}
+		waiting := usage{answers: int64(len(text))}
+		if err := a.admitted.enter(a.caller.Tenant, waiting); err != nil {
+			a.fail(err)
+			return nil
+		}
+		defer a.admitted.leave(a.caller.Tenant, waiting)
+	}
+	_, _ = a.Write(text) // it is noted why the client cannot be reached
+	a.finish()           // with what the packer holds
+	return nil
 }
 
 func (s *Server) addRoutes() error {
@@ -165,7 +200,7 @@ func (s *Server) addReads() {
 		})
 	huma.Register(s.document, s.op("GET", "/view", "view", "Channels in buckets of time", readTenant, notFound, invalid),
 		func(ctx context.Context, in *viewQuery) (*output[api.ViewBody], error) {
-			return reply(s.api.View(ctx, tenantOf(ctx), api.ViewRequest{Selection: in.selection(), Buckets: in.Buckets}))
+			return reply(s.api.View(ctx, tenantOf(ctx), api.ViewRequest{Selection: in.selection(), Buckets: in.Buckets, Fields: in.Fields}))
 		})
 	huma.Register(s.document, s.op("GET", "/table", "table", "Samples joined on time, a page at a time", readTenant, notFound, invalid),
 		func(ctx context.Context, in *tableQuery) (*output[api.TableBody], error) {
@@ -214,10 +249,14 @@ func (s *Server) addAlarms() {
 func (s *Server) addTokens() {
 	const notFound, invalid = http.StatusNotFound, http.StatusUnprocessableEntity
 	huma.Register(s.document, s.op("GET", "/tokens", "tokens", "The tokens, without their secrets", adminOnly),
-		func(context.Context, *none) (*output[api.TokensBody], error) {
-			body := &api.TokensBody{Unit: "ms", Tokens: []api.TokenBody{}}
+		func(_ context.Context, in *UnitQuery) (*output[api.TokensBody], error) {
+			unit, err := units.ParseUnit(in.Unit)
+			if err != nil {
+				return nil, problemOf(err)
+			}
+			body := &api.TokensBody{Unit: unit.Name, Tokens: []api.TokenBody{}}
 			for _, t := range s.tokens.List() {
-				body.Tokens = append(body.Tokens, TokenBody(t, ""))
+				body.Tokens = append(body.Tokens, TokenBody(t, "", unit))
 			}
 			return reply(body, nil)
 		})
@@ -225,13 +264,17 @@ func (s *Server) addTokens() {
 		invalid, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusInsufficientStorage)
 	create.DefaultStatus = http.StatusCreated
 	huma.Register(s.document, create, func(ctx context.Context, in *tokenInput) (*output[api.TokenBody], error) {
+		unit, err := units.ParseUnit(in.Unit)
+		if err != nil {
+			return nil, problemOf(err)
+		}
 		secret, made, err := s.tokens.Create(ctx, auth.Token{
 			Tenant: model.Tenant(in.Body.Tenant), Name: in.Body.Name, Scope: auth.Scope(in.Body.Scope), Admin: in.Body.Admin,
 		})
 		if err != nil {
 			return nil, tokenProblem(err)
 		}
-		body := TokenBody(made, secret)
+		body := TokenBody(made, secret, unit)
 		return reply(&body, nil)
 	})
 	huma.Register(s.document, s.op("DELETE", "/tokens/{id}", "revoke-token", "Revoke a token at once", adminOnly, notFound),
@@ -247,10 +290,10 @@ func (s *Server) addTokens() {
 
 // TokenBody returns a token as the API shows it; the secret is "" but for the
 // answer that makes it.
-func TokenBody(t auth.Token, secret string) api.TokenBody {
+func TokenBody(t auth.Token, secret string, unit units.Unit) api.TokenBody {
 	return api.TokenBody{
 		ID: t.ID, Tenant: string(t.Tenant), Name: t.Name, Scope: string(t.Scope), Admin: t.Admin,
-		Created: t.Created.UnixMilli(), Unit: "ms", Token: secret,
+		Created: unit.Floor(t.Created.UnixNano()), Unit: unit.Name, Token: secret,
 	}
 }
 
@@ -292,11 +335,8 @@ func (s *Server) write(w http.ResponseWriter, r *http.Request) error {
 
 // stream sends what is written, as it is written.
 func (s *Server) stream(w http.ResponseWriter, r *http.Request) error {
-	ctx, cancel := context.WithCancel(r.Context())
-	defer cancel()
-	defer context.AfterFunc(s.streams, cancel)()
 	q := r.URL.Query()
-	return s.live.Serve(w, r.WithContext(ctx), tenantOf(ctx), q.Get("match"), q.Get("unit"))
+	return s.live.Serve(w, r, tenantOf(r.Context()), q.Get("match"), q.Get("unit"))
 }
 
 // sendJSON answers with a body.

@@ -20,6 +20,7 @@ import (
 
 	"github.com/hokan-db/hokan/engine"
 	"github.com/hokan-db/hokan/engine/model"
+	"github.com/hokan-db/hokan/engine/policy"
 	"github.com/hokan-db/hokan/server/api"
 	"github.com/hokan-db/hokan/server/auth"
 	"github.com/hokan-db/hokan/server/live"
@@ -58,8 +59,7 @@ type Server struct {
 
 	sameOrigin *http.CrossOriginProtection
 	draining   atomic.Bool
-	streams    context.Context // ends when live streams must
-	endStreams context.CancelFunc
+	running    running
 }
 
 // New makes a server. It starts nothing; the database stays the caller's to
@@ -92,7 +92,8 @@ func New(o Options) (*Server, error) {
 		DB: o.DB, Clock: o.Clock, MaxBody: s.limits.BodyBytes, MaxAhead: int64(s.limits.AheadTime),
 	}
 	s.live = &live.Streamer{DB: o.DB, Clock: o.Clock}
-	s.streams, s.endStreams = context.WithCancel(context.Background())
+	s.running.answers = map[*answer]struct{}{}
+	s.tokens.OnRevoke(s.running.revoke)
 	s.admitted = newAdmission(&s.limits)
 	s.metrics = newMetrics(s)
 	return s, s.addRoutes()
@@ -105,8 +106,10 @@ func (s *Server) Tokens() *auth.Store { return s.tokens }
 func (s *Server) Registry() *prometheus.Registry { return s.metrics.registry }
 
 // Serve answers on l until ctx ends. Then it accepts nothing more, ends the
-// live streams, answers the requests that it has accepted, and returns nil. It
-// serves once.
+// live streams, answers the requests that it has accepted, and returns nil. A
+// client that does not send or take the rest within Limits.StallTime is cut
+// off, as is what remains after Limits.ShutdownTime: that is no error. It serves
+// once.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	h := &http.Server{
 		Handler:           s.Handler(),
@@ -117,7 +120,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		TLSConfig:         s.options.TLS,
 		ConnState:         s.metrics.connection,
 	}
-	l = limitConnections(l, s.limits.Connections)
+	l = limitConnections(l, &s.limits, s.metrics.refused.WithLabelValues(policy.AddressConnections.Name).Inc)
 	served := make(chan error, 1)
 	go func() {
 		if s.options.TLS != nil {
@@ -128,19 +131,32 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	}()
 	select {
 	case err := <-served:
-		s.endStreams()
+		s.running.hurry()
 		return errors.Join(err, h.Close())
 	case <-ctx.Done():
 	}
 	s.draining.Store(true)
-	s.endStreams()
-	// The wait must outlast ctx, whose end began it.
-	wait, done := context.WithTimeout(context.WithoutCancel(ctx), s.limits.ShutdownTime)
-	defer done()
-	if err := h.Shutdown(wait); err != nil {
-		return fmt.Errorf("requests were still in progress: %w", errors.Join(err, h.Close()))
+	s.running.hurry()
+	if shutDown(ctx, h, s.limits.ShutdownTime) {
+		return nil
+	}
+	cut := s.running.stop()
+	if !shutDown(ctx, h, lastWords) {
+		_ = h.Close() // of connections that nobody answers on any more
+	}
+	s.log.Warn("the server stops: connections were cut off", "requests", cut)
+	if left := s.running.wait(s.limits.StallTime); left > 0 {
+		return fmt.Errorf("%d requests did not end", left)
 	}
 	return nil
+}
+
+// shutDown lets h end and reports whether it did in time. The wait outlasts
+// ctx, whose end began it.
+func shutDown(ctx context.Context, h *http.Server, most time.Duration) bool {
+	wait, done := context.WithTimeout(context.WithoutCancel(ctx), most)
+	defer done()
+	return h.Shutdown(wait) == nil
 }
 
 // LoadTLS returns a configuration for Options.TLS: a certificate with its

@@ -45,7 +45,7 @@ func start(t *testing.T, change ...func(*Options)) *fixture {
 	}
 	f := &fixture{T: t, db: db, server: s, web: httptest.NewServer(s.Handler())}
 	t.Cleanup(func() {
-		s.endStreams()
+		s.running.hurry()
 		f.web.Close()
 		if err := db.Close(); err != nil {
 			t.Error(err)

@@ -62,6 +62,10 @@ func tokenProblem(err error) *Problem {
 		return newProblem("not_found", err.Error())
 	case errors.Is(err, auth.ErrInvalid):
 		return newProblem("invalid", err.Error())
+	case errors.Is(err, auth.ErrNotDurable):
+		p := *problemOf(err)
+		p.Detail = "the token is void until the server starts again, but not for ever: that could not be stored; repeat this when the disk works"
+		return &p
 	}
 	return problemOf(err)
 }

@@ -122,19 +122,53 @@ func (x *Index) create(d model.Definition) (*model.Channel, error) {
 
 // Select returns the channels that s selects, ascending.
 func (x *Index) Select(s model.Selector) []model.ChannelID {
-	found, filters := x.narrow(s)
-	out := make([]model.ChannelID, 0, found.count())
-	found.each(func(id uint32) {
-		if len(filters) == 0 || filters.Matches(x.channels[id]) {
-			out = append(out, model.ChannelID(id))
+	ids, _ := x.SelectWith(s, func(m *model.Matcher, value string) (bool, error) { return m.Matches(value), nil })
+	return ids
+}
+
+// Asker tells whether a value satisfies a matcher. An error ends the selection.
+type Asker func(m *model.Matcher, value string) (bool, error)
+
+// SelectWith is Select with ask deciding what no posting does. While ask runs
+// the index may change, so that its caller need not keep a writer waiting:
+// channels made meanwhile are left out, and of properties that change any
+// version may count.
+func (x *Index) SelectWith(s model.Selector, ask Asker) ([]model.ChannelID, error) {
+	found, filters, err := x.narrow(s, ask)
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]model.ChannelID, 0, found.count())
+	found.each(func(id uint32) { ids = append(ids, model.ChannelID(id)) })
+	if len(filters) == 0 {
+		return ids, nil
+	}
+	kept := ids[:0]
+	for _, id := range ids {
+		matches, err := askAll(filters, x.channels[id], ask)
+		if err != nil {
+			return nil, err
 		}
-	})
-	return out
+		if matches {
+			kept = append(kept, id)
+		}
+	}
+	return kept, nil
+}
+
+// askAll reports whether every matcher holds for c.
+func askAll(s model.Selector, c *model.Channel, ask Asker) (bool, error) {
+	for i := range s {
+		if matches, err := ask(&s[i], c.Get(s[i].Name)); err != nil || !matches {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // narrow returns channels among which are all that s selects, and the matchers
 // that are left to decide which of them.
-func (x *Index) narrow(s model.Selector) (found *posting, filters model.Selector) {
+func (x *Index) narrow(s model.Selector, ask Asker) (found *posting, filters model.Selector, err error) {
 	found = &posting{many: x.all}
 	var later model.Selector
 	for _, m := range s {
@@ -144,37 +178,48 @@ func (x *Index) narrow(s model.Selector) (found *posting, filters model.Selector
 		case m.Op == model.MatchEqual && m.Value != "":
 			p := x.labels[m.Name][m.Value]
 			if p == nil {
-				return &posting{}, nil
+				return &posting{}, nil, nil
 			}
 			found = intersect(found, p)
 		default:
 			later = append(later, m)
 		}
 	}
-	for _, m := range later {
+	for i := range later {
+		m := &later[i]
 		// Asking each channel costs about as much as asking each value and
 		// adding up who has it.
 		if found.many == nil || found.count() <= 2*len(x.labels[m.Name]) {
-			filters = append(filters, m)
+			filters = append(filters, *m)
 			continue
 		}
-		found = &posting{many: roaring.And(found.many, x.matching(m))}
+		if found, err = x.matching(found.many, m, ask); err != nil {
+			return nil, nil, err
+		}
 	}
-	return found, filters
+	return found, filters, nil
 }
 
-// matching returns the channels whose label satisfies m, by asking each value
-// that the label has once.
-func (x *Index) matching(m model.Matcher) *roaring.Bitmap {
-	absentMatches := m.Matches("")
+// matching returns those of some channels whose label satisfies m, by asking
+// each value that the label has once.
+func (x *Index) matching(among *roaring.Bitmap, m *model.Matcher, ask Asker) (*posting, error) {
+	among = among.Clone() // it may be that of all, which grows while ask runs
+	absentMatches, err := ask(m, "")
+	if err != nil {
+		return nil, err
+	}
 	set := roaring.New()
 	for value, p := range x.labels[m.Name] {
-		if m.Matches(value) != absentMatches {
+		matches, err := ask(m, value)
+		if err != nil {
+			return nil, err
+		}
+		if matches != absentMatches {
 			p.addTo(set)
 		}
 	}
 	if absentMatches { // set holds those that do not match
-		return roaring.AndNot(x.all, set)
+		return &posting{many: roaring.AndNot(among, set)}, nil
 	}
-	return set
+	return &posting{many: roaring.And(among, set)}, nil
 }

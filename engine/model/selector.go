@@ -83,6 +83,10 @@ func patternSize(re *syntax.Regexp) int {
 	return min(size, maxPatternSize+1)
 }
 
+// IsPattern reports whether m compares with a regular expression, which can
+// take far longer than the others.
+func (m *Matcher) IsPattern() bool { return m.re != nil }
+
 // Matches reports whether the value that a channel has satisfies m.
 func (m *Matcher) Matches(value string) bool {
 	switch m.Op {

@@ -73,20 +73,38 @@ var (
 		"time that an export may take; then it is cut off"}
 	WriteTime = Limit{"write_time_ns", int64(30 * time.Second), "",
 		"time in which a client must take each piece of an answer; then the connection is closed"}
+	AnswerTime = Limit{"answer_time_ns", int64(2 * time.Minute), "",
+		"time in which a client must take an answer that waits in memory; then the connection is closed"}
+	SendRate = Limit{"send_bytes_per_second", 16 << 10, "",
+		"bytes of an export that a client must take per second, on average; else the connection is closed"}
 	IdleTime = Limit{"idle_time_ns", int64(2 * time.Minute), "",
 		"time after which a connection without a request is closed"}
 	ShutdownTime = Limit{"shutdown_time_ns", int64(30 * time.Second), "",
-		"time that requests in progress have to end when the server stops"}
+		"time that requests in progress have to end when the server stops; then they are cut off"}
+	StallTime = Limit{"stall_time_ns", int64(5 * time.Second), "",
+		"time in which a client must send or take something while the server stops; then the connection is closed"}
 	Connections = Limit{"connections", 20_000, "",
 		"open connections; others wait to be accepted"}
+	AddressConnections = Limit{"address_connections", 1000, "",
+		"open connections of one address; more are closed at once"}
+	OpenRequests = Limit{"open_requests", 512, "busy",
+		"requests in progress that show no token"}
+	AddressOpenRequests = Limit{"address_open_requests", 128, "busy",
+		"requests in progress of one address that show no token"}
+	OpenBodyTime = Limit{"open_body_time_ns", int64(5 * time.Second), "",
+		"time in which the body of a request without a valid token must arrive; then the connection is closed"}
 	Requests = Limit{"requests", 1024, "busy",
-		"requests in progress"}
+		"requests in progress that show a token, streams apart"}
 	TenantRequests = Limit{"tenant_requests", 256, "busy",
 		"requests in progress of one tenant"}
 	InFlightBytes = Limit{"in_flight_bytes", 512 << 20, "busy",
 		"bytes of request bodies in progress"}
 	TenantInFlightBytes = Limit{"tenant_in_flight_bytes", 128 << 20, "busy",
 		"bytes of request bodies in progress of one tenant"}
+	AnswerBytes = Limit{"answer_bytes", 512 << 20, "busy",
+		"bytes of answers that wait in memory for their clients; one that is larger waits alone"}
+	TenantAnswerBytes = Limit{"tenant_answer_bytes", 128 << 20, "busy",
+		"bytes of one tenant's answers that wait in memory; one that is larger waits alone"}
 	Streams = Limit{"streams", 2000, "busy",
 		"live streams"}
 	TenantStreams = Limit{"tenant_streams", 500, "busy",
@@ -95,6 +113,10 @@ var (
 		"time that a sample may lie ahead of the server's clock"}
 	LiveRows = Limit{"live_rows", 65_536, "",
 		"rows and alarm events that wait for one live reader; more are dropped, and it is told how many"}
+	LiveBytes = Limit{"live_bytes", 4 << 20, "",
+		"bytes of rows and alarm events that wait for one live reader; more are dropped, and it is told how many"}
+	LiveMemory = Limit{"live_memory_bytes", 256 << 20, "",
+		"bytes of rows and alarm events that wait for all live readers; beyond it 64 KiB may wait for each"}
 )
 
 // Limits on what is kept in memory and in the log. Reaching one starts a flush
@@ -114,9 +136,12 @@ var (
 
 var limits = []Limit{
 	SelectorBytes, ViewChannels, ViewBuckets, TableChannels, TableRows, ExportChannels, QueryChannels, QueryRows,
+	AddressConnections, OpenRequests, AddressOpenRequests, OpenBodyTime,
+	AnswerTime, SendRate, StallTime, AnswerBytes, TenantAnswerBytes,
 	EntryBytes, Labels, LabelNameBytes, LabelValueBytes, PropertyBytes, BodySamples, BodyChannels, LargeBodies,
 	BodyBytes, SmallBodyBytes, HeaderBytes, HeaderTime, RequestTime, ExportTime, WriteTime, IdleTime, ShutdownTime,
-	Connections, Requests, TenantRequests, InFlightBytes, TenantInFlightBytes, Streams, TenantStreams, AheadTime, LiveRows,
+	Connections, Requests, TenantRequests, InFlightBytes, TenantInFlightBytes, Streams, TenantStreams, AheadTime,
+	LiveRows, LiveBytes, LiveMemory,
 	HeadRows, HeadMemory, FlushAge, CheckpointBytes, CheckpointAge,
 }
 

@@ -176,11 +176,7 @@ func (a *API) putAlarm(ctx context.Context, t model.Tenant, id uint64, r AlarmRe
 	if r.Match == "" {
 		return nil, NewError("invalid", "match is missing: an alarm needs a selector that matches one channel")
 	}
-	scope, err := Selection{Match: r.Match}.scope(t)
-	if err != nil {
-		return nil, err
-	}
-	channel, err := scope.One(ctx, a.DB)
+	channel, err := a.watched(ctx, t, id, r.Match)
 	if err != nil {
 		return nil, err
 	}
@@ -194,6 +190,32 @@ func (a *API) putAlarm(ctx context.Context, t model.Tenant, id uint64, r AlarmRe
 	}
 	body := alarmBody(&made, &channel, unit)
 	return &body, nil
+}
+
+// watched returns the channel that an alarm is to be bound to. One whose match
+// does not change stays with its channel, whatever else matches meanwhile.
+func (a *API) watched(ctx context.Context, t model.Tenant, id uint64, match string) (model.Channel, error) {
+	alarms, err := a.DB.Alarms(t)
+	if err != nil {
+		return model.Channel{}, err
+	}
+	for i := range alarms {
+		if alarms[i].ID != id || alarms[i].Match != match {
+			continue
+		}
+		channels, err := a.channelsByID(ctx, t)
+		if err != nil {
+			return model.Channel{}, err
+		}
+		if bound := channels[alarms[i].Channel]; bound != nil {
+			return *bound, nil
+		}
+	}
+	scope, err := Selection{Match: match}.scope(t)
+	if err != nil {
+		return model.Channel{}, err
+	}
+	return scope.One(ctx, a.DB)
 }
 
 // maxAlarmName bounds an alarm's name, in bytes.

@@ -96,10 +96,12 @@ func TestBodies(t *testing.T) {
 	expectJSON(t, channels, err, `{"unit":"s","channels":[]}`)
 	latest, err := a.Latest(ctx, tenant, Selection{Unit: "s"})
 	expectJSON(t, latest, err, `{"unit":"s","channels":[{`+channel1+`,"time":4,"value":"over"}]}`)
-	view, err := a.View(ctx, tenant, ViewRequest{Selection{From: "0", To: "6000000000", Unit: "s"}, 3})
+	view, err := a.View(ctx, tenant, ViewRequest{Selection{From: "0", To: "6000000000", Unit: "s"}, 3, ""})
 	expectJSON(t, view, err, `{"unit":"s","from":0,"width":2,"source":"raw","channels":[{`+channel1+`,
 		"count":[0,2,0],"quality":[0,0,1],"min":[null,"-Infinity",null],"max":[null,-0,null],"mean":[null,"-Infinity",null],
 		"sum":[null,"-Infinity",null],"first":[null,-0,null],"last":[null,"-Infinity",null]}]}`)
+	view, err = a.View(ctx, tenant, ViewRequest{Selection{From: "0", To: "6000000000", Unit: "s"}, 3, "last,count"})
+	expectJSON(t, view, err, `{"unit":"s","from":0,"width":2,"source":"raw","channels":[{`+channel1+`,"count":[0,2,0],"last":[null,"-Infinity",null]}]}`)
 	write(t, a, "2", []int64{2e9}, []float64{1e-7})
 	table, err := a.Table(ctx, tenant, TableRequest{Selection: Selection{From: "0", To: "now"}})
 	expectJSON(t, table, err, `{"unit":"ms","channels":[{`+channel1+`},{`+strings.Replace(channel1, `"1"`, `"2"`, 1)+`}],
@@ -146,6 +148,10 @@ func TestRequestsAreRefusedWithCodes(t *testing.T) {
 	f(Selection{Match: `{channel="1"}`, From: "1", To: "10"}, "bad_span")
 	_, err := a.View(ctx, "other", ViewRequest{})
 	expectCode(t, err, "not_found")
+	for _, fields := range []string{"median", "count,", ",", "Count", "count, sum"} {
+		_, err = a.View(ctx, tenant, ViewRequest{Fields: fields})
+		expectCode(t, err, "malformed")
+	}
 	_, err = a.View(ctx, tenant, ViewRequest{Buckets: -1})
 	expectCode(t, err, "invalid")
 	_, err = a.Table(ctx, tenant, TableRequest{After: "x"})
@@ -207,6 +213,28 @@ func TestAlarmsAndEvents(t *testing.T) {
 	}
 	all, err := a.Alarms(ctx, tenant, "")
 	expectJSON(t, all, err, `{"unit":"ms","alarms":[]}`)
+}
+
+// TestAlarmStaysBound: an alarm's definition can be changed also when another
+// channel has come that its match selects.
+func TestAlarmStaysBound(t *testing.T) {
+	a := openAPI(t)
+	write(t, a, "1", []int64{0}, []float64{0})
+	made, err := a.CreateAlarm(ctx, tenant, AlarmRequest{Match: `{instrument="lake"}`, Operator: ">", Threshold: number(5)}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, a, "2", []int64{0}, []float64{0})
+	changed, err := a.ReplaceAlarm(ctx, tenant, made.ID, AlarmRequest{Match: made.Match, Operator: ">", Threshold: number(6)}, "")
+	if err != nil || changed.Version != 2 || changed.Labels.Channel() != "1" {
+		t.Errorf("changed %+v, %v", changed, err)
+	}
+	_, err = a.ReplaceAlarm(ctx, tenant, made.ID, AlarmRequest{Match: `{}`, Operator: ">", Threshold: number(6)}, "")
+	expectCode(t, err, "too_many_channels")
+	moved, err := a.ReplaceAlarm(ctx, tenant, made.ID, AlarmRequest{Match: `{channel="2"}`, Operator: ">", Threshold: number(6)}, "")
+	if err != nil || moved.Labels.Channel() != "2" {
+		t.Errorf("moved %+v, %v", moved, err)
+	}
 }
 
 func TestAlarmsAreRefusedWithCodes(t *testing.T) {

@@ -72,14 +72,18 @@ func (c *ViewChannel) appendJSON(dst []byte) ([]byte, error) {
 	if dst, err = appendMember(dst, "properties", c.Properties); err != nil {
 		return nil, err
 	}
-	dst = appendIntegers(appendName(dst, "count"), c.Count)
-	dst = appendIntegers(appendName(dst, "quality"), c.Quality)
-	dst = appendValues(appendName(dst, "min"), c.Min)
-	dst = appendValues(appendName(dst, "max"), c.Max)
-	dst = appendValues(appendName(dst, "mean"), c.Mean)
-	dst = appendValues(appendName(dst, "sum"), c.Sum)
-	dst = appendValues(appendName(dst, "first"), c.First)
-	dst = appendValues(appendName(dst, "last"), c.Last)
+	names := viewLists
+	for _, list := range [][]uint64{c.Count, c.Quality} {
+		if list != nil {
+			dst = appendIntegers(appendName(dst, names[0]), list)
+		}
+		names = names[1:]
+	}
+	for i, list := range []Values{c.Min, c.Max, c.Mean, c.Sum, c.First, c.Last} {
+		if list != nil {
+			dst = appendValues(appendName(dst, names[i]), list)
+		}
+	}
 	return append(dst, '}'), nil
 }
 

@@ -87,6 +87,8 @@ type SamplesBody struct {
 	Rejected int64            `json:"rejected"`
 	Reasons  map[string]int64 `json:"reasons"` // rejected samples by code
 	Errors   []SampleError    `json:"errors"`  // the first 20
+	// Warnings say what was kept and looks wrong.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // SampleError is one rejected sample: the position of its channel in the

@@ -23,8 +23,9 @@ import (
 
 // What callers branch on.
 var (
-	ErrUnknown = errors.New("unknown token") // never made, or revoked
-	ErrInvalid = errors.New("invalid token request")
+	ErrUnknown    = errors.New("unknown token") // never made, or revoked
+	ErrInvalid    = errors.New("invalid token request")
+	ErrNotDurable = errors.New("token is void only until the database is opened again")
 )
 
 // Scope is what a token may do with its tenant's data.
@@ -78,7 +79,9 @@ type Store struct {
 	db    *engine.DB
 	clock model.Clock
 
-	change sync.Mutex // one Create or Revoke at a time
+	change  sync.Mutex        // one Create or Revoke at a time; guards the next two
+	onDisk  map[string]bool   // IDs of revoked tokens whose records could not be removed
+	revoked []func(id string) // are told of revocations
 
 	mu     sync.RWMutex
 	byHash map[[sha256.Size]byte]Token
@@ -86,7 +89,7 @@ type Store struct {
 
 // Open reads the tokens of db.
 func Open(db *engine.DB, clock model.Clock) (*Store, error) {
-	s := &Store{db: db, clock: clock, byHash: map[[sha256.Size]byte]Token{}}
+	s := &Store{db: db, clock: clock, byHash: map[[sha256.Size]byte]Token{}, onDisk: map[string]bool{}}
 	err := db.Records(keyPrefix, func(key string, value []byte) error {
 		var record stored
 		if err := json.Unmarshal(value, &record); err != nil {
@@ -175,34 +178,48 @@ func (s *Store) List() []Token {
 	return all
 }
 
-// Revoke makes a token void, at once and durably.
+// Revoke makes a token void, at once and durably. The token is void and those
+// who asked for it are told before the disk is: where that fails the error is
+// ErrNotDurable, and Revoke can be tried again.
 func (s *Store) Revoke(ctx context.Context, id string) error {
 	s.change.Lock()
 	defer s.change.Unlock()
-	for hash, t := range s.snapshot() {
-		if t.ID != id {
-			continue
+	if s.forget(id) {
+		s.onDisk[id] = true
+		for _, tell := range s.revoked {
+			tell(id)
 		}
-		if err := s.db.DeleteRecord(ctx, keyPrefix+id); err != nil {
-			return err
-		}
-		s.mu.Lock()
-		delete(s.byHash, hash)
-		s.mu.Unlock()
-		return nil
 	}
-	return fmt.Errorf("%w: no token has the ID %.40q", ErrUnknown, id)
+	if !s.onDisk[id] {
+		return fmt.Errorf("%w: no token has the ID %.40q", ErrUnknown, id)
+	}
+	// Who asks may be gone, or have revoked the token that is asked with.
+	if err := s.db.DeleteRecord(context.WithoutCancel(ctx), keyPrefix+id); err != nil {
+		return fmt.Errorf("%w: %w", ErrNotDurable, err)
+	}
+	delete(s.onDisk, id)
+	return nil
 }
 
-// snapshot returns the tokens by hash. The caller holds change.
-func (s *Store) snapshot() map[[sha256.Size]byte]Token {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	all := make(map[[sha256.Size]byte]Token, len(s.byHash))
+// forget drops a token from memory and reports whether it was there.
+func (s *Store) forget(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for hash, t := range s.byHash {
-		all[hash] = t
+		if t.ID == id {
+			delete(s.byHash, hash)
+			return true
+		}
 	}
-	return all
+	return false
+}
+
+// OnRevoke lets tell be called with the ID of every token that is revoked from
+// now on, after Lookup has ceased to find it. It must not call the store.
+func (s *Store) OnRevoke(tell func(id string)) {
+	s.change.Lock()
+	defer s.change.Unlock()
+	s.revoked = append(s.revoked, tell)
 }
 
 // Lookup returns the token whose secret is given, or ErrUnknown. How long it

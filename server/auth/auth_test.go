@@ -100,6 +100,49 @@ func TestTokens(t *testing.T) {
 	check(store)
 }
 
+// TestRevokeWithoutDisk checks that a token is void at once though its record
+// cannot be removed, that this is said, and that it is not forgotten.
+func TestRevokeWithoutDisk(t *testing.T) {
+	ctx := context.Background()
+	fs := vfs.NewMem()
+	db, store := open(t, fs)
+	secret, made, err := store.Create(ctx, auth.Token{Tenant: "lake"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told []string
+	store.OnRevoke(func(id string) {
+		if _, err := store.Lookup(secret); !errors.Is(err, auth.ErrUnknown) {
+			t.Errorf("told while the token is still good: %v", err)
+		}
+		told = append(told, id)
+	})
+	if err := db.Close(); err != nil { // what is written from now on fails
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := store.Revoke(ctx, made.ID); !errors.Is(err, auth.ErrNotDurable) || !errors.Is(err, engine.ErrClosed) {
+			t.Errorf("revoked without a disk: %v", err)
+		}
+		if _, err := store.Lookup(secret); !errors.Is(err, auth.ErrUnknown) {
+			t.Errorf("a token that could not be removed is found: %v", err)
+		}
+	}
+	if len(told) != 1 || told[0] != made.ID {
+		t.Errorf("told of %v", told)
+	}
+	if err := store.Revoke(ctx, "none"); !errors.Is(err, auth.ErrUnknown) {
+		t.Errorf("revoked what never was: %v", err)
+	}
+	db, store = open(t, fs)
+	defer db.Close()
+	left, cancel := context.WithCancel(ctx)
+	cancel() // who asks does not wait
+	if err := store.Revoke(left, made.ID); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestRefused asks for tokens that make no sense.
 func TestRefused(t *testing.T) {
 	db, store := open(t, vfs.NewMem())

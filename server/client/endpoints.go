@@ -26,6 +26,7 @@ func (c *Client) View(ctx context.Context, r api.ViewRequest) (*api.ViewBody, er
 	body := new(api.ViewBody)
 	query := selection(r.Selection)
 	set(query, "buckets", count(r.Buckets))
+	set(query, "fields", r.Fields)
 	return answer(body, c.get(ctx, "/api/v1/view", query, body))
 }
 
@@ -41,8 +42,7 @@ func (c *Client) Table(ctx context.Context, r api.TableRequest) (*api.TableBody,
 // Export asks for samples as a file. The caller reads and closes it; it is
 // whole only if it is read to its end without an error.
 func (c *Client) Export(ctx context.Context, r api.ExportRequest) (io.ReadCloser, error) {
-	query := selection(r.Selection)
-	set(query, "format", r.Format)
+	query := values("match", r.Match, "from", r.From, "to", r.To, "format", r.Format)
 	set(query, "zone", r.Zone)
 	response, err := c.do(ctx, http.MethodGet, "/api/v1/export", query, nil, nil)
 	if err != nil {

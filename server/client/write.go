@@ -8,6 +8,7 @@ import (
 	"errors"
 	"math"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -60,6 +61,11 @@ func addTo(total, body *api.SamplesBody, first int) {
 	total.Rejected += body.Rejected
 	for code, n := range body.Reasons {
 		total.Reasons[code] += n
+	}
+	for _, w := range body.Warnings {
+		if !slices.Contains(total.Warnings, w) {
+			total.Warnings = append(total.Warnings, w)
+		}
 	}
 	for _, e := range body.Errors {
 		if len(total.Errors) < maxErrors {

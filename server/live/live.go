@@ -42,8 +42,10 @@ const (
 	// many small writes become few events: an eye sees 40 a second as one
 	// motion.
 	pause = 25 * time.Millisecond
-	// eventBytes is about how long an event becomes at most.
-	eventBytes = 128 << 10
+	// eventBytes is about how long an event becomes, and eventSamples how many
+	// samples of one channel it has at most.
+	eventBytes   = 128 << 10
+	eventSamples = 2048
 	// writeBytes is what a reader must take within policy.WriteTime.
 	writeBytes = 32 << 10
 	// reconnect is how many milliseconds a browser waits before it comes back.
@@ -58,6 +60,8 @@ type Streamer struct {
 	// Rows is how many samples and events may wait for one reader; 0 is
 	// policy.LiveRows.
 	Rows int
+
+	labels labelCache
 }
 
 // Serve streams what is written of the channels that match selects, times in
@@ -79,9 +83,7 @@ func (s *Streamer) Serve(w http.ResponseWriter, r *http.Request, t model.Tenant,
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no") // nginx: pass on at once
 	w.WriteHeader(http.StatusOK)
-	stream := &stream{
-		writer: w, controller: http.NewResponseController(w), unit: u, labels: map[model.ChannelID][]byte{},
-	}
+	stream := &stream{writer: w, controller: http.NewResponseController(w), unit: u, labels: &s.labels}
 	stream.run(r.Context(), tap)
 	// The connection may serve other requests, without a deadline of ours.
 	_ = stream.controller.SetWriteDeadline(time.Time{})
@@ -109,7 +111,7 @@ func (s *Streamer) tap(ctx context.Context, t model.Tenant, match string) (*engi
 	if rows == 0 {
 		rows = int(policy.LiveRows.Default)
 	}
-	return s.DB.Tap(t, selector, rows)
+	return s.DB.Tap(ctx, t, selector, rows)
 }
 
 // stream is one reader's.
@@ -117,7 +119,7 @@ type stream struct {
 	writer     http.ResponseWriter
 	controller *http.ResponseController
 	unit       query.Unit
-	labels     map[model.ChannelID][]byte // as JSON
+	labels     *labelCache
 	buffer     []byte
 }
 
@@ -131,7 +133,6 @@ func (s *stream) run(ctx context.Context, tap *engine.Tap) {
 	defer silence.Stop()
 	rest := time.NewTimer(0)
 	defer rest.Stop()
-	var feed engine.TapFeed
 	for {
 		select {
 		case <-ctx.Done():
@@ -146,12 +147,15 @@ func (s *stream) run(ctx context.Context, tap *engine.Tap) {
 			case <-ctx.Done():
 				return
 			}
-			feed = tap.Take(feed)
-			if s.events(&feed) != nil {
+			feed, err := tap.Take(ctx)
+			if err != nil || s.events(&feed) != nil {
 				return
 			}
+			tap.GiveBack(feed)
 			rest.Reset(pause)
-			silence.Reset(heartbeat)
+			if len(s.buffer) > 0 { // else what came was of other channels
+				silence.Reset(heartbeat)
+			}
 		}
 		if s.send() != nil {
 			return
@@ -171,12 +175,22 @@ func (s *stream) send() error {
 			return err
 		}
 	}
-	s.buffer = s.buffer[:0]
+	if s.buffer = s.buffer[:0]; cap(s.buffer) > 2*eventBytes {
+		s.buffer = nil
+	}
 	return nil
 }
 
-// events writes a feed as events into the buffer, and sends those before the
-// last.
+// sendFull sends the buffer if it has become as long as an event may.
+func (s *stream) sendFull() error {
+	if len(s.buffer) < eventBytes {
+		return nil
+	}
+	return s.send()
+}
+
+// events writes a feed as events into the buffer, and sends it whenever it is
+// full.
 func (s *stream) events(feed *engine.TapFeed) error {
 	// Rows of one channel are sent together, in the order in which they came.
 	slices.SortStableFunc(feed.Rows, func(a, b engine.TapRows) int { return cmp.Compare(a.Channel, b.Channel) })
@@ -185,25 +199,21 @@ func (s *stream) events(feed *engine.TapFeed) error {
 		s.buffer = append(s.buffer, `event: samples`+"\n"+`data: {"unit":"`...)
 		s.buffer = append(append(s.buffer, s.unit.Name...), `","channels":[`...)
 		for first := true; len(rows) > 0 && (first || len(s.buffer)-start < eventBytes); first = false {
-			n := 1
-			for n < len(rows) && rows[n].Channel == rows[0].Channel {
-				n++
-			}
 			if !first {
 				s.buffer = append(s.buffer, ',')
 			}
-			s.channel(rows[:n])
-			rows = rows[n:]
+			rows = s.channel(rows)
 		}
 		s.buffer = append(s.buffer, "]}\n\n"...)
-		if len(rows) > 0 {
-			if err := s.send(); err != nil {
-				return err
-			}
+		if err := s.sendFull(); err != nil {
+			return err
 		}
 	}
 	for i := range feed.Events {
 		if err := s.alarm(&feed.Events[i]); err != nil {
+			return err
+		}
+		if err := s.sendFull(); err != nil {
 			return err
 		}
 	}
@@ -215,15 +225,23 @@ func (s *stream) events(feed *engine.TapFeed) error {
 	return nil
 }
 
-// channel writes the rows of one channel.
-func (s *stream) channel(pieces []engine.TapRows) {
-	id := pieces[0].Channel
-	labels := s.labels[id]
-	if labels == nil {
-		labels, _ = pieces[0].Labels.MarshalJSON() // of strings: cannot fail
-		s.labels[id] = labels
+// channel writes the rows of the first channel, as many as one event takes, and
+// returns those that are left.
+func (s *stream) channel(rows []engine.TapRows) (left []engine.TapRows) {
+	n, samples := 0, 0
+	for n < len(rows) && rows[n].Channel == rows[0].Channel && samples < eventSamples {
+		samples += len(rows[n].Times)
+		n++
 	}
-	b := append(append(s.buffer, `{"labels":`...), labels...)
+	pieces, left := rows[:n], rows[n:]
+	if last := &pieces[n-1]; samples > eventSamples { // what is too much of it comes again
+		kept := len(last.Times) - (samples - eventSamples)
+		left = rows[n-1:]
+		pieces = append(pieces[:n-1:n-1], *last)
+		pieces[n-1].Times, pieces[n-1].Values = last.Times[:kept], last.Values[:kept]
+		last.Times, last.Values = last.Times[kept:], last.Values[kept:]
+	}
+	b := append(append(s.buffer, `{"labels":`...), s.labels.text(pieces[0].Labels)...)
 	b = append(b, `,"times":[`...)
 	for _, piece := range pieces {
 		for _, at := range piece.Times {
@@ -237,6 +255,7 @@ func (s *stream) channel(pieces []engine.TapRows) {
 		}
 	}
 	s.buffer = append(b[:len(b)-1], "]}"...)
+	return left
 }
 
 // alarmBody is an event with the unit of its time.

@@ -17,6 +17,13 @@ import (
 	"github.com/hokan-db/hokan/server/api"
 )
 
+// Charger is a body that counts bytes as in progress, as long as its request
+// is: those that it sends, and those that it is unpacked to.
+type Charger interface {
+	// Charge counts n bytes more, or refuses them.
+	Charge(n int64) error
+}
+
 // read fills r.body with the unpacked body, of at most the given number of
 // bytes as sent and unpacked.
 func (r *request) read(ctx context.Context, encoding string, body io.Reader, most int64) error {
@@ -41,13 +48,14 @@ func (r *request) read(ctx context.Context, encoding string, body io.Reader, mos
 	if r.packed, err = readAll(r.packed[:0], body, most); err != nil {
 		return readError(err, len(r.packed), most)
 	}
-	// A few bytes may become very many: those wait for their turn.
+	// A few bytes may become very many: those wait for their turn, as few bytes.
 	r.body, err = unpack(r.body[:0], r.packed, min(most, mostBytesKept))
 	if errors.Is(err, errTooLarge) && most > mostBytesKept {
+		r.body = nil
 		if err := r.enter(ctx); err != nil {
 			return err
 		}
-		r.body, err = unpack(r.body[:0], r.packed, most)
+		r.body, err = unpack(nil, r.packed, most)
 	}
 	if errors.Is(err, errTooLarge) {
 		return tooLarge(most, "unpacked")
@@ -55,22 +63,25 @@ func (r *request) read(ctx context.Context, encoding string, body io.Reader, mos
 	if err != nil {
 		return malformed("the body cannot be unpacked: " + err.Error())
 	}
+	if c, ok := body.(Charger); ok {
+		if err := c.Charge(int64(len(r.body))); err != nil {
+			return readError(err, len(r.packed), most)
+		}
+	}
 	return nil
 }
 
-// large has a token for every request in progress that is larger than
-// ordinary ones.
-var large = make(chan struct{}, policy.LargeBodies.Default)
+// large has a place for every request in progress that is larger than ordinary
+// ones: at most half of them for one tenant.
+var large = newTurns(int(policy.LargeBodies.Default), int(policy.LargeBodies.Default)/2)
 
 // enter waits until r may be large.
 func (r *request) enter(ctx context.Context) error {
-	select {
-	case large <- struct{}{}:
-		r.large = true
-		return nil
-	case <-ctx.Done():
+	if large.enter(ctx, r.tenant) != nil {
 		return api.NewError("busy", "too many large requests are in progress")
 	}
+	r.large = true
+	return nil
 }
 
 // errTooLarge is returned by what reads more than it may.

@@ -141,8 +141,8 @@ func (p *jsonParser) oneChannel() error {
 
 func (p *jsonParser) labels(c *channel) error {
 	raw := p.extent()
-	if labels, ok := labelsSeen.get(raw); ok {
-		c.labels, p.i = labels, p.i+len(raw)
+	if known := labelsSeen.get(p.r.tenant, raw); known != nil {
+		c.labels, p.i = known.value, p.i+len(raw)
 		return nil
 	}
 	var d described
@@ -152,15 +152,15 @@ func (p *jsonParser) labels(c *channel) error {
 		return err
 	})
 	if err == nil {
-		c.setLabels(&d, raw)
+		c.setLabels(p.r.tenant, &d, raw)
 	}
 	return err
 }
 
 func (p *jsonParser) properties(c *channel) error {
 	raw := p.extent()
-	if properties, ok := propertiesSeen.get(raw); ok {
-		c.properties, p.i = properties, p.i+len(raw)
+	if known := propertiesSeen.get(p.r.tenant, raw); known != nil {
+		c.properties, p.i = known.value, p.i+len(raw)
 		return nil
 	}
 	var d described
@@ -186,7 +186,7 @@ func (p *jsonParser) properties(c *channel) error {
 		return err
 	})
 	if err == nil {
-		c.setProperties(&d, raw)
+		c.setProperties(p.r.tenant, &d, raw)
 	}
 	return err
 }

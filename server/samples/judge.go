@@ -38,7 +38,24 @@ func (r *request) judge(now, ahead int64) (*api.SamplesBody, error) {
 			return nil, err
 		}
 	}
+	if isJanuary1970(r.columns) {
+		j.answer.Warnings = []string{"all times, read in " + unit.Name + ", lie in January 1970: is that the unit? \"unit\" names it, and is ms if left out"}
+	}
 	return j.answer, nil
+}
+
+// isJanuary1970 reports whether all samples lie in the month in which recent
+// times lie that are given in a coarser unit than they are read in.
+func isJanuary1970(columns []model.Column) bool {
+	const month = int64(31 * 24 * time.Hour)
+	for i := range columns {
+		for _, at := range columns[i].Times {
+			if at < 0 || at >= month {
+				return false
+			}
+		}
+	}
+	return len(columns) > 0
 }
 
 // judge is the state of judging one request.
@@ -151,7 +168,11 @@ func (j *judge) sift(i int, t *times, v *values) (keptTimes []int64, keptValues 
 			continue
 		case valueOdd != nil:
 			j.refuse(i, index, notANumber, func() string {
-				return "value " + j.request.describe(j.request.body, int(valueOdd.at)) + " is neither a number nor a word for one"
+				text := j.request.describe(j.request.body, int(valueOdd.at))
+				if text != "" && (text[0] == '-' || text[0]-'0' <= 9) {
+					return "value " + text + " is beyond what a 64-bit float can hold"
+				}
+				return "value " + text + " is neither a number nor a word for one"
 			})
 			continue
 		}
@@ -185,13 +206,24 @@ func (j *judge) keepsTime(i, index int, at int64) bool {
 		return false
 	case at > j.latest:
 		j.refuse(i, index, tooFarAhead, func() string {
-			lead := time.Duration(at*j.unit.Nanoseconds - j.now).Round(time.Second)
-			return "time " + strconv.FormatInt(at, 10) + " " + j.unit.Name + " lies " + lead.String() +
+			return "time " + strconv.FormatInt(at, 10) + " " + j.unit.Name + " lies " + leadText(time.Duration(at*j.unit.Nanoseconds-j.now)) +
 				" ahead of the server's clock, " + time.Unix(0, j.now).UTC().Format(time.RFC3339)
 		})
 		return false
 	}
 	return true
+}
+
+// leadText says how far ahead a time lies.
+func leadText(lead time.Duration) string {
+	const day = 24 * time.Hour
+	switch {
+	case lead >= 2*365*day:
+		return strconv.Itoa(int(lead/(365*day))) + " years"
+	case lead >= 2*day:
+		return strconv.Itoa(int(lead/day)) + " days"
+	}
+	return lead.Round(time.Second).String()
 }
 
 // refuse counts a refused sample, and names it if it is one of the first.

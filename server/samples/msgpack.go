@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+
+	"github.com/hokan-db/hokan/engine/model"
 )
 
 // decodeMsgpack reads r.body: https://github.com/msgpack/msgpack/blob/master/spec.md
@@ -27,6 +29,8 @@ type msgpackParser struct {
 	i       int
 	channel int    // the position of the channel being read, -1 outside
 	field   string // the member being read, "" outside
+
+	labelsBefore *seen[model.Labels] // of the channel before; nil where they are not kept
 }
 
 func (p *msgpackParser) fail(want string) error {

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"math"
 	"slices"
+
+	"github.com/hokan-db/hokan/engine/model"
 )
 
 // mapOf reads a map; member reads the value of one member.
@@ -123,8 +125,13 @@ func (p *msgpackParser) oneChannel(c *channel) error {
 }
 
 // labels reads a map of strings. Its bytes are found first: mostly they were
-// seen before.
+// seen before, after the same labels.
 func (p *msgpackParser) labels(c *channel) error {
+	if known := labelsSeen.after(p.labelsBefore, p.b[p.i:]); known != nil {
+		p.i += len(known.key.text)
+		p.labelsBefore, c.labels = known, known.value
+		return nil
+	}
 	start := p.i
 	n, ok := p.counted(0x80, mpMap16, 2)
 	if !ok {
@@ -137,10 +144,19 @@ func (p *msgpackParser) labels(c *channel) error {
 		}
 	}
 	raw := p.b[start:p.i]
-	if labels, ok := labelsSeen.get(raw); ok {
-		c.labels = labels
-		return nil
+	known := labelsSeen.get(p.r.tenant, raw)
+	if known != nil {
+		c.labels = known.value
+	} else {
+		known = p.newLabels(c, raw, first, n)
 	}
+	labelsSeen.follows(p.labelsBefore, known)
+	p.labelsBefore = known
+	return nil
+}
+
+// newLabels reads n labels that were not seen before, from a place on.
+func (p *msgpackParser) newLabels(c *channel, raw []byte, first, n int) *seen[model.Labels] {
 	var d described
 	p.i = first
 	for range n {
@@ -148,8 +164,7 @@ func (p *msgpackParser) labels(c *channel) error {
 		value, _ := p.str()
 		d.addLabel(name, value)
 	}
-	c.setLabels(&d, raw)
-	return nil
+	return c.setLabels(p.r.tenant, &d, raw)
 }
 
 func (p *msgpackParser) properties(c *channel) error {
@@ -161,8 +176,8 @@ func (p *msgpackParser) properties(c *channel) error {
 				p.integer() // of decimals; what else there is, the map is not a known one
 			}
 		}
-		if properties, ok := propertiesSeen.get(p.b[start:p.i]); ok {
-			c.properties = properties
+		if known := propertiesSeen.get(p.r.tenant, p.b[start:p.i]); known != nil {
+			c.properties = known.value
 			return nil
 		}
 	}
@@ -193,7 +208,7 @@ func (p *msgpackParser) properties(c *channel) error {
 		return nil
 	})
 	if err == nil {
-		c.setProperties(&d, p.b[start:p.i])
+		c.setProperties(p.r.tenant, &d, p.b[start:p.i])
 	}
 	return err
 }

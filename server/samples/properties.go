@@ -56,21 +56,21 @@ func (d *described) setDecimals(n int64) {
 }
 
 // setLabels gives c the labels, and keeps them for the bytes they came from.
-func (c *channel) setLabels(d *described, raw []byte) {
+func (c *channel) setLabels(tenant model.Tenant, d *described, raw []byte) *seen[model.Labels] {
 	labels, err := model.NewLabels(d.labels...)
 	if err != nil {
 		c.refused = err.Error()
-		return
+		return nil
 	}
 	c.labels = labels
-	labelsSeen.put(raw, labels)
+	return labelsSeen.put(tenant, raw, labels)
 }
 
-func (c *channel) setProperties(d *described, raw []byte) {
+func (c *channel) setProperties(tenant model.Tenant, d *described, raw []byte) {
 	if d.refused != "" {
 		c.refused = d.refused
 		return
 	}
 	c.properties = &d.properties
-	propertiesSeen.put(raw, c.properties)
+	propertiesSeen.put(tenant, raw, c.properties)
 }

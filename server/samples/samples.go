@@ -26,11 +26,13 @@
 //	bad_label      its channel's labels or properties cannot be kept
 //
 // The rest is appended, and durable when the answer is given. Sending the same
-// samples again changes nothing.
+// samples again changes nothing. Where all of it lies in January 1970, as
+// seconds do that are taken for milliseconds, the answer warns of that.
 package samples
 
 import (
 	"context"
+	"errors"
 	"io"
 	"mime"
 	"strconv"
@@ -56,7 +58,8 @@ type Writer struct {
 
 // Write decodes a request and appends what it may keep of it. Every error is
 // an *api.Error. Where nothing could be kept, the code is nothing_accepted and
-// the body is given beside the error.
+// the body is given beside the error. A large request may fail when some of it
+// is kept already: then too the body is given, and the detail says how much.
 func (w *Writer) Write(ctx context.Context, tenant model.Tenant, contentType, contentEncoding string, body io.Reader) (*api.SamplesBody, error) {
 	decode, err := decoderOf(contentType)
 	if err != nil {
@@ -64,6 +67,7 @@ func (w *Writer) Write(ctx context.Context, tenant model.Tenant, contentType, co
 	}
 	r := requests.Get().(*request)
 	defer r.release()
+	r.tenant = tenant
 	if err := r.read(ctx, contentEncoding, body, limit(w.MaxBody, policy.BodyBytes)); err != nil {
 		return nil, err
 	}
@@ -74,15 +78,47 @@ func (w *Writer) Write(ctx context.Context, tenant model.Tenant, contentType, co
 	if err != nil {
 		return nil, err
 	}
-	if len(r.columns) == 0 {
+	if answer.Rejected > 0 && len(r.columns) == 0 {
 		return answer, nothingAccepted(answer)
 	}
-	result, err := w.DB.Append(ctx, &model.Batch{Tenant: tenant, Columns: r.columns})
-	if err != nil {
-		return nil, api.AsError(err)
+	if len(r.columns) == 0 { // nothing but gaps
+		return answer, nil
 	}
+	if r.large { // the append may wait, and needs the columns alone
+		r.body, r.packed = nil, nil
+	}
+	result, err := w.DB.Append(ctx, &model.Batch{Tenant: tenant, Columns: r.columns})
 	answer.Accepted = int64(result.Rows)
-	return answer, nil
+	switch {
+	case err == nil:
+		return answer, nil
+	case result.Rows > 0:
+		return answer, partlyKept(err, r.columns, result.Rows)
+	}
+	return nil, api.AsError(err)
+}
+
+// partlyKept is why only the first rows of columns were kept, and says which.
+func partlyKept(cause error, columns []model.Column, rows int) error {
+	e := api.AsError(cause)
+	switch {
+	case errors.Is(cause, context.DeadlineExceeded):
+		e = api.NewError("busy", "it took longer than the server allows")
+	case e.Code == "internal": // whose detail is not shown
+		e = api.NewError("interrupted", "the server failed midway; its log says why").Because(cause)
+	}
+	total, last, ofLast := 0, 0, 0
+	for i := range columns {
+		if total < rows {
+			last, ofLast = i, rows-total
+		}
+		total += len(columns[i].Times)
+	}
+	l := columns[last].Labels
+	e.Detail += "; " + strconv.Itoa(rows) + " of " + strconv.Itoa(total) + " samples are kept: all before channel " +
+		quote(l.Channel()) + " of instrument " + quote(l.Instrument()) + ", and the first " +
+		strconv.Itoa(min(ofLast, len(columns[last].Times))) + " of that; send all again: what is kept does not change"
+	return e
 }
 
 func limit(set int64, otherwise policy.Limit) int64 {
@@ -93,13 +129,9 @@ func limit(set int64, otherwise policy.Limit) int64 {
 }
 
 func nothingAccepted(answer *api.SamplesBody) error {
-	detail := "there is no sample in the request"
-	if len(answer.Errors) > 0 {
-		first := &answer.Errors[0]
-		detail = "all " + strconv.FormatInt(answer.Rejected, 10) + " samples are refused; the first, channel " +
-			strconv.Itoa(first.Channel) + " index " + strconv.Itoa(first.Index) + ": " + first.Code + ": " + first.Detail
-	}
-	return api.NewError("nothing_accepted", detail)
+	first := &answer.Errors[0]
+	return api.NewError("nothing_accepted", "all "+strconv.FormatInt(answer.Rejected, 10)+" samples are refused; the first, channel "+
+		strconv.Itoa(first.Channel)+" index "+strconv.Itoa(first.Index)+": "+first.Code+": "+first.Detail)
 }
 
 // decoderOf returns what reads bodies of a media type.
@@ -129,7 +161,8 @@ func decoderOf(contentType string) (func(*request) error, error) {
 type request struct {
 	packed []byte // the body as sent, if it was packed
 	body   []byte // unpacked
-	large  bool   // it has one of the tokens of large
+	tenant model.Tenant
+	large  bool // it has one of the places of large
 
 	unit     string
 	shared   times // of the top
@@ -187,7 +220,7 @@ var requests = sync.Pool{New: func() any { return new(request) }}
 func (r *request) release() {
 	if r.large {
 		r.large = false
-		<-large
+		large.leave(r.tenant)
 	}
 	if cap(r.packed) > mostBytesKept || cap(r.body) > mostBytesKept ||
 		cap(r.integers) > mostRowsKept || cap(r.floats) > mostRowsKept ||

@@ -271,9 +271,6 @@ func TestFirstTwentyErrors(t *testing.T) {
 
 func TestNothingAccepted(t *testing.T) {
 	for _, request := range []string{
-		`{"channels":[]}`,
-		`{"channels":[{` + lake + `,"times":[],"values":[]}]}`,
-		`{"channels":[{` + lake + `,"times":[1],"values":[null]}]}`,
 		`{"channels":[{` + lake + `,"times":[1],"values":["x"]}]}`,
 		`{"channels":[{"labels":{},"times":[1,2],"values":[1,null]}]}`,
 		`{"channels":[{` + lake + `,"properties":{"decimals":256},"times":[1],"values":[1]}]}`,
@@ -285,6 +282,55 @@ func TestNothingAccepted(t *testing.T) {
 		}
 		if got := contents(t, w); got != "" {
 			t.Errorf("%s: made %s", request, got)
+		}
+	}
+}
+
+// TestRefusalsInPlainWords gives what a wrong unit or number looks like.
+func TestRefusalsInPlainWords(t *testing.T) {
+	for request, want := range map[string]string{
+		`"times":[5462000000000],"values":[1]`:                                      "lies 116 years ahead",
+		fmt.Sprintf(`"times":[%d],"values":[1]`, now.Add(72*time.Hour).UnixMilli()): "lies 3 days ahead",
+		`"times":[1],"values":[1e400]`:                                              "value 1e400 is beyond what a 64-bit float can hold",
+		`"times":[1],"values":[-1e400]`:                                             "value -1e400 is beyond",
+	} {
+		_, err := openWriter(t).Write(ctx, tenant, jsonType, "", strings.NewReader(`{"channels":[{`+lake+`,`+request+`}]}`))
+		if codeOf(err) != "nothing_accepted" || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", request, err, want)
+		}
+	}
+}
+
+// TestGapsAlone: who has no sample to send is not told that one was refused.
+func TestGapsAlone(t *testing.T) {
+	for _, request := range []string{
+		`{"channels":[]}`,
+		`{"channels":[{` + lake + `,"times":[],"values":[]}]}`,
+		`{"channels":[{` + lake + `,"times":[1],"values":[null]}]}`,
+	} {
+		w, body, err := writeBoth(t, request)
+		if err != nil || body == nil || body.Accepted != 0 || body.Rejected != 0 {
+			t.Errorf("%s: %+v, %v", request, body, err)
+		}
+		if got := contents(t, w); got != "" {
+			t.Errorf("%s: made %s", request, got)
+		}
+	}
+}
+
+// TestSecondsTakenForMilliseconds are kept, with a warning.
+func TestSecondsTakenForMilliseconds(t *testing.T) {
+	for request, warned := range map[string]bool{
+		`{"channels":[{` + lake + `,"times":[1767225600,1767225601],"values":[1,2]}]}`:                               true,
+		`{"unit":"ns","channels":[{` + lake + `,"times":[1767225600000],"values":[1]}]}`:                             true,
+		`{"unit":"s","channels":[{` + lake + `,"times":[1767225600],"values":[1]}]}`:                                 false,
+		`{"channels":[{` + lake + `,"times":[1767225600,2678400000],"values":[1,2]}]}`:                               false,
+		`{"channels":[{` + lake + `,"times":[-1],"values":[1]}]}`:                                                    false,
+		`{"channels":[{` + lake + `,"times":[5],"values":[1]},{` + lake + `,"times":[1767225600000],"values":[1]}]}`: false,
+	} {
+		_, body, err := writeBoth(t, request)
+		if err != nil || body.Accepted == 0 || (len(body.Warnings) == 1) != warned {
+			t.Errorf("%s: %+v, %v", request, body, err)
 		}
 	}
 }
@@ -495,7 +541,7 @@ func TestBombs(t *testing.T) {
 		"":     append([]byte(`{"channels":[]}`), bytes.Repeat([]byte(" "), 1<<20-15)...),
 		"zstd": pack(t, "zstd", append([]byte(`{"channels":[]}`), bytes.Repeat([]byte(" "), 1<<20-15)...)),
 	} {
-		if _, err := w.Write(ctx, tenant, jsonType, encoding, bytes.NewReader(body)); codeOf(err) != "nothing_accepted" {
+		if _, err := w.Write(ctx, tenant, jsonType, encoding, bytes.NewReader(body)); err != nil {
 			t.Errorf("a body of just the limit, %q: %v", encoding, err)
 		}
 	}

@@ -93,7 +93,7 @@ func (c *demoCommand) Run(t *terminal) error {
 				stop()
 			}
 		})
-		err = serve(ctx, s, l)
+		err = s.Serve(ctx, l)
 		stop()
 		running.Wait()
 		return errors.Join(failed, err)

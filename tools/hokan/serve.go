@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"crypto/tls"
 	"fmt"
 	"log/slog"
@@ -68,7 +67,8 @@ type serveCommand struct {
 func (c *serveCommand) Help() string {
 	return `The API and the pages. Makes the folder where it is missing. The first line on
 stdout is the address, printed once it can be reached. SIGTERM and Ctrl-C end it:
-what was accepted is answered, exit 0; a second signal ends it at once.
+what was accepted is answered, clients that do not go on are cut off, exit 0; a
+second signal ends it at once.
 
 Without --tls-cert and --tls-key it listens on this machine alone, unless
 --allow-plaintext is given. A token opens it: hokan token create.
@@ -111,7 +111,7 @@ func (c *serveCommand) Run(t *terminal) error {
 		if err := t.stdout.Flush(); err != nil {
 			return err
 		}
-		return serve(t.ctx, s, l)
+		return s.Serve(t.ctx, l)
 	})
 }
 
@@ -127,13 +127,4 @@ func newLogger(t *terminal, level string) *slog.Logger {
 	var least slog.Level
 	_ = least.UnmarshalText([]byte(level)) // the parser has checked it
 	return slog.New(slog.NewTextHandler(t.stderr, &slog.HandlerOptions{Level: least}))
-}
-
-// serve answers until ctx ends; then a second signal ends the program.
-func serve(ctx context.Context, s *server.Server, l net.Listener) error {
-	err := s.Serve(ctx, l)
-	if ctx.Err() == nil && err != nil {
-		return fmt.Errorf("serve: %w", err)
-	}
-	return err
 }

@@ -257,6 +257,36 @@ func TestServerFlagsThatDoNotGoTogether(t *testing.T) {
 	expectCode(t, 1, "internal", "serve", "--data", data, "--listen", taken.Addr().String())
 }
 
+// TestStopBesideSlowClients checks that a server ends well and soon though
+// clients have sent half of something, or read nothing.
+func TestStopBesideSlowClients(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "d")
+	token := newToken(t, data, "--tenant", "t")
+	p, address := serveFolder(t, data)
+	for _, text := range []string{
+		"", "GET / HTTP/1.1\r\n",
+		"POST /api/v1/samples HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer " + token +
+			"\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{",
+		"GET /api/v1/live HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer " + token + "\r\n\r\n",
+	} {
+		c, err := net.Dial("tcp", strings.TrimPrefix(address, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if _, err := io.WriteString(c, text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	waitForStream(t, address)
+	begun := time.Now()
+	p.stop(t, syscall.SIGTERM)
+	if taken := time.Since(begun); taken > 20*time.Second {
+		t.Errorf("it took %v", taken)
+	}
+	expect(t, 0, "verify", "--data", data)
+}
+
 func TestPlaintextByFlag(t *testing.T) {
 	p := launch(t, nil, "serve", "--data", filepath.Join(t.TempDir(), "d"), "--listen", "0.0.0.0:0", "--allow-plaintext")
 	if !strings.HasPrefix(p.first, "http://127.0.0.1:") {

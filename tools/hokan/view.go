@@ -9,7 +9,7 @@ type viewCommand struct {
 	tenantFlags
 	outputFlags
 	spanFlags
-	Buckets int `default:"1366" placeholder:"N" help:"About how many buckets: they are whole, on round edges, so one or so more (default ${default})."`
+	Buckets int `default:"1366" placeholder:"N" help:"About so many buckets: they are whole and begin on round times, so there may be one more (default ${default})."`
 }
 
 // Help gives examples.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/fetch"
 	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
@@ -24,7 +25,7 @@ import (
 )
 
 // patience bounds every wait for the page; the machine may be busy.
-const patience = 30 * time.Second
+const patience = 60 * time.Second
 
 // chromium is the one browser that all tests share, each in a context of its
 // own, so that no cookie or cache passes from one to the next. It is nil where
@@ -88,7 +89,8 @@ type tab struct {
 	mutex    sync.Mutex
 	problems []string
 	requests []*request
-	expected []string // what a problem may contain
+	expected []string                    // what a problem may contain
+	paused   []*fetch.EventRequestPaused // by hold
 }
 
 // open opens an empty tab. It skips the test where there is no browser.
@@ -177,6 +179,8 @@ func (b *tab) listen(event any) {
 	defer b.mutex.Unlock()
 	now := time.Now()
 	switch e := event.(type) {
+	case *fetch.EventRequestPaused:
+		b.paused = append(b.paused, e)
 	case *runtime.EventExceptionThrown:
 		text := e.ExceptionDetails.Text
 		if x := e.ExceptionDetails.Exception; x != nil {
@@ -408,7 +412,7 @@ func (b *tab) box(selector string) (x, y, width, height float64) {
 		const read = () => { const r = (`+one(selector)+`)?.getBoundingClientRect() || {}; return [r.x, r.y, r.width, r.height] };
 		let at = null;
 		(`+one(selector)+`)?.scrollIntoView({block: "center", inline: "nearest", behavior: "instant"});
-		for (let before = read(), i = 0; i < 200; i++) {
+		for (let before = read(), end = performance.now() + 30e3; performance.now() < end;) {
 			await new Promise(requestAnimationFrame);
 			const now = read();
 			if (now[2] > 0 && now.join() === before.join()) {

@@ -174,7 +174,8 @@ func BenchmarkZoom(b *testing.B) {
 }
 
 // BenchmarkView asks for 32 channels of 30 days over HTTP, compressed as for a
-// browser: of the simulated plant, and of random walks resolved to 0.1.
+// browser: of the simulated plant, and of random walks resolved to 0.1; whole,
+// and what the pages ask for.
 func BenchmarkView(b *testing.B) {
 	b.Run("plant", func(b *testing.B) {
 		p := serve(b)
@@ -190,6 +191,12 @@ func BenchmarkView(b *testing.B) {
 func (p *plant) view(b *testing.B, selector string) {
 	query := url.Values{"match": {selector}, "from": {strconv.FormatInt((p.now-30*24*60*minute)*1e6, 10)},
 		"to": {strconv.FormatInt((p.now+minute)*1e6, 10)}, "buckets": {"1366"}}
+	b.Run("whole", func(b *testing.B) { p.viewAs(b, query) })
+	query.Set("fields", "count,quality,min,max,sum,last") // FIELDS in channels.js
+	b.Run("drawn", func(b *testing.B) { p.viewAs(b, query) })
+}
+
+func (p *plant) viewAs(b *testing.B, query url.Values) {
 	client := &http.Client{Transport: &http.Transport{DisableCompression: true}}
 	defer client.CloseIdleConnections()
 	ask := func(coding string) []byte {

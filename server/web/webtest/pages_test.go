@@ -12,6 +12,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
 )
 
 // devices are what every page is held to: both sizes, both themes, the three
@@ -400,5 +403,68 @@ func alarms(t *testing.T, p *plant, d device) {
 	})
 	for _, alarm := range p.alarms() {
 		p.send("DELETE", "/api/v1/alarms/"+alarm, nil)
+	}
+}
+
+// TestLinkDoesNotReplaceSession follows a link with another tenant's token: the
+// session that is there stays unless the person agrees.
+func TestLinkDoesNotReplaceSession(t *testing.T) {
+	p := serve(t).fill()
+	other := p.tenant("other")
+
+	b := open(t, laptop)
+	b.visit(p.url + "/#token=" + p.token)
+	b.shown(hook("channel"))
+	b.follow(p.url + "/monitor#token=" + p.token) // the same token: nothing to ask
+	b.shown(hook("channel"))
+
+	const question = "#replace"
+	b.follow(p.url + "/monitor#token=" + other)
+	b.shown(question)
+	b.sound("question")
+	b.click(question + ` [value="no"]`)
+	b.shown(hook("channel"))
+	b.follow(p.url + "/monitor#token=" + other)
+	b.shown(question)
+	b.press("Escape")
+	b.shown(hook("channel"))
+	b.follow(p.url + "/monitor#token=" + other)
+	b.shown(question)
+	b.expect("404") // there are no channels
+	b.click(question + ` [value="yes"]`)
+	b.wait("the other tenant's monitor, which is empty", `!document.querySelector("#empty").hidden`)
+
+	b.click(`[popovertarget="user-pop"]`)
+	b.expect("401")
+	b.click("#sign-out")
+	b.wait("the form", `location.pathname === "/login"`)
+	b.follow(p.url + "/monitor#token=" + p.token) // no session: nothing to ask
+	b.shown(hook("channel"))
+}
+
+// follow opens an address as a link elsewhere does: in a fresh document.
+func (b *tab) follow(url string) {
+	b.Helper()
+	if _, err := chromedp.Call(b.ctx, page.Navigate, page.NavigateParams{URL: "about:blank"}); err != nil {
+		b.Fatal(err)
+	}
+	b.visit(url)
+}
+
+// TestViewerShowsAll opens channels of four units with a gap and a spell out of
+// range: each pane is whole, the bar of what is out of range stands clear of the
+// lines, and the ruler shows the gap.
+func TestViewerShowsAll(t *testing.T) {
+	p := serve(t).fill()
+	for _, d := range devices {
+		t.Run(d.name, func(t *testing.T) {
+			b := p.onBehalf(t).signedIn(d, "/viewer?"+url.Values{"match": {`{instrument="Kiln",channel=~"CH3|CH4"}`, `{instrument="Substation"}`}, "hours": {"24"}}.Encode())
+			b.drawn()
+			b.wait("the gap in the ruler", `document.querySelector("#ruler .span-gap")?.getBoundingClientRect().width > 2`)
+			b.wait("four panes, none cut off", `(() => { const panes = document.querySelectorAll(".pane"), end = document.querySelector("#time").getBoundingClientRect().top;
+				return panes.length === 4 && [...panes].every(e => e.getBoundingClientRect().height > 90 && e.getBoundingClientRect().bottom <= end + 1) })()`)
+			b.wait("room above the lines for what is out of range", `(() => { const plot = hokan.plots()[0], row = plot._rows[0];
+				return row.v.q.includes(1) && plot.valToPos(row.v.stats.max, plot._groups[0].key) >= 16 })()`)
+		})
 	}
 }

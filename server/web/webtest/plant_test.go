@@ -17,6 +17,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/hokan-db/hokan/engine"
+	"github.com/hokan-db/hokan/engine/model"
 	"github.com/hokan-db/hokan/server"
 	"github.com/hokan-db/hokan/server/auth"
 )
@@ -26,10 +27,11 @@ const minute = int64(60_000) // milliseconds
 // plant is a server with a little data, written through its HTTP interface.
 type plant struct {
 	testing.TB
-	url   string
-	token string // read and write
-	now   int64  // ms, a whole minute: the time of the newest sample written
-	last  int64  // ms, of the newest live sample
+	url    string
+	token  string // read and write
+	tokens *auth.Store
+	now    int64 // ms, a whole minute: the time of the newest sample written
+	last   int64 // ms, of the newest live sample
 }
 
 // sampleChannel is a channel of the body of POST /api/v1/samples.
@@ -85,7 +87,17 @@ func serveOn(t testing.TB, db *engine.DB) *plant {
 		}
 	})
 	now := time.Now().UnixMilli() / minute * minute
-	return &plant{TB: t, url: "http://" + listener.Addr().String(), token: token, now: now, last: now}
+	return &plant{TB: t, url: "http://" + listener.Addr().String(), token: token, tokens: s.Tokens(), now: now, last: now}
+}
+
+// tenant makes another tenant and returns a token of it.
+func (p *plant) tenant(name model.Tenant) string {
+	p.Helper()
+	token, _, err := p.tokens.Create(p.Context(), auth.Token{Tenant: name, Scope: auth.Both})
+	if err != nil {
+		p.Fatal(err)
+	}
+	return token
 }
 
 // send makes a request with the token and returns the answer's body.

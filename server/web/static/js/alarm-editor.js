@@ -130,7 +130,7 @@ export class Editor {
   }
 }
 async function day(c) {
-  const view = await api("view", { match: channels.selector(c.labels), from: "now-24h", to: "now", buckets: DAY_POINTS });
+  const view = await api("view", { match: channels.selector(c.labels), fields: channels.FIELDS, from: "now-24h", to: "now", buckets: DAY_POINTS });
   const to = now(), list = points(view, 0);
   return { list, from: to - f.DAY, to, width: view.width };
 }

@@ -1,5 +1,6 @@
 // The API: fetch with errors as values of class Problem, the session, and live
 // events.
+import { el, store } from "./dom.js";
 import { t } from "./i18n.js";
 
 // Problem is an answer of the API that says no, or the lack of one (status 0).
@@ -24,15 +25,36 @@ export function toLogin() {
 }
 
 // A token in the address (#token=…) is taken out of it at once and exchanged
-// for the session's cookie before anything is asked.
+// for the session's cookie before anything is asked. Where another session would
+// end by that, the reader decides: a link must not put data of others on screen.
 let session = Promise.resolve();
 const given = /^#token=([^&]+)/.exec(location.hash);
 if (given) {
   history.replaceState(null, "", location.pathname + location.search);
-  session = signIn(decodeURIComponent(given[1])).catch(e => { location.replace(e.status === 401 ? "/login?refused" : "/login"); return new Promise(() => {}); });
+  session = enter(decodeURIComponent(given[1])).catch(e => { location.replace(e.status === 401 ? "/login?refused" : "/login"); return new Promise(() => {}); });
 }
-export function signIn(token) { return ask("/api/v1/session", { method: "POST", body: { token } }); }
-export const signOut = () => ask("/api/v1/session", { method: "DELETE" });
+async function enter(token) {
+  const before = store("session");
+  if (before && before !== mark(token) && await ask("/api/v1/alarms").then(() => true, e => e.status !== 401) && !await agreed()) return;
+  await signIn(token);
+}
+function agreed() {
+  return new Promise(done => {
+    const box = el("dialog", { id: "replace", "aria-labelledby": "replace-text", onclose: () => { box.remove(); done(box.returnValue === "yes"); } },
+      el("form", { method: "dialog" }, el("div", { className: "dialog-body" }, el("p", { id: "replace-text" }, t("login.replace"))),
+        el("div", { className: "dialog-foot" }, el("button", { className: "button", value: "no" }, t("login.keep")), el("button", { className: "button push", value: "yes" }, t("login.change")))));
+    document.body.append(box);
+    box.showModal();
+  });
+}
+export async function signIn(token) {
+  await ask("/api/v1/session", { method: "POST", body: { token } });
+  store("session", mark(token));
+}
+export const signOut = () => { store("session", null); return ask("/api/v1/session", { method: "DELETE" }); };
+// mark tells two tokens apart, for the most part, and tells nothing of them: 32 bits
+// (FNV-1a). A script cannot read the session's token itself.
+function mark(token) { return [...token].reduce((h, c) => Math.imul(h ^ c.codePointAt(0), 0x01000193), 0x811c9dc5).toString(36); }
 export const ready = () => session;
 
 async function ask(path, { method = "GET", body, signal, keepalive } = {}) {
@@ -79,7 +101,7 @@ export const now = () => Date.now() + difference;
 // setClock(match) asks it once, through any channel.
 export async function setClock(match) {
   const before = Date.now();
-  const view = await api("view", { match, from: "now-1s", to: "now", buckets: 1000 });
+  const view = await api("view", { match, from: "now-1s", to: "now", buckets: 1000, fields: "count" });
   const there = view.from + 1000, here = (before + Date.now()) / 2;
   difference = Math.abs(there - here) < 2000 ? 0 : there - here;
 }
@@ -94,7 +116,7 @@ export function live(match, on) {
   async function connect() {
     clearTimeout(retry);
     await session;
-    if (closed || source || document.hidden && hidden < 0) return;
+    if (closed || source || hidden < 0) return;
     source = new EventSource(`/api/v1/live?${new URLSearchParams({ match })}`);
     source.onopen = () => { wait = 1000; on.state?.("live"); };
     source.onerror = () => {
@@ -109,7 +131,10 @@ export function live(match, on) {
     if (document.hidden) hidden = setTimeout(() => { hidden = -1; drop("waiting"); }, 60e3);
     else { hidden = 0; if (!source) connect(); }
   }
-  document.addEventListener("visibilitychange", seen);
+  // A page that is left may be kept by the browser, with its stream: a few of them
+  // and no connection is left for the next page.
+  const left = () => { hidden = -1; drop("waiting"); }, heard = [[document, "visibilitychange", seen], [window, "pagehide", left], [window, "pageshow", seen]];
+  for (const [where, what, then] of heard) where.addEventListener(what, then);
   connect();
-  return { close() { closed = true; document.removeEventListener("visibilitychange", seen); drop("waiting"); } };
+  return { close() { closed = true; for (const [where, what, then] of heard) where.removeEventListener(what, then); drop("waiting"); } };
 }

@@ -1,6 +1,9 @@
 // Channels as the API gives them, {labels, properties, …}: names, selectors and
 // links.
 export const MAX = 32; // channels in a view
+// What is asked of a view: the mean is sum / count, whose digits would be half of
+// the answer, and the first is not shown.
+export const FIELDS = "count,quality,min,max,sum,last";
 
 // key(channel) tells channels apart: all labels, in order.
 export const key = channel => JSON.stringify(Object.entries(channel.labels).sort(([a], [b]) => a < b ? -1 : 1));

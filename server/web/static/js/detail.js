@@ -57,7 +57,7 @@ export function update() {
 async function load(c) {
   const run = ++loading, at = now();
   try {
-    const view = await api("view", { match: channels.selector(c.labels), from: "now-24h", to: "now", buckets: 320 });
+    const view = await api("view", { match: channels.selector(c.labels), fields: channels.FIELDS, from: "now-24h", to: "now", buckets: 320 });
     if (run !== loading || current !== c) return;
     drawn = { c, list: points(view, 0), from: at - f.DAY, to: at, width: view.width };
   } catch { return; } // the list says that the server does not answer

@@ -1,7 +1,7 @@
 // Numbers, times and ages. The zone is that of the viewing device.
 import { lang, t } from "./i18n.js";
 
-export const SECOND = 1e3, MINUTE = 60e3, HOUR = 3600e3, DAY = 24 * HOUR;
+export const MINUTE = 60e3, HOUR = 3600e3, DAY = 24 * HOUR;
 const THIN = "\u202f";
 const cache = new Map();
 function memo(key, make) {

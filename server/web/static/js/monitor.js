@@ -6,12 +6,13 @@ import { $, el, phone, themed } from "./dom.js";
 import * as f from "./format.js";
 import { t } from "./i18n.js";
 import * as detail from "./detail.js";
+import { isLate, waited } from "./late.js";
 import { onAlarm, refreshAlarms, toast } from "./shell.js";
 import { learn, points, spark } from "./spark.js";
 import { badge, OF_VALUE } from "./states.js";
 import { plant, trail, Tree } from "./tree.js";
 
-const POLL = 60e3, RETRY = 20e3, LATE = 3; // intervals
+const POLL = 60e3, RETRY = 20e3;
 const ORDER = ["alarm", "over", "open", "math", "nodata", "late", "ok"];
 const query = new URLSearchParams(location.search);
 const picked = new Set(), byKey = new Map();
@@ -53,7 +54,7 @@ function take(list, rows) {
     byKey.clear();
     for (const c of list) {
       const k = channels.key(c), before = old.get(k);
-      Object.assign(c, { key: k, interval: before?.interval || 0, seldom: before?.seldom || 0, deltas: before?.deltas || [], day: before?.day, search: "" });
+      Object.assign(c, { key: k, interval: before?.interval || 0, seldom: before?.seldom || 0, deltas: before?.deltas || [], waits: before?.waits, patience: before?.patience, day: before?.day, search: "" });
       byKey.set(k, c);
     }
     if (shape && !rows) for (const c of list) if (!old.has(c.key)) askIntervals();
@@ -93,7 +94,7 @@ function samples(event) {
   for (const part of event.channels) {
     const key = channels.key(part), c = byKey.get(key);
     if (!c) { unknown = true; continue; }
-    const n = part.times.length;
+    const n = part.times.length, was = c.time;
     for (let i = 0; i < n; i++) {
       const at = part.times[i];
       arrivals.note(key, at, part.values[i]);
@@ -101,6 +102,7 @@ function samples(event) {
       if (c.time != null && at > c.time) { c.deltas.push(at - c.time); if (c.deltas.length > 5) c.deltas.shift(); }
       c.time = at; c.value = part.values[i];
     }
+    if (was != null && c.time > was) waited(c, now() - was);
     if (c.deltas.length >= 3) c.interval = [...c.deltas].sort((a, b) => a - b)[c.deltas.length >> 1];
   }
   updated = now();
@@ -134,12 +136,10 @@ function grouped(alarms) {
 function stateOf(c, at) {
   if (c.alarms?.some(a => a.enabled && a.state === "active")) return "alarm";
   if (c.time == null) return "nodata";
-  if (isLate(c, at)) return "late";
+  // Between two polls nothing is known: only what was late when asked is late then.
+  if (isLate(c, following === "live" || broken ? at : Math.min(at, updated))) return "late";
   return OF_VALUE[c.value] || "ok";
 }
-// A channel is late when nothing came for 3 intervals. Between two polls nothing
-// is known, so only what was late when asked is late then.
-const isLate = (c, at) => c.interval > 0 && (following === "live" || broken ? at : Math.min(at, updated)) - c.time > LATE * Math.max(c.interval, c.seldom, 1000);
 
 const put = (cell, text) => { if (cell.textContent !== text) cell.textContent = text; };
 function render() {
@@ -238,7 +238,7 @@ function sparks(which = () => true) {
     const list = [...inSight].filter(c => byKey.get(c.key) === c && c.time != null && which(c));
     for (const { match, channels: some } of channels.selectors(list)) {
       try {
-        const at = now(), view = await api("view", { match, from: "now-1h", to: "now", buckets: 80 });
+        const at = now(), view = await api("view", { match, fields: channels.FIELDS, from: "now-1h", to: "now", buckets: 80 });
         view.channels.forEach((v, i) => {
           const c = byKey.get(channels.key(v));
           if (!c) return;

@@ -48,7 +48,9 @@ export function pane(opt) {
     for (const r of group.rows) if (!ctx.hidden.has(r.c.key) && r.v.stats.count) { lo = Math.min(lo, r.v.stats.min); hi = Math.max(hi, r.v.stats.max); least = Math.max(least, 10 ** -dec(r)); }
     if (lo > hi) return [0, 1];
     if (ctx.showLimits) for (const r of group.rows) if (!ctx.hidden.has(r.c.key)) for (const l of ctx.limits(r.c.key)) if (l.v > lo - (hi - lo) * .4 && l.v < hi + (hi - lo) * .4) { lo = Math.min(lo, l.v); hi = Math.max(hi, l.v); }
-    const pad = Math.max((hi - lo) * .09, least * 4); return [lo - pad, hi + pad];
+    const pad = Math.max((hi - lo) * .09, least * 4), edge = 20 / Math.max(40, height - 48) * (hi - lo + 2 * pad); // room for the bars of what is out of range
+    const out = code => group.rows.some(r => !ctx.hidden.has(r.c.key) && r.v.q.some((q, i) => q === code && r.v.mean[i] === null)) ? edge : 0;
+    return [lo - pad - out(Q.under), hi + pad + out(Q.over)];
   };
   const scales = { x: { time: false, range: () => [ctx.from, ctx.to] } };
   for (const g of groups) scales[g.key] = { range: range(g) };
@@ -163,6 +165,7 @@ function overRange(g, b, r, k, X, lines) {
     for (let x = Math.max(x0, b.left - 7 * r) + 3 * r; x < Math.min(x1, b.left + b.width); x += 7 * r) { g.beginPath(); g.moveTo(x - 2.5 * r, y + d * 3 * r); g.lineTo(x, y + d * 6.5 * r); g.lineTo(x + 2.5 * r, y + d * 3 * r); g.stroke(); }
     if (x1 - x0 < 60 * r && lines >= 8) continue;
     const s = `${k.i + 1}  ${t(up ? "value.over" : "value.under")}`; g.font = "600 " + font(11 * r); g.textBaseline = "middle"; g.textAlign = "left";
-    halo(g, s, Math.max(b.left, Math.min(x1 + 6 * r, b.left + b.width - g.measureText(s).width - 4 * r)), y, css("--over"), r);
+    const w = g.measureText(s).width, end = b.left + b.width - w - 4 * r, x = x1 + 6 * r <= end ? x1 + 6 * r : x0 - w - 6 * r; // after the bar, before it, or else beside it
+    halo(g, s, x >= b.left ? x : end, x >= b.left ? y : y - d * 12 * r, css("--over"), r);
   }
 }

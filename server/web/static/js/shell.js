@@ -23,7 +23,9 @@ export function toast(text, undo, done) {
 addEventListener("pagehide", () => { toastDone?.(); toastDone = null; });
 
 // --- the day ruler: 24 hours, their alarms, now -----------------------------------------
-let episodes = [];
+let episodes = [], gaps = [];
+// showGaps puts the gaps of what the page shows beside the alarms: [[from, to]…].
+export function showGaps(list) { gaps = list; ruler(); }
 const at = (ms, from) => ((ms - from) / DAY * 100).toFixed(3) + "%";
 function ruler() {
   const box = $("#ruler");
@@ -34,13 +36,12 @@ function ruler() {
     tick.style.left = at(k, from);
     marks.push(tick);
   }
+  const put = (mark, start, end) => { mark.style.left = at(start, from); mark.style.width = ((end - start) / DAY * 100).toFixed(3) + "%"; marks.push(mark); };
+  for (const [a, b] of gaps) if (b > from) put(el("i", { className: "span span-gap", title: `${t("viewer.gap")}, ${hm(a)}–${hm(b)}` }), Math.max(a, from), Math.min(b, to));
   for (const e of episodes) {
     if ((e.to ?? to) < from) continue;
     const start = Math.max(e.from, from), text = `${e.name}, ${hm(e.from)}–${e.to ? hm(e.to) : t("now")}`;
-    const mark = el("a", { className: "span", href: `/viewer?alarm=${encodeURIComponent(e.alarm)}&at=${e.from}`, title: text, "aria-label": text });
-    mark.style.left = at(start, from);
-    mark.style.width = ((Math.min(e.to ?? to, to) - start) / DAY * 100).toFixed(3) + "%";
-    marks.push(mark);
+    put(el("a", { className: "span", href: `/viewer?alarm=${encodeURIComponent(e.alarm)}&at=${e.from}`, title: text, "aria-label": text }), start, Math.min(e.to ?? to, to));
   }
   box.replaceChildren(...marks);
 }

@@ -10,7 +10,7 @@ export function points(view, i) {
   const c = view.channels[i], out = [];
   for (let k = 0; k < c.count.length; k++) {
     if (!c.count[k] && !c.quality[k]) continue;
-    const mean = isNumber(c.mean[k]) ? c.mean[k] : null;
+    const mean = isNumber(c.sum[k]) ? c.sum[k] / c.count[k] : null;
     out.push({ t: view.from + k * view.width, mean, lo: isNumber(c.min[k]) ? c.min[k] : mean, hi: isNumber(c.max[k]) ? c.max[k] : mean, last: c.last[k], n: c.count[k], rows: c.count[k] + c.quality[k], bad: c.quality[k] > 0 });
   }
   return out;

@@ -2,7 +2,7 @@
 // A channel is known by its labels; a grid is the buckets that all rows of one
 // answer share: {from, width, n, t} with times in ms and t the buckets' middles.
 import { api } from "./api.js";
-import { key as keyOf, name, selector, selectors } from "./channels.js";
+import { FIELDS, key as keyOf, name, selector, selectors } from "./channels.js";
 
 const ask = (path, query, signal) => api(path, query, { signal });
 
@@ -49,12 +49,12 @@ const ns = ms => (BigInt(Math.floor(ms)) * 1000000n + BigInt(Math.round((ms - Ma
 
 // view asks for all channels in buckets of one width and gives the rows by key,
 // with the channels that are not there.
-export async function view(list, from, to, buckets, signal) {
+export async function view(list, from, to, buckets, signal, fields = FIELDS) {
   const unit = (to - from) / buckets >= 1 ? "ms" : "us", perMs = unit === "ms" ? 1 : 1e3, missing = [], rows = new Map();
   let grid = null;
   await Promise.all(selectors(list).map(async s => {
     let body;
-    try { body = await ask("view", { match: s.match, from: ns(from), to: ns(to), buckets, unit }, signal); } catch (e) {
+    try { body = await ask("view", { match: s.match, fields, from: ns(from), to: ns(to), buckets, unit }, signal); } catch (e) {
       if (e.code === "no_channel") { missing.push(...s.channels); return; }
       throw e;
     }
@@ -69,7 +69,8 @@ function makeGrid(from, width, n) { const g = { from, width, n, t: [] }; extend(
 function extend(g, n) { for (let i = g.t.length; i < n; i++) g.t.push(g.from + (i + .5) * g.width); g.n = g.t.length; }
 const number = v => typeof v === "number" ? v : null;
 function columnsOf(c, grid) {
-  return { grid, count: c.count, quality: c.quality, min: c.min.map(number), max: c.max.map(number), sum: c.sum.map(number), last: c.last.map(number), avg: c.mean.map(number), mean: [], q: new Uint8Array(0), words: new Map(), stats: { count: 0 } };
+  const of = list => (list || []).map(number), sum = of(c.sum);
+  return { grid, count: c.count, quality: c.quality, min: of(c.min), max: of(c.max), sum, last: of(c.last), avg: sum.map((x, i) => x == null ? null : x / c.count[i]), mean: [], q: new Uint8Array(0), words: new Map(), stats: { count: 0 } };
 }
 
 // settle says for each empty bucket whether nothing was due there (undefined: the
@@ -192,6 +193,15 @@ export function runsOf(v, pred) {
   const out = []; let a = -1;
   for (let i = 0; i <= v.q.length; i++) { const ok = i < v.q.length && pred(v.q[i], i); if (a >= 0 && (!ok || v.q[i] !== v.q[a])) { out.push([a, i - 1, v.q[a]]); a = -1; } if (ok && a < 0) a = i; }
   return out;
+}
+
+// gapsOf gives [from, to] of each stretch in which one of the settled rows has a
+// gap, but for what lies before the first sample.
+export function gapsOf(rows) {
+  if (!rows.length) return [];
+  const { grid } = rows[0], began = rows.map(v => v.q.findIndex((_, i) => v.count[i] || v.quality[i]));
+  const any = { q: Array.from(rows[0].q, (_, i) => rows.some((v, k) => v.q[i] === Q.gap && began[k] >= 0 && i > began[k]) ? Q.gap : 0) };
+  return runsOf(any, q => q === Q.gap).map(([i, j]) => [grid.from + i * grid.width, grid.from + (j + 1) * grid.width]);
 }
 
 // --- latest, table, alarms --------------------------------------------------------

@@ -5,7 +5,7 @@ import { $, css, style } from "./dom.js";
 import * as f from "./format.js";
 import { t } from "./i18n.js";
 import { ticks } from "./plot-time.js";
-import { episodes, events, Q, settle, view } from "./viewer-data.js";
+import { episodes, events, gapsOf, Q, settle, view } from "./viewer-data.js";
 import { frame } from "./viewer-panes.js";
 import { slide } from "./viewer-move.js";
 import { lanesOf, lines, span, state } from "./viewer-state.js";
@@ -26,7 +26,11 @@ export function lanesDraw() {
   lanes.forEach((lane, k) => { const y = k * LANE + 3, height = LANE - 5; if (lane.row) stateLane(g, lane.row, X, left, y, height); if (lane.eps) alarmLane(g, eps, X, left, y, height); if (lane.bad) qualityLane(g, list, X, y, height); });
   if (state.mark != null) { g.fillStyle = css("--ink"); g.fillRect(X(state.mark), 0, 1, h); }
   g.restore(); g.textAlign = "right"; g.fillStyle = css("--axis");
-  lanes.forEach((lane, k) => { let s = lane.name; while (g.measureText(s === lane.name ? s : s + "…").width > left - 8 && s.length > 2) s = s.slice(0, -1); g.fillText(s === lane.name ? s : s.trimEnd() + "…", left - 6, k * LANE + LANE / 2 + .5); });
+  lanes.forEach((lane, k) => {
+    let s = lane.name, px = 11; while (px > 9 && g.measureText(s).width > left - 8) g.font = `${--px}px ${css("--font")}`; // smaller before it is cut
+    while (g.measureText(s === lane.name ? s : s + "…").width > left - 8 && s.length > 2) s = s.slice(0, -1);
+    g.fillText(s === lane.name ? s : s.trimEnd() + "…", left - 6, k * LANE + LANE / 2 + .5); g.font = `11px ${css("--font")}`;
+  });
 }
 function stateLane(g, row, X, left, y, height) {
   const { v } = row, { grid } = v, color = style(row.i).color; const of = i => v.mean[i] == null ? null : v.max[i];
@@ -74,7 +78,8 @@ export function stripDraw() {
   if (overview?.key === row.c.key && overview.v.stats.count) {
     const { v } = overview, { grid, stats } = v, Y = k => 30 - (k - stats.min) / (stats.max - stats.min || 1) * 25; g.fillStyle = css("--spark"); g.globalAlpha = .42;
     for (let i = 0; i < grid.n; i++) if (v.mean[i] != null) { const y = Y(v.mean[i]), x = X(grid.from + i * grid.width); g.fillRect(x, y, Math.max(1, X(grid.from + (i + 1) * grid.width) - x) + .3, 32 - y); }
-    g.globalAlpha = 1;
+    g.globalAlpha = 1; g.fillStyle = css("--missing");
+    for (const [from, to] of gapsOf([v])) g.fillRect(X(from), 28, Math.max(2, X(to) - X(from)), 4);
   }
   for (const e of overview?.episodes || state.episodes) if ((e.to ?? end) >= a && e.from <= b) { g.fillStyle = css("--alarm"); const x = X(Math.max(a, e.from)); g.fillRect(x, 0, Math.max(2, X(e.to ?? end) - x), 3); }
   g.fillStyle = css("--axis"); g.textAlign = "center"; g.strokeStyle = css("--line-strong");

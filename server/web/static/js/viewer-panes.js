@@ -37,6 +37,7 @@ function parts(list) {
 export function draw() {
   const box = $("#panes"), list = lines(), groups = list.length ? parts(list) : [];
   lanesDraw(); // their height decides what is left for the panes
+  $(".stage").style.setProperty("--needed", `${Math.min(640, groups.reduce((n, p) => n + least(p), 0)) + 82 + $("#lanes").offsetHeight}px`); // with axis and strip, for phones
   if (!box.clientWidth) return;
   const shape = JSON.stringify([groups.map(p => p.map(g => [g.key, g.rows.map(r => `${r.i}:${r.c.key}`)])), [...state.hidden], state.axes, box.clientWidth, box.clientHeight, document.documentElement.dataset.theme]);
   if (shape === drawn && plots.length) { update(); lanesDraw(); stripDraw(); return; }
@@ -53,14 +54,14 @@ function update() {
   axis();
 }
 export function theme() { drawn = ""; draw(); }
+const count = p => p.reduce((n, g) => n + g.rows.length, 0), least = p => Math.max(phone() ? 96 : 78, 26 + 10 * count(p));
 // Panes share the height by how many lines they hold, but never below a legible least.
 function build(box, groups) {
-  const width = box.clientWidth, total = box.clientHeight, count = p => p.reduce((n, g) => n + g.rows.length, 0), sum = groups.reduce((n, p) => n + weight(count(p)), 0);
-  const least = p => Math.max(phone() ? 96 : 78, 26 + 10 * count(p));
+  const width = box.clientWidth, total = box.clientHeight, sum = groups.reduce((n, p) => n + weight(count(p)), 0);
   const axisSize = Math.max(phone() ? 46 : groups[0].length < 3 ? 68 : 54, ...groups.flat().map(labelWidth));
-  let left = total;
+  const spare = Math.max(0, total - groups.reduce((n, p) => n + least(p), 0)); let left = total;
   groups.forEach((p, k) => {
-    let height = Math.max(least(p), Math.floor(total * weight(count(p)) / sum)); if (k === groups.length - 1 && left > least(p)) height = left; left -= height;
+    let height = least(p) + Math.floor(spare * weight(count(p)) / sum); if (k === groups.length - 1 && left > least(p)) height = left; left -= height;
     const host = el("div", { className: "pane" }, el("div", { className: "pane-title" }, p.map(axisButton))); box.append(host);
     const u = pane({ el: host, width, height: height - 1, groups: p, ctx, axisSize });
     plots.push(u); movable(u);

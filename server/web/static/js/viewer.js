@@ -5,7 +5,7 @@ import { MAX, selectors } from "./channels.js";
 import { $, el, store, themed } from "./dom.js";
 import { DAY, MINUTE, num, zone } from "./format.js";
 import { t } from "./i18n.js";
-import { keys, onAlarm, toast } from "./shell.js";
+import { keys, onAlarm, showGaps, toast } from "./shell.js";
 import * as data from "./viewer-data.js";
 import { draw, plots, pointAt, redraw, rescale, theme } from "./viewer-panes.js";
 import { lanesDraw } from "./viewer-lanes.js";
@@ -36,10 +36,18 @@ export async function load({ quiet = false } = {}) {
     const [, latest] = await extra;
     if (signal.aborted) return;
     if (latest) { state.latest = latest; for (const { key, time, value } of since) newest(key, time, value); }
-    stream(); probe().then(link, () => {});
+    stream(); probe().then(link, () => {}); rule().catch(() => {}); // the view itself says what fails
     if (await data.words(state.rows.map(r => ({ channel: r.c, v: r.v })), from, to, signal)) settleAll();
-    if (!signal.aborted) { redraw(); lanesDraw(); legend(); }
+    if (!signal.aborted) { draw(); redraw(); lanesDraw(); legend(); }
   } catch (e) { if (e.name !== "AbortError" && job === current) failed(e); } finally { done(); arrivals.done(since); }
+}
+// rule shows the gaps of the last day in the ruler of every page.
+let ruled = "";
+async function rule() {
+  const to = now(), from = to - DAY, id = `${chosen()} ${Math.floor(to / MINUTE)}`; if (id === ruled) return;
+  ruled = id; const { rows } = await data.view(state.channels, from, to, 288, null, "count,quality"), all = [...rows.values()].map(r => r.v);
+  for (const v of all) data.settle(v, from, to, to);
+  if (ruled === id) showGaps(data.gapsOf(all));
 }
 const paces = new Map(); // key -> interval between samples, ms, as last seen
 function take({ grid, rows, missing }, from, to, since) {

@@ -1,0 +1,258 @@
+package samples
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/hokan-db/hokan/engine"
+	"github.com/hokan-db/hokan/engine/disk/disktest"
+	"github.com/hokan-db/hokan/engine/model"
+	"github.com/hokan-db/hokan/engine/policy"
+	"github.com/hokan-db/hokan/server/api"
+)
+
+// packedRequest is a request of n samples of each of some channels.
+func packedRequest(t *testing.T, n int, channels ...string) []byte {
+	t.Helper()
+	times := make([]int64, n)
+	for i := range times {
+		times[i] = int64(i)
+	}
+	var columns []model.Column
+	for _, channel := range channels {
+		labels, err := model.NewLabels(model.Label{Name: "instrument", Value: "i"}, model.Label{Name: "channel", Value: channel})
+		if err != nil {
+			t.Fatal(err)
+		}
+		columns = append(columns, model.Column{Labels: labels, Times: times, Values: make([]float64, n)})
+	}
+	encoder, err := zstd.NewWriter(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return encoder.EncodeAll(AppendMsgpack(nil, "ms", columns), nil)
+}
+
+// chargedBody notes what it is charged for.
+type chargedBody struct {
+	io.Reader
+	charged int64
+	refusal error
+}
+
+// Charge implements Charger.
+func (b *chargedBody) Charge(n int64) error {
+	b.charged += n
+	return b.refusal
+}
+
+// TestUnpackedBytesAreCharged unpacks a little into much, which counts as in
+// progress and may be refused.
+func TestUnpackedBytesAreCharged(t *testing.T) {
+	for _, n := range []int{10, 200_000} {
+		packed := packedRequest(t, n, "c")
+		body := &chargedBody{Reader: bytes.NewReader(packed)}
+		r := &request{tenant: "t"}
+		if err := r.read(context.Background(), "zstd", body, 32<<20); err != nil || body.charged != int64(len(r.body)) || len(r.body) < 16*n {
+			t.Errorf("%d samples: charged %d of %d bytes, %v", n, body.charged, len(r.body), err)
+		}
+		r.release()
+		body = &chargedBody{Reader: bytes.NewReader(packed), refusal: api.NewError("busy", "too many bytes")}
+		w := Writer{Clock: time.Now}
+		if _, err := w.Write(context.Background(), "t", "application/msgpack", "zstd", body); api.AsError(err).Code != "busy" {
+			t.Errorf("%d samples, refused: %v", n, err)
+		}
+	}
+	if len(large.tenants) > 0 || large.free != int(policy.LargeBodies.Default) {
+		t.Errorf("%d places are free", large.free)
+	}
+}
+
+// TestWaitingHoldsNothingUnpacked lets a request wait for its turn: what it was
+// unpacked to is let go, and another tenant's does not wait.
+func TestWaitingHoldsNothingUnpacked(t *testing.T) {
+	for range policy.LargeBodies.Default / 2 {
+		if err := large.enter(context.Background(), "t"); err != nil {
+			t.Fatal(err)
+		}
+		defer large.leave("t")
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	r := &request{tenant: "t"}
+	done := make(chan error)
+	packed := packedRequest(t, 200_000, "c")
+	go func() { done <- r.read(ctx, "zstd", bytes.NewReader(packed), 32<<20) }()
+	awaitQueue(large, "t", 1)
+	large.mu.Lock() // what came before the queue has happened
+	held := cap(r.body)
+	large.mu.Unlock()
+	if held > 0 {
+		t.Errorf("it holds %d unpacked bytes while it waits", held)
+	}
+	soon, stop := context.WithTimeout(context.Background(), 10*time.Second)
+	defer stop()
+	other := &request{tenant: "u"}
+	if err := other.read(soon, "zstd", bytes.NewReader(packed), 32<<20); err != nil || !other.large {
+		t.Errorf("another tenant's: %v", err)
+	}
+	other.release()
+	cancel()
+	if err := <-done; api.AsError(err).Code != "busy" || r.large {
+		t.Errorf("cancelled: %v", err)
+	}
+}
+
+// awaitQueue returns once n requests of a tenant wait.
+func awaitQueue(t *turns, name model.Tenant, n int) {
+	for {
+		t.mu.Lock()
+		waiting := 0
+		if own := t.tenants[name]; own != nil {
+			waiting = len(own.queue)
+		}
+		t.mu.Unlock()
+		if waiting == n {
+			return
+		}
+	}
+}
+
+// TestTurns: with one tenant's requests in every place it may have and many
+// more waiting, others get places, in turns.
+func TestTurns(t *testing.T) {
+	ctx := context.Background()
+	places := newTurns(3, 2)
+	entered := make(chan model.Tenant)
+	enter := func(name model.Tenant) {
+		go func() {
+			if err := places.enter(ctx, name); err != nil {
+				t.Error(err)
+			}
+			entered <- name
+		}()
+	}
+	for range 2 {
+		enter("greedy")
+		<-entered
+	}
+	for i := range 20 {
+		enter("greedy")
+		awaitQueue(places, "greedy", i+1)
+	}
+	enter("a")
+	if got := <-entered; got != "a" {
+		t.Fatalf("%s entered, the place is a's", got)
+	}
+	for i, name := range []model.Tenant{"a", "a", "b", "c"} {
+		enter(name)
+		awaitQueue(places, name, []int{1, 2, 1, 1}[i])
+	}
+	var order []model.Tenant
+	for _, leaving := range []model.Tenant{"a", "greedy", "a", "b", "greedy", "c"} {
+		places.leave(leaving)
+		order = append(order, <-entered)
+	}
+	if want := []model.Tenant{"a", "greedy", "b", "c", "a", "greedy"}; !slices.Equal(order, want) {
+		t.Errorf("entered %v, want %v", order, want)
+	}
+}
+
+// TestTurnsCancelled: whoever stops waiting leaves no trace.
+func TestTurnsCancelled(t *testing.T) {
+	places := newTurns(2, 1)
+	if err := places.enter(context.Background(), "t"); err != nil {
+		t.Fatal(err)
+	}
+	for range 1000 {
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan error)
+		go func() { done <- places.enter(ctx, "t") }()
+		awaitQueue(places, "t", 1)
+		go places.leave("t")
+		cancel()
+		if err := <-done; err != nil { // else it has the place now
+			if !errors.Is(err, context.Canceled) {
+				t.Fatal(err)
+			}
+			if err := places.enter(context.Background(), "t"); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	places.leave("t")
+	if places.free != 2 || len(places.tenants) > 0 || len(places.waiting) > 0 {
+		t.Errorf("left: %+v", places)
+	}
+}
+
+// TestPartlyKept fills the disk during a write that takes several log entries:
+// the answer says what is kept, and that is what is there.
+func TestPartlyKept(t *testing.T) {
+	ctx := context.Background()
+	disk := disktest.New(vfs.NewMem())
+	clock := func() time.Time { return time.Unix(1.8e9, 0) }
+	db, err := engine.Open(engine.Options{FS: disk, Dir: "data", Clock: clock, Manual: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if err := db.CreateTenant(ctx, "t"); err != nil {
+		t.Fatal(err)
+	}
+	w := Writer{DB: db, Clock: clock}
+	const perChannel = 50_000
+	packed := packedRequest(t, perChannel, "a", "b", "c", "d", "e", "f", "g", "h")
+	disk.LimitWrites(2 << 20)
+	body, err := w.Write(ctx, "t", "application/msgpack", "zstd", bytes.NewReader(packed))
+	disk.UnlimitWrites()
+	if body == nil || err == nil || api.AsError(err).Code != "disk_full" || !errors.Is(err, engine.ErrFull) {
+		t.Fatalf("%+v, %v", body, err)
+	}
+	channels, err2 := db.Channels(ctx, "t", nil)
+	if err2 != nil {
+		t.Fatal(err2)
+	}
+	kept := int64(0)
+	var last model.Labels
+	ofLast := 0
+	for _, c := range channels {
+		s, err := db.Select(ctx, "t", []model.ChannelID{c.ID}, model.AllTime())
+		if err != nil {
+			t.Fatal(err)
+		}
+		cursor, n := s.Cursor(0), 0
+		for {
+			times, _, err := cursor.Next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(times) == 0 {
+				break
+			}
+			n += len(times)
+		}
+		s.Close()
+		if n > 0 {
+			last, ofLast = c.Labels, n
+		}
+		kept += int64(n)
+	}
+	want := fmt.Sprintf("%d of %d samples are kept: all before channel %q of instrument \"i\", and the first %d of that",
+		kept, 8*perChannel, last.Channel(), ofLast)
+	if kept == 0 || kept == 8*perChannel || body.Accepted != kept || !strings.Contains(err.Error(), want) {
+		t.Errorf("accepted %d, %v; want %s", body.Accepted, err, want)
+	}
+	if body, err = w.Write(ctx, "t", "application/msgpack", "zstd", bytes.NewReader(packed)); err != nil || body.Accepted != 8*perChannel {
+		t.Errorf("sent again: %+v, %v", body, err)
+	}
+}
