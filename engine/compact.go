@@ -19,11 +19,7 @@ import (
 // compactor merges the blocks of one month at a time.
 type compactor struct {
 	running sync.Mutex
-	// choosing is held shared while a query chooses blocks and opens them.
-	// Holding it for a moment waits for every query that may still open a
-	// block which the manifest no longer names.
-	choosing sync.RWMutex
-	bytes    int64 // monthBytes, or fewer in tests
+	bytes   int64 // monthBytes, or fewer in tests
 }
 
 // Compact flushes every head and then merges, for each tenant and UTC month,
@@ -121,7 +117,7 @@ func (db *DB) compactMonth(ctx context.Context, t *tenant, month model.Span) err
 	if err := db.replaceBlocks(t, old, merged); err != nil {
 		return err // which of the two are named is for the next opening to find out
 	}
-	db.deleteBlocks(old)
+	db.deleteBlocks(t, old)
 	return nil
 }
 
@@ -150,11 +146,11 @@ func (db *DB) replaceBlocks(t *tenant, old, merged []block.Meta) error {
 	return nil
 }
 
-// deleteBlocks deletes blocks that no manifest names any more. Queries that
-// chose them have them open and read on.
-func (db *DB) deleteBlocks(blocks []block.Meta) {
-	db.compactor.choosing.Lock() // until those who choose have opened them
-	db.compactor.choosing.Unlock()
+// deleteBlocks deletes blocks of t that its manifest no longer names. Queries
+// that chose them have them open and read on.
+func (db *DB) deleteBlocks(t *tenant, blocks []block.Meta) {
+	t.choosing.Lock() // until those who choose have opened them
+	t.choosing.Unlock()
 	for i := range blocks {
 		db.readers.forget(blocks[i].Name)
 		if err := db.blocks.Delete(blocks[i].Name); err != nil {

@@ -74,7 +74,7 @@ func sameRows(a, b [2]map[int64]float64) bool {
 // stored, and checks that the manifest names exactly these.
 func blockFiles(t *testing.T, db *DB) []string {
 	t.Helper()
-	names, err := db.blocks.List(disk.BlocksDir)
+	names, err := db.blocks.List(disk.BlocksDir + "/t/")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -260,10 +260,18 @@ func TestSelectionsReadOnWhileBlocksAreMerged(t *testing.T) {
 
 // TestBlocksStayUntilThoseWhoChoseThemHaveOpenedThem stops a query between
 // choosing a block and opening it until a compaction wants to delete the block.
+// Other tenants do not notice.
 func TestBlocksStayUntilThoseWhoChoseThemHaveOpenedThem(t *testing.T) {
 	faulty := disktest.New(vfs.NewMem())
 	db := openTest(t, faulty)
 	writeHours(t, db, 0, 30, 0)
+	if err := db.CreateTenant(context.Background(), "u"); err != nil {
+		t.Fatal(err)
+	}
+	row := &model.Batch{Tenant: "u", Columns: []model.Column{{Labels: testLabels("a"), Times: []int64{1}, Values: []float64{1}}}}
+	if _, err := db.Append(context.Background(), row); err != nil {
+		t.Fatal(err)
+	}
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -276,9 +284,21 @@ func TestBlocksStayUntilThoseWhoChoseThemHaveOpenedThem(t *testing.T) {
 			return
 		}
 		go func() { compacted <- db.Compact(context.Background()) }()
-		for len(compacted) == 0 && db.compactor.choosing.TryRLock() {
-			db.compactor.choosing.RUnlock()
-			runtime.Gosched()
+		for choosing := &db.tenants["t"].choosing; len(compacted) == 0 && choosing.TryRLock(); runtime.Gosched() {
+			choosing.RUnlock()
+		}
+		other := make(chan error, 1)
+		go func() {
+			_, err := db.Summarize(context.Background(), "u", []model.ChannelID{1}, model.AllTime())
+			other <- err
+		}()
+		select {
+		case err := <-other:
+			if err != nil {
+				t.Error(err)
+			}
+		case <-time.After(time.Minute):
+			t.Error("a query of another tenant waits for this one")
 		}
 	})
 	if rows := allRows(t, db); len(rows[0]) != 30 {

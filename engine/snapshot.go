@@ -32,8 +32,8 @@ type openBlock struct {
 // be ascending.
 func (db *DB) snapshot(ctx context.Context, t *tenant, ids []model.ChannelID, span model.Span) (*snapshot, error) {
 	s := &snapshot{db: db, ids: ids, pieces: make([][]merge.Piece, len(ids))}
-	db.compactor.choosing.RLock()
-	defer db.compactor.choosing.RUnlock()
+	t.choosing.RLock()
+	defer t.choosing.RUnlock()
 	t.mu.RLock()
 	blocks := t.blocks
 	for i, id := range ids {

@@ -40,6 +40,12 @@ type tenant struct {
 	flushedTo uint64
 	revision  uint64       // of the manifest
 	blocks    []block.Meta // replaced whole when it changes, never changed in place
+
+	// choosing is held shared while a query chooses blocks and opens them.
+	// Holding it for a moment waits for every query that may still open a
+	// block which the manifest no longer names. Queries that begin meanwhile
+	// wait too: those of this tenant, not of others.
+	choosing sync.RWMutex
 }
 
 // latestSample is the newest row of a channel: of equal times the last
