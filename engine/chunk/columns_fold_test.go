@@ -1,6 +1,7 @@
 package chunk
 
 import (
+	"encoding/binary"
 	"errors"
 	"math"
 	"math/big"
@@ -150,6 +151,26 @@ func TestFoldOfPairsOfSpecials(t *testing.T) {
 					checkFold(t, "specials", &d, src, values, []int{0, len(values)})
 					checkFold(t, "specials", &d, src, values, []int{1, 2, len(values)})
 				}
+			}
+		}
+	}
+}
+
+// TestScalesAreRefused: of these, integers do not become numbers in their order,
+// and Fold would not be a plain loop.
+func TestScalesAreRefused(t *testing.T) {
+	for mode, factors := range map[byte][]float64{
+		modeProduct:  {0, math.Copysign(0, -1), math.NaN(), math.Inf(1), math.Inf(-1)},
+		modeQuotient: {0, math.Copysign(0, -1), math.NaN(), math.Inf(1), math.Inf(-1), 5e-324},
+	} {
+		for _, factor := range append(factors, 3) {
+			src := binary.LittleEndian.AppendUint64([]byte{mode}, math.Float64bits(factor))
+			src = new(Encoder).appendIntegers(src, []int64{1, 0, -1}, 0)
+			var d Decoder
+			_, err := d.Values(nil, src, 3)
+			foldError := d.Fold(make([]model.Aggregate, 1), []int{0, 3}, src, 3)
+			if sound := factor == 3; sound != (err == nil) || sound != (foldError == nil) {
+				t.Errorf("mode %d of %v: %v, Fold: %v", mode, factor, err, foldError)
 			}
 		}
 	}

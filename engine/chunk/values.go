@@ -135,7 +135,7 @@ func (v *values) openProduct(in *input) { v.openScale(in, scale{high: in.float()
 func (v *values) openQuotient(in *input) { v.openScale(in, dividing(in.float())) }
 
 func (v *values) openScale(in *input, s scale) {
-	if !isFinite(s.high) || !isFinite(s.low) { // integers would become NaN
+	if s.high == 0 || !isFinite(s.high) || !isFinite(s.low) { // integers would become zeros of either sign, or NaN
 		in.fail("a scale of %v", s)
 		return
 	}
