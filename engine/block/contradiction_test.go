@@ -398,3 +398,42 @@ func TestLoadInAnyOrder(t *testing.T) {
 		t.Errorf("%d reads after Load", count.reads-reads)
 	}
 }
+
+// TestGapsAreNotKept loads a few channels of many: what is read between them is
+// let go, also where they share their times.
+func TestGapsAreNotKept(t *testing.T) {
+	var channels []channelRows
+	for id := model.ChannelID(1); id <= 400; id++ {
+		rows := minutes(0, 100, int(id))
+		for i := range rows.values {
+			rows.times[i] += int64(i % 3)
+			rows.values[i] = math.Sin(float64(i * int(id)))
+		}
+		channels = append(channels, channelRows{labelled(t, id, "a", fmt.Sprint(id)), []chunkRows{rows}})
+	}
+	file, _ := build(t, channels)
+	r := open(t, file)
+	var chunks []*Chunk
+	wanted := 0
+	err := r.Chunks([]model.ChannelID{1, 2, 50, 51, 150, 400}, everything, func(ref ChunkRef) error {
+		c := r.Chunk(ref)
+		chunks = append(chunks, &c)
+		wanted += int(ref.Values.end() - ref.Values.Position)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	times := chunks[0].Ref.Times // of all
+	wanted += int(times.end() - times.Position)
+	buffer, err := r.Load(chunks, []byte("before"))
+	if err != nil || len(buffer) > len("before")+wanted {
+		t.Errorf("%d bytes are kept, want %d, %v", len(buffer), wanted, err)
+	}
+	for _, c := range chunks {
+		times, values, err := c.Decode(nil, nil)
+		if err != nil || !sameRows(channels[c.Ref.Channel-1].chunks[0], chunkRows{times, values}) {
+			t.Fatalf("channel %d: %v", c.Ref.Channel, err)
+		}
+	}
+}

@@ -254,11 +254,28 @@ func (r *Reader) load(s *scratch, chunks []*Chunk, buffer []byte) ([]byte, error
 		if err := r.readAt(read, start); err != nil {
 			return buffer, err
 		}
-		buffer = buffer[:len(buffer)+size]
-		for _, w := range wanted[:n] {
-			*w.bytes = read[w.Position-start : w.end()-start]
-		}
+		buffer = buffer[:len(buffer)+closeGaps(read, start, wanted[:n])]
 		wanted = wanted[n:]
 	}
 	return buffer, nil
+}
+
+// closeGaps moves the wanted frames, ascending in what was read from start on,
+// to its beginning and sets their bytes. It returns how many bytes they are: of
+// channels far apart a small part of what was read.
+func closeGaps(read []byte, start int64, wanted []wantedFrame) int {
+	n, from, position := 0, 0, int64(-1)
+	for _, w := range wanted {
+		if w.Position != position { // not times that are there already
+			position, from = w.Position, n
+			frame := read[w.Position-start : w.end()-start]
+			if w.Position-start == int64(n) {
+				n += len(frame) // no gap so far
+			} else {
+				n += copy(read[n:], frame)
+			}
+		}
+		*w.bytes = read[from:n:n]
+	}
+	return n
 }
