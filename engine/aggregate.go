@@ -118,13 +118,21 @@ func (v *view) run() error {
 	select {
 	case helping <- struct{}{}:
 		helper.Go(func() {
+			defer func() {
+				// Nobody above this goroutine would: the process would end.
+				if r := recover(); r != nil {
+					v.fail(fmt.Errorf("aggregating: %v", r))
+				}
+				<-helping
+			}()
 			v.work(true)
-			<-helping
 		})
 	default:
 	}
-	v.work(false)
-	helper.Wait()
+	func() {
+		defer helper.Wait() // also if this panics: then the snapshot is closed
+		v.work(false)
+	}()
 	return v.err
 }
 

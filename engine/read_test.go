@@ -13,6 +13,7 @@ import (
 
 	"github.com/hokan-db/hokan/engine/disk"
 	"github.com/hokan-db/hokan/engine/disk/disktest"
+	"github.com/hokan-db/hokan/engine/merge"
 	"github.com/hokan-db/hokan/engine/model"
 )
 
@@ -120,6 +121,48 @@ func TestAWideViewEndsAtDamage(t *testing.T) {
 	stop()
 	if _, err := db.Aggregate(stopped, "t", ids[1:], buckets); !errors.Is(err, context.Canceled) {
 		t.Errorf("stopped: %v", err)
+	}
+}
+
+// panicking panics when two goroutines read such sources at once.
+type panicking struct{ both *sync.WaitGroup }
+
+func (p panicking) Decode(times []int64, values []float64) ([]int64, []float64, error) {
+	return times, values, p.Fold(model.AllTime(), merge.Grid{}, nil)
+}
+
+func (p panicking) Fold(model.Span, merge.Grid, []model.Aggregate) error {
+	p.both.Done()
+	p.both.Wait()
+	panic("no such rows")
+}
+
+// TestAPanicOfTheHelperIsAnError has both goroutines of a view panic: the
+// caller's own reaches the caller, who may recover.
+func TestAPanicOfTheHelperIsAnError(t *testing.T) {
+	db := openHelped(t, vfs.NewMem())
+	defer db.Close()
+	var both sync.WaitGroup
+	both.Add(2)
+	piece := []merge.Piece{{First: 0, Last: 1, Source: panicking{&both}}}
+	v := view{
+		ctx: context.Background(), snapshot: &snapshot{db: db, ids: []model.ChannelID{1, 2}, pieces: [][]merge.Piece{piece, piece}},
+		buckets: model.Buckets{From: 0, Width: 2, Count: 1}, result: [][]model.Aggregate{make([]model.Aggregate, 1), make([]model.Aggregate, 1)},
+		rows: helpedRows, groups: []int{1, 2},
+	}
+	func() {
+		defer func() {
+			if r := recover(); r != "no such rows" {
+				t.Errorf("the caller recovers %v", r)
+			}
+		}()
+		v.run()
+	}()
+	if v.err == nil || !strings.Contains(v.err.Error(), "no such rows") {
+		t.Errorf("the error is %v", v.err)
+	}
+	if n := len(db.helping); n != 0 {
+		t.Errorf("%d helpers are still counted", n)
 	}
 }
 
