@@ -24,7 +24,7 @@ func Check(store disk.Blocks, name string, report func(offset int64, what string
 	c := &checker{report: report, expected: disk.HeaderSize, stored: map[int64]bool{}}
 	c.meta = Meta{Name: name, Bytes: uint64(object.Size())}
 	c.object = object
-	c.shared = c.Reader.shared.acquire()
+	c.decoded = c.shared.acquire()
 	return errors.Join(c.run(), object.Close())
 }
 
@@ -40,7 +40,7 @@ type checker struct {
 	stored   map[int64]bool    // frames of times, by position: whether they are sound
 	ids      []model.ChannelID // that have chunks
 	damaged  bool              // anything was reported
-	shared   *decodedTimes
+	decoded  *decodedTimes     // times that chunks share
 	times    []int64
 	values   []float64
 }
@@ -232,8 +232,8 @@ func (c *checker) chunkTimes(s *scratch, whole *Chunk, frames []byte) (*clock, e
 // sharedTimes gives a chunk the bytes of its times, unless they are known.
 func (c *checker) sharedTimes(s *scratch, whole *Chunk) error {
 	f := whole.Ref.Times
-	whole.shared = c.shared
-	if c.shared.get(f) != nil {
+	whole.shared = c.decoded
+	if c.decoded.get(f) != nil {
 		return nil
 	}
 	size := int(f.end() - f.Position)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -227,6 +228,23 @@ func TestFootersAreBounded(t *testing.T) {
 		if _, _, err := decodeDirectory(b, 100, end); (end == 200) != (err == nil) {
 			t.Errorf("a directory of bytes 100 to %d: %v", end, err)
 		}
+	}
+	// Pages that are promised, and there, but have no room in the file.
+	many := make([]page, 1<<16)
+	for i := range many {
+		many[i].firstChannel, many[i].lastChannel = model.ChannelID(i+1), model.ChannelID(i+1)
+	}
+	crowd := appendDirectory(nil, many, many)
+	room := 2 * int64(len(many)) * disk.FrameHeaderSize
+	if _, _, err := decodeDirectory(crowd, 100, 100+room); err != nil {
+		t.Error(err)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, _, err := decodeDirectory(crowd, 100, 100+room/4)
+	runtime.ReadMemStats(&after)
+	if took := after.TotalAlloc - before.TotalAlloc; err == nil || took > 1<<20 {
+		t.Errorf("%v, %d bytes allocated", err, took)
 	}
 	if _, _, err := decodeDirectory(append(b, 0), 100, 200); err == nil {
 		t.Error("a byte too many is not noticed")

@@ -150,7 +150,7 @@ const (
 
 // Meta describes a whole block: what the manifest needs to choose it.
 type Meta struct {
-	Name        string // of the object the immutable objects: disk.BlockName.String
+	Name        string // of the file: disk.BlockName.String
 	Rows        uint64
 	Bytes       uint64 // of the file
 	ChunkBytes  uint64 // of those, the chunks; the rest is labels and index
@@ -263,15 +263,23 @@ func appendDirectory(dst []byte, channels, index []page) []byte {
 }
 
 // decodeDirectory reads a directory whose pages must fill the bytes from start
-// to end.
+// to end. The memory it takes is bounded by these bytes of the file, too, not
+// by the directory alone, where a page is much shorter than in memory.
 func decodeDirectory(b []byte, start, end int64) (channels, index []page, err error) {
 	in := input{rest: b}
 	position := start
+	count := func(size int) int {
+		n := in.count(size)
+		if int64(n) > (end-position)/disk.FrameHeaderSize {
+			return int(in.fail())
+		}
+		return n
+	}
 	place := func(p *page) {
 		p.Frame = Frame{Position: position, Length: in.payloadLength(), crc: in.uint32()}
 		position = p.end()
 	}
-	channels = make([]page, 0, in.count(6))
+	channels = make([]page, 0, count(6))
 	var before page
 	for range cap(channels) {
 		p := page{firstChannel: before.firstChannel + model.ChannelID(in.uint32Varint())}
@@ -282,7 +290,7 @@ func decodeDirectory(b []byte, start, end int64) (channels, index []page, err er
 		}
 		before = p
 	}
-	index = make([]page, 0, in.count(9))
+	index = make([]page, 0, count(9))
 	before = page{}
 	for range cap(index) {
 		p := page{firstChannel: before.lastChannel + model.ChannelID(in.uint32Varint())}

@@ -88,10 +88,3 @@ func (in *input) uint32() uint32 {
 	}
 	return 0
 }
-
-func (in *input) float64() float64 {
-	if b := in.bytes(8); b != nil {
-		return math.Float64frombits(binary.LittleEndian.Uint64(b))
-	}
-	return 0
-}

@@ -79,16 +79,17 @@ func (s *sharedTimes) acquire() *decodedTimes {
 	if d := s.shared.Value(); d != nil {
 		return d
 	}
-	d := &decodedTimes{columns: map[int64][]int64{}}
+	d := &decodedTimes{columns: map[Frame][]int64{}}
 	s.shared = weak.Make(d)
 	return d
 }
 
-// decodedTimes are columns of times by the positions of their frames. What is
-// in it stays in it as it is.
+// decodedTimes are columns of times by all that is said of their frames: an
+// entry with the position of a frame, but another length or checksum, does not
+// get what the frame holds. What is in it stays in it as it is.
 type decodedTimes struct {
 	mu      sync.Mutex
-	columns map[int64][]int64
+	columns map[Frame][]int64
 	rows    int
 }
 
@@ -103,7 +104,7 @@ func (d *decodedTimes) get(f Frame) []int64 {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.columns[f.Position]
+	return d.columns[f]
 }
 
 func (d *decodedTimes) put(f Frame, times []int64) {
@@ -112,8 +113,8 @@ func (d *decodedTimes) put(f Frame, times []int64) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.columns[f.Position] == nil && d.rows+len(times) <= maxSharedRows {
-		d.columns[f.Position] = slices.Clone(times)
+	if d.columns[f] == nil && d.rows+len(times) <= maxSharedRows {
+		d.columns[f] = slices.Clone(times)
 		d.rows += len(times)
 	}
 }

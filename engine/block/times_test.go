@@ -54,6 +54,17 @@ func TestSharedTimesAreBounded(t *testing.T) {
 	}
 }
 
+func TestSharedTimesAreThoseOfTheWholeFrame(t *testing.T) {
+	var s sharedTimes
+	d := s.acquire()
+	d.put(Frame{Position: 48, Length: 9, crc: 7}, []int64{1, 2, 4})
+	for f, want := range map[Frame]bool{{48, 9, 7}: true, {48, 8, 7}: false, {48, 9, 6}: false, {49, 9, 7}: false} {
+		if d.get(f) != nil != want {
+			t.Errorf("%+v: held %v", f, !want)
+		}
+	}
+}
+
 func TestClock(t *testing.T) {
 	for name, times := range map[string][]int64{
 		"one row":   {5},
