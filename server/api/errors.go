@@ -51,6 +51,8 @@ var statuses = map[string]int{
 	"corrupt":                500,
 	"internal":               500,
 	"interrupted":            500,
+	"unavailable":            503, // of clients: no server answers
+	"untrusted":              500, // of clients: the server's certificate
 	"read_only":              500,
 	"disk_full":              507,
 	"over_quota":             507,
@@ -116,6 +118,9 @@ func AsError(err error) *Error {
 		}
 	}
 	e = NewError(code, detailOf(code, err.Error()))
+	if code == "bad_selector" {
+		e.Detail += `; a selector is such as {instrument="lake",channel=~"2-.*"}`
+	}
 	e.cause = err
 	return e
 }

@@ -48,7 +48,7 @@ func (c *Client) Export(ctx context.Context, r api.ExportRequest) (io.ReadCloser
 	if err != nil {
 		return nil, err
 	}
-	return response.Body, nil
+	return c.received(ctx, response), nil
 }
 
 // Alarms lists the alarms, oldest first.
