@@ -15,6 +15,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/hokan-db/hokan/engine/policy"
+	"github.com/hokan-db/hokan/server/web"
 )
 
 // Handler answers every request.
@@ -148,9 +149,12 @@ func (s *Server) dispatch(a *answer, r *http.Request) {
 	}
 }
 
-// servePage lets the pages answer; what they do not have is not_found.
+// servePage lets the pages answer; what they do not have is not_found, for a
+// person a page that says so.
 func (s *Server) servePage(a *answer, r *http.Request) {
-	a.notFound = func() error { return newProblem("not_found", "there is no such page") }
+	if !web.ForPerson(r) {
+		a.notFound = func() error { return newProblem("not_found", "there is no such page") }
+	}
 	s.pages.ServeHTTP(a, r)
 }
 
