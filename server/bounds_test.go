@@ -7,12 +7,15 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/hokan-db/hokan/engine/policy"
+	"github.com/hokan-db/hokan/server/auth"
 )
 
 // get is a request that a connection sends.
@@ -196,32 +199,81 @@ func TestStopBesideLongRequests(t *testing.T) {
 	s.stopped()
 }
 
-// TestAnswersInMemory checks that answers whose clients do not take them are
-// charged to their tenant, and are given up in time.
-func TestAnswersInMemory(t *testing.T) {
-	s := serve(t, func(o *Options) {
-		o.Limits.TenantAnswerBytes, o.Limits.AnswerBytes, o.Limits.AnswerTime = 1<<20, 1<<30, 3*time.Second
-	})
-	large := make([]byte, 32<<20+1) // more than sockets hold
-	s.server.handle(operation{pattern: "GET /test/large", access: readTenant}, func(w http.ResponseWriter, _ *http.Request) error {
+// large adds a route whose answer waits in memory, larger than what sockets
+// hold.
+func (s *served) large(pattern string) {
+	text := make([]byte, 32<<20+1)
+	s.server.handle(operation{pattern: pattern, access: readTenant}, func(w http.ResponseWriter, _ *http.Request) error {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusOK)
-		return w.(*answer).give(nil, large)
+		return w.(*answer).give(nil, text)
 	})
-	never := s.dial(get("/test/large", s.reader)) // is larger than the limit: alone it may be
+}
+
+// TestAnswersInMemory checks that answers whose clients do not take them are
+// charged to their tenant and to all, and keep no small answer out.
+func TestAnswersInMemory(t *testing.T) {
+	s := serve(t, func(o *Options) { o.Limits.TenantAnswerBytes, o.Limits.AnswerBytes = 40<<20, 70<<20 })
+	s.large("GET /test/large")
+	s.dial(get("/test/large", s.reader))
 	s.until(func(now usage) bool { return now.answers > 32<<20 })
 	refused, refusal := s.ask("GET", "/test/large", s.reader, "")
+	s.busy("a tenant's answers", policy.TenantAnswerBytes, refused, refusal)
 	s.dial(get("/test/large", s.other))
 	s.until(func(now usage) bool { return now.answers > 64<<20 })
-	s.busy("a tenant's answers", policy.TenantAnswerBytes, refused, refusal)
+	third := s.token(auth.Token{Tenant: "third"})
+	refused, refusal = s.ask("GET", "/test/large", third, "")
+	s.busy("all answers", policy.AnswerBytes, refused, refusal)
+	s.works()
+}
+
+// TestAnswerTooLarge checks that an answer larger than its tenant's share is
+// refused for good, before it is made, and what is charged before is taken back.
+func TestAnswerTooLarge(t *testing.T) {
+	s := serve(t, func(o *Options) { o.Limits.TenantAnswerBytes = 100_000 })
+	var columns []string
+	for i := range 400 {
+		columns = append(columns, fmt.Sprintf(`{"labels":{"instrument":"many","channel":"c%d"},"times":[1700000000000],"values":[1]}`, i))
+	}
+	s.ask("POST", "/api/v1/samples", s.writer, `{"channels":[`+strings.Join(columns, ",")+`]}`)
+	for _, path := range []string{"/api/v1/latest", "/api/v1/channels"} {
+		answer, text := s.ask("GET", path, s.reader, "")
+		if checkProblem(t, path, answer, text); answer.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(text, "narrower") {
+			t.Errorf("%s: %d %s", path, answer.StatusCode, text)
+		}
+		some := path + "?match=" + url.QueryEscape(`{instrument="many",channel=~"c[1-3].*"}`)
+		if answer, text := s.ask("GET", some, s.reader, ""); answer.StatusCode != http.StatusOK {
+			t.Errorf("%s: %d %s", some, answer.StatusCode, text)
+		}
+	}
+	if _, metrics := s.ask("GET", "/metrics", s.admin, ""); !strings.Contains(metrics, `{limit="`+policy.TenantAnswerBytes.Name+`"} 2`) {
+		t.Error("the refusals are not counted")
+	}
+	s.idle()
+}
+
+// TestAnswerTime checks that an answer whose client does not take it is given
+// up, which is counted.
+func TestAnswerTime(t *testing.T) {
+	s := serve(t, func(o *Options) { o.Limits.AnswerTime = 300 * time.Millisecond })
+	s.large("GET /test/large")
+	never := s.dial(get("/test/large", s.reader))
+	wanted := fmt.Sprintf("%s{limit=%q} 1\n", metricRefused, policy.AnswerTime.Name)
+	for end := time.Now().Add(20 * time.Second); ; {
+		w := httptest.NewRecorder() // which takes everything at once
+		r := httptest.NewRequest("GET", "/metrics", nil)
+		r.Header.Set("Authorization", "Bearer "+s.admin)
+		if s.server.Handler().ServeHTTP(w, r); strings.Contains(w.Body.String(), wanted) {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("lacks %s", wanted)
+		}
+		<-time.After(10 * time.Millisecond)
+	}
 	s.idle() // others' reading has no part in it
 	if err := s.drained(never); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("who does not take an answer: %v", err)
-	}
-	s.works()
-	_, metrics := s.ask("GET", "/metrics", s.admin, "")
-	if wanted := fmt.Sprintf("%s{limit=%q} 2\n", metricRefused, policy.AnswerTime.Name); !strings.Contains(metrics, wanted) {
-		t.Errorf("lacks %s", wanted)
 	}
 }
 

@@ -279,7 +279,8 @@ func (s *Server) guarded(o operation, a *answer, r *http.Request, handler func(h
 	body := s.charge(http.MaxBytesReader(a.ResponseWriter, r.Body, o.body), a)
 	defer body.done()
 	a.body = body
-	ctx, cancel := context.WithCancelCause(context.WithValue(r.Context(), callerKey{}, who))
+	defer a.release()
+	ctx, cancel := context.WithCancelCause(context.WithValue(r.Context(), answerKey{}, a))
 	defer cancel(nil)
 	how, most := whole, s.limits.RequestTime
 	switch {

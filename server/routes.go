@@ -151,12 +151,10 @@ func (a *answer) give(body any, text []byte) error {
 			a.fail(errRevoked)
 			return nil
 		}
-		waiting := usage{answers: int64(len(text))}
-		if err := a.admitted.enter(a.caller.Tenant, waiting); err != nil {
+		if err := a.charge(int64(len(text))); err != nil {
 			a.fail(err)
 			return nil
 		}
-		defer a.admitted.leave(a.caller.Tenant, waiting)
 	}
 	_, _ = a.Write(text) // it is noted why the client cannot be reached
 	a.finish()           // with what the packer holds
@@ -190,11 +188,11 @@ func (s *Server) op(method, path, id, summary string, a access, errors ...int) h
 
 func (s *Server) addReads() {
 	const notFound, invalid = http.StatusNotFound, http.StatusUnprocessableEntity
-	huma.Register(s.document, s.op("GET", "/channels", "channels", "Channels and how much they hold", readTenant),
+	huma.Register(s.document, s.op("GET", "/channels", "channels", "Channels and how much they hold", readTenant, invalid),
 		func(ctx context.Context, in *MatchQuery) (*output[api.ChannelsBody], error) {
 			return reply(s.api.Channels(ctx, tenantOf(ctx), in.selection()))
 		})
-	huma.Register(s.document, s.op("GET", "/latest", "latest", "The newest sample of every channel", readTenant, notFound),
+	huma.Register(s.document, s.op("GET", "/latest", "latest", "The newest sample of every channel", readTenant, notFound, invalid),
 		func(ctx context.Context, in *MatchQuery) (*output[api.LatestBody], error) {
 			return reply(s.api.Latest(ctx, tenantOf(ctx), in.selection()))
 		})
@@ -218,7 +216,7 @@ func (s *Server) addReads() {
 func (s *Server) addAlarms() {
 	const notFound, invalid = http.StatusNotFound, http.StatusUnprocessableEntity
 	const tooLarge, otherType, full = http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusInsufficientStorage
-	huma.Register(s.document, s.op("GET", "/alarms", "alarms", "The alarms, oldest first", readTenant),
+	huma.Register(s.document, s.op("GET", "/alarms", "alarms", "The alarms, oldest first", readTenant, invalid),
 		func(ctx context.Context, in *UnitQuery) (*output[api.AlarmsBody], error) {
 			return reply(s.api.Alarms(ctx, tenantOf(ctx), in.Unit))
 		})

@@ -88,6 +88,7 @@ func New(o Options) (*Server, error) {
 			return nil, fmt.Errorf("read tokens: %w", err)
 		}
 	}
+	s.api.Charge = func(ctx context.Context, bytes int64) error { return answerOf(ctx).charge(bytes) }
 	s.samples = &samples.Writer{
 		DB: o.DB, Clock: o.Clock, MaxBody: s.limits.BodyBytes, MaxAhead: int64(s.limits.AheadTime),
 	}

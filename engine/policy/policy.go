@@ -102,9 +102,9 @@ var (
 	TenantInFlightBytes = Limit{"tenant_in_flight_bytes", 128 << 20, "busy",
 		"bytes of request bodies in progress of one tenant"}
 	AnswerBytes = Limit{"answer_bytes", 512 << 20, "busy",
-		"bytes of answers that wait in memory for their clients; one that is larger waits alone"}
+		"bytes of answers of 64 KiB or more that wait in memory for their clients"}
 	TenantAnswerBytes = Limit{"tenant_answer_bytes", 128 << 20, "busy",
-		"bytes of one tenant's answers that wait in memory; one that is larger waits alone"}
+		"bytes of one tenant's answers that wait in memory; one that is larger is too_many_channels"}
 	Streams = Limit{"streams", 2000, "busy",
 		"live streams"}
 	TenantStreams = Limit{"tenant_streams", 500, "busy",
