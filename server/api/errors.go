@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"maps"
 	"strings"
 
 	"github.com/hokan-db/hokan/engine"
@@ -57,6 +58,9 @@ var statuses = map[string]int{
 	"disk_full":              507,
 	"over_quota":             507,
 }
+
+// Codes returns every code with its HTTP status, as a copy.
+func Codes() map[string]int { return maps.Clone(statuses) }
 
 // codes maps what the packages below refuse with to codes. The first match
 // counts.
