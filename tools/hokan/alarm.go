@@ -51,13 +51,17 @@ func (c *alarmCreateCommand) Run(t *terminal) error {
 
 func alarmGrid(unit string, alarms ...api.AlarmBody) *grid {
 	times := newTimePrinter(unit)
-	g := &grid{header: []string{"id", "version", "name", "match", "operator", "threshold", "low", "high", "enabled", "state", "since"}}
+	g := &grid{header: []string{"id", "version", "name", "channel", "match", "operator", "threshold", "low", "high", "enabled", "state", "since"}}
 	for _, a := range alarms {
 		enabled := "no"
 		if a.Enabled {
 			enabled = "yes"
 		}
-		g.add(a.ID, number(a.Version), a.Name, a.Match, a.Operator, limitText(a.Threshold), limitText(a.Low),
+		channel := "" // it was deleted
+		if a.Labels != nil {
+			channel = a.Labels.String()
+		}
+		g.add(a.ID, number(a.Version), a.Name, channel, a.Match, a.Operator, limitText(a.Threshold), limitText(a.Low),
 			limitText(a.High), enabled, a.State, times.optional(a.Since))
 	}
 	return g

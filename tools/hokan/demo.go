@@ -42,13 +42,12 @@ Examples:
 }
 
 // The demo's tenant, and the names of its tokens. The plant has one of its
-// own, which no one else sees, and every start makes one for the page: secrets
-// are not stored, so an earlier one cannot be shown again.
+// own, which no one else sees, and one is for the page. Every start makes both
+// anew: secrets are not stored, so an earlier one cannot be shown again.
 const (
 	demoTenant     = model.Tenant("demo")
 	demoPlantToken = "demo plant"
 	demoPageToken  = "demo page"
-	demoPageTokens = 8 // that stay valid, so that pages left open go on
 )
 
 // maxDemoDays keeps the past within the years that samples may have.
@@ -60,12 +59,7 @@ func (c *demoCommand) Run(t *terminal) error {
 		return api.NewError("malformed", fmt.Sprintf("--days must be from 1 to %d", maxDemoDays))
 	}
 	folder := dataFlags{c.Data, c.Clock}
-	return folder.withData(t, making, func(opened *api.API) error {
-		l, err := c.listen(false)
-		if err != nil {
-			return err
-		}
-		defer l.Close()
+	return withPort(t, &folder, &c.listenFlags, false, func(l net.Listener, opened *api.API) error {
 		tokens, err := auth.Open(opened.DB, opened.Clock)
 		if err != nil {
 			return err
@@ -102,25 +96,12 @@ func (c *demoCommand) Run(t *terminal) error {
 
 // demoTokens makes the tokens of this run and revokes those that it replaces.
 func demoTokens(ctx context.Context, tokens *auth.Store) (page, plant string, err error) {
-	var pages []string
 	for _, known := range tokens.List() {
-		if known.Tenant != demoTenant {
-			continue
-		}
-		switch known.Name {
-		case demoPlantToken:
+		if known.Tenant == demoTenant && (known.Name == demoPlantToken || known.Name == demoPageToken) {
 			if err := tokens.Revoke(ctx, known.ID); err != nil {
 				return "", "", err
 			}
-		case demoPageToken:
-			pages = append(pages, known.ID)
 		}
-	}
-	for len(pages) >= demoPageTokens {
-		if err := tokens.Revoke(ctx, pages[0]); err != nil {
-			return "", "", err
-		}
-		pages = pages[1:]
 	}
 	if plant, _, err = tokens.Create(ctx, auth.Token{Tenant: demoTenant, Name: demoPlantToken, Scope: auth.Both}); err != nil {
 		return "", "", err
@@ -143,6 +124,10 @@ func (c *demoCommand) runPlant(ctx context.Context, t *terminal, clock model.Clo
 		Progress: shown.set,
 		Filled: func(samples int64) {
 			shown.finish()
+			if samples == 0 {
+				t.note("demo: the past is there already; a sample every 5 s from now on. Ctrl-C ends it")
+				return
+			}
 			t.note("demo: %d samples of the past written in %.1f s; a sample every 5 s from now on. Ctrl-C ends it",
 				samples, time.Since(begun).Seconds())
 			debug.FreeOSMemory() // the past took memory that the present does not

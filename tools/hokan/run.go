@@ -162,6 +162,9 @@ func verbatim(ctx *kong.DecodeContext, target reflect.Value) error {
 	if err != nil {
 		return err
 	}
+	if name := ctx.Value.Name; token.String() == "" && ctx.Value.Flag != nil && (name == "server" || name == "token") {
+		return errors.New("it is empty") // and does not mean the environment's
+	}
 	target.SetString(token.String())
 	return nil
 }
