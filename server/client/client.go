@@ -51,6 +51,9 @@ func newClient(address, token string, config *tls.Config) (*Client, error) {
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
 		return nil, api.NewError("malformed", strconv.Quote(address)+" is no address of a server, such as http://127.0.0.1:4180")
 	}
+	if strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return nil, api.NewError("malformed", "the token holds a character that no token has: is it whole, and nothing else?")
+	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = idleConnections
 	transport.TLSClientConfig = config

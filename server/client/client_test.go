@@ -209,6 +209,9 @@ func TestAnswersThatAreNone(t *testing.T) {
 	if _, err := c.Alarms(t.Context(), ""); code(err) != "unavailable" || !strings.Contains(err.Error(), "nothing answers at http://127.0.0.1:1:") {
 		t.Errorf("nobody there: %v", err)
 	}
+	if _, err := New("http://127.0.0.1:1", "hkn_x\n"); code(err) != "malformed" {
+		t.Errorf("a token with a line feed: %v", err)
+	}
 	for _, address := range []string{"", "127.0.0.1:4180", "ftp://x", "http://", "http://x?y=1", "http://x/#token=y", "http://[::1"} {
 		if _, err := New(address, ""); code(err) != "malformed" {
 			t.Errorf("address %q: %v", address, err)

@@ -173,6 +173,37 @@ func TestAlarmListNamesTheChannel(t *testing.T) {
 	}
 }
 
+// TestAlarmEdit changes what is said of an alarm and nothing else, in a folder
+// and on a server.
+func TestAlarmEdit(t *testing.T) {
+	flags, data := lake(t)
+	type alarm struct {
+		ID, Name, Match, Operator string
+		Version                   int
+		Threshold, Low, High      *float64
+		Enabled                   bool
+	}
+	var made, all alarm
+	body(t, &made, with(flags, "alarm", "create", "--name", "n", "--operator", ">", "--threshold", "5", `{channel="2-1"}`)...)
+	token := newToken(t, data, "--tenant", "t")
+	expect(t, 0, with(flags, "alarm", "disable", made.ID)...)
+	body(t, &all, with(flags, "alarm", "edit", made.ID, "--threshold", "6")...)
+	if all.Name != "n" || *all.Threshold != 6 || all.Operator != ">" || all.Version != 2 || all.Enabled {
+		t.Errorf("a new threshold: %+v", all)
+	}
+	expectCode(t, 2, "invalid", with(flags, "alarm", "edit", made.ID, "--low", "1")...)
+	expectCode(t, 1, "not_found", with(flags, "alarm", "edit", "77", "--threshold", "1")...)
+	p, address := serveFolder(t, data)
+	defer p.stop(t, syscall.SIGTERM)
+	all = alarm{}
+	body(t, &all, "alarm", "edit", "--server", address, "--token", token, made.ID, `{channel="2-4"}`,
+		"--operator", "outside", "--low", "1", "--high", "2", "--name", "")
+	if all.Name != "" || all.Threshold != nil || *all.Low != 1 || *all.High != 2 || all.Match != `{channel="2-4"}` || all.Version != 3 || all.Enabled {
+		t.Errorf("limits: %+v", all)
+	}
+	expect(t, 0, "alarm", "enable", "--server", address, "--token", token, made.ID)
+}
+
 // TestImportOfAnUnsetClock is noted, and kept.
 func TestImportOfAnUnsetClock(t *testing.T) {
 	flags, _ := lake(t)

@@ -36,7 +36,7 @@ type grammar struct {
 	View     viewCommand     `cmd:"" help:"Summarise channels in buckets of time."`
 	Table    tableCommand    `cmd:"" help:"Show samples joined on time, a page at a time."`
 	Export   exportCommand   `cmd:"" help:"Write samples to a file."`
-	Alarm    alarmCommand    `cmd:"" help:"Create, list, switch and delete alarms."`
+	Alarm    alarmCommand    `cmd:"" help:"Create, edit, list, switch and delete alarms."`
 	Events   eventsCommand   `cmd:"" help:"List the starts and ends of alarms."`
 	Live     liveCommand     `cmd:"" help:"Show samples and alarms as they are written."`
 	Compact  compactCommand  `cmd:"" help:"Move what is in memory into blocks."`

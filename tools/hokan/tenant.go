@@ -79,6 +79,7 @@ type source interface {
 	Alarms(ctx context.Context, unit string) (*api.AlarmsBody, error)
 	Alarm(ctx context.Context, id, unit string) (*api.AlarmBody, error)
 	CreateAlarm(ctx context.Context, r api.AlarmRequest, unit string) (*api.AlarmBody, error)
+	ReplaceAlarm(ctx context.Context, id string, r api.AlarmRequest, unit string) (*api.AlarmBody, error)
 	SwitchAlarm(ctx context.Context, id string, enabled bool, unit string) (*api.AlarmBody, error)
 	DeleteAlarm(ctx context.Context, id string) error
 	Events(ctx context.Context, r api.EventsRequest) (*api.EventsBody, error)
@@ -147,6 +148,10 @@ func (l local) Alarm(ctx context.Context, id, unit string) (*api.AlarmBody, erro
 
 func (l local) CreateAlarm(ctx context.Context, r api.AlarmRequest, unit string) (*api.AlarmBody, error) {
 	return l.api.CreateAlarm(ctx, l.tenant, r, unit)
+}
+
+func (l local) ReplaceAlarm(ctx context.Context, id string, r api.AlarmRequest, unit string) (*api.AlarmBody, error) {
+	return l.api.ReplaceAlarm(ctx, l.tenant, id, r, unit)
 }
 
 func (l local) SwitchAlarm(ctx context.Context, id string, enabled bool, unit string) (*api.AlarmBody, error) {
