@@ -25,7 +25,7 @@ func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serve) }
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	begun := time.Now()
 	a := &answer{ResponseWriter: w, request: r, admitted: s.admitted}
-	a.control, a.limits = http.NewResponseController(w), &s.limits
+	a.control, a.limits, a.lastWords = http.NewResponseController(w), &s.limits, s.options.lastWords
 	a.secure(r.TLS != nil)
 	s.running.enter(a)
 	defer s.running.leave(a)
