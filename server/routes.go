@@ -57,12 +57,12 @@ type (
 	}
 	viewQuery struct {
 		SpanQuery
-		Buckets int    `query:"buckets" doc:"About so many buckets: they are whole and begin on round times, so there may be one more" default:"1366" minimum:"1"`
+		Buckets int    `query:"buckets" doc:"About so many buckets: they are whole and begin on round times, so there may be one more; left out: 1366" default:"1366" minimum:"1"`
 		Fields  string `query:"fields" doc:"Which lists, with commas between: count, quality, min, max, mean, sum, first, last; left out: all" example:"count,sum"`
 	}
 	tableQuery struct {
 		SpanQuery
-		Limit int    `query:"limit" doc:"Rows of the page" default:"1000" minimum:"1"`
+		Limit int    `query:"limit" doc:"Rows of the page; left out: 1000" default:"1000" minimum:"1"`
 		After string `query:"after" doc:"The page before's next"`
 	}
 	eventsQuery struct {
@@ -71,7 +71,7 @@ type (
 		From  string `query:"from" doc:"Start of the span"`
 		To    string `query:"to" doc:"End of the span, itself left out"`
 		After string `query:"after" doc:"The page before's next"`
-		Limit int    `query:"limit" doc:"Events of the page" default:"1000" minimum:"1"`
+		Limit int    `query:"limit" doc:"Events of the page; left out: 1000" default:"1000" minimum:"1"`
 	}
 	IDPath struct {
 		UnitQuery

@@ -25,7 +25,8 @@ func (e *Error) Error() string { return e.Code + ": " + e.Detail }
 // Unwrap returns what the error was made from, nil if it was made here.
 func (e *Error) Unwrap() error { return e.cause }
 
-// statuses has every code and its HTTP status. Statuses below 500, 429 apart,
+// statuses has every code of a server and its HTTP status; those that a client
+// finds itself, unavailable and untrusted, have none of their own. Statuses below 500, 429 apart,
 // say that repeating the request cannot help.
 var statuses = map[string]int{
 	"malformed":              400,
@@ -52,8 +53,6 @@ var statuses = map[string]int{
 	"corrupt":                500,
 	"internal":               500,
 	"interrupted":            500,
-	"unavailable":            503, // of clients: no server answers
-	"untrusted":              500, // of clients: the server's certificate
 	"read_only":              500,
 	"disk_full":              507,
 	"over_quota":             507,
