@@ -26,8 +26,8 @@ func (e *Error) Error() string { return e.Code + ": " + e.Detail }
 func (e *Error) Unwrap() error { return e.cause }
 
 // statuses has every code of a server and its HTTP status; those that a client
-// finds itself, unavailable and untrusted, have none of their own. Statuses below 500, 429 apart,
-// say that repeating the request cannot help.
+// finds itself, unavailable and untrusted, have none of their own. Statuses
+// below 500, 429 apart, say that repeating the request cannot help.
 var statuses = map[string]int{
 	"malformed":              400,
 	"bad_selector":           400,
