@@ -112,7 +112,7 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 	switch {
 	case errors.As(err, &untrusted):
 		code, text = "untrusted", "the certificate of "+c.base+" is not trusted: "+untrusted.Err.Error()+
-			"; if it is the right server, name the authority that signed it, a PEM file, in SSL_CERT_FILE"
+			"; if it is the right server, name the authority that signed it, a PEM file, with --ca or in HOKAN_CA"
 	case errors.As(err, &noTLS), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
 		code, text = "invalid", c.base+" does not speak TLS: use http://"+strings.TrimPrefix(c.base, "https://")
 	case errors.As(err, &noHost):

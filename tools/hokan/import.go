@@ -102,7 +102,7 @@ func (c *importCommand) prepare(t *terminal) (*importer, error) {
 	name, to := model.Tenant("t"), (*client.Client)(nil) // the token says whose
 	var err error
 	if c.Server != "" {
-		to, err = client.New(c.Server, c.Token)
+		to, err = c.connect()
 	} else if name, err = c.tenantFlags.tenant(); err == nil {
 		_, err = c.folder().options(making)
 	}

@@ -9,7 +9,6 @@ import (
 
 	"github.com/hokan-db/hokan/engine/model"
 	"github.com/hokan-db/hokan/server/api"
-	"github.com/hokan-db/hokan/server/client"
 )
 
 type liveCommand struct {
@@ -42,7 +41,7 @@ func (c *liveCommand) Validate() error {
 
 // Run implements the command.
 func (c *liveCommand) Run(t *terminal) error {
-	own, err := client.New(c.Server, c.Token)
+	own, err := c.connect()
 	if err != nil {
 		return err
 	}

@@ -336,11 +336,22 @@ func TestServeWithTLS(t *testing.T) {
 	}
 	expectCode(t, 1, "untrusted", "channels", "--server", address, "--token", token) // by anybody
 	expectCode(t, 2, "invalid", "channels", "--server", strings.Replace(address, "https", "http", 1), "--token", token)
+	if r := expect(t, 0, "channels", "--server", address, "--token", token, "--ca", certificate, "-o", "json"); r.stdout != `{"unit":"ms","channels":[]}`+"\n" {
+		t.Errorf("channels with --ca: %q", r.stdout)
+	}
+	for _, bad := range []string{key, certificate + ".none"} {
+		if r := expectCode(t, 2, "invalid", "channels", "--server", address, "--token", token, "--ca", bad); !strings.Contains(r.stderr, "--ca "+bad) {
+			t.Errorf("--ca %s: %s", bad, r.stderr)
+		}
+	}
+	expectCode(t, 2, "usage", "channels", "--data", data, "--tenant", "t", "--ca", certificate)
 	asking := launch(t, []string{"SSL_CERT_FILE=" + certificate}, "channels", "--server", address, "--token", token, "-o", "json")
 	if asking.first != `{"unit":"ms","channels":[]}` {
 		t.Errorf("channels over TLS: %q", asking.first)
 	}
 	asking.command.Wait()
+	t.Setenv("HOKAN_CA", certificate)
+	expect(t, 0, "channels", "--server", address, "--token", token)
 	p.stop(t, syscall.SIGTERM)
 }
 

@@ -41,7 +41,7 @@ func (f *adminFlags) Validate() error {
 // run does one of two things: on a server, or in a folder.
 func (f *adminFlags) run(t *terminal, a access, remote func(*client.Client) error, local func(*auth.Store) error) error {
 	if f.Server != "" {
-		c, err := client.New(f.Server, f.Token)
+		c, err := f.connect()
 		if err != nil {
 			return err
 		}
