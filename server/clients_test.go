@@ -429,6 +429,43 @@ func TestAddressConnections(t *testing.T) {
 	<-accepted
 }
 
+// TestHalfClosed checks that the server can end what it sends while the client
+// still sends.
+func TestHalfClosed(t *testing.T) {
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := limitConnections(inner, &Limits{Connections: 1}, func() {})
+	defer l.Close()
+	client, err := net.Dial("tcp", inner.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	c, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	half, ok := c.(interface{ CloseWrite() error })
+	if !ok {
+		t.Fatal("a connection cannot be closed by halves")
+	}
+	if err := half.CloseWrite(); err != nil {
+		t.Error(err)
+	}
+	if _, err := client.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("the client reads %v", err)
+	}
+	if _, err := client.Write([]byte("x")); err != nil {
+		t.Error(err)
+	}
+	if _, err := io.ReadFull(c, make([]byte, 1)); err != nil {
+		t.Errorf("the server reads %v", err)
+	}
+}
+
 // TestNeverReads checks that a client that asks for much and reads nothing is
 // given up, and that others are served meanwhile.
 func TestNeverReads(t *testing.T) {

@@ -142,7 +142,7 @@ export function live(match, on) {
   }
   // A page that is left may be kept by the browser, with its stream: a few of them
   // and no connection is left for the next page.
-  const left = () => { hidden = -1; drop("waiting"); }, heard = [[document, "visibilitychange", seen], [window, "pagehide", left], [window, "pageshow", seen]];
+  const left = () => { clearTimeout(hidden); hidden = -1; drop("waiting"); }, heard = [[document, "visibilitychange", seen], [window, "pagehide", left], [window, "pageshow", seen]];
   for (const [where, what, then] of heard) where.addEventListener(what, then);
   connect();
   return { close() { closed = true; for (const [where, what, then] of heard) where.removeEventListener(what, then); drop("waiting"); } };
