@@ -16,7 +16,7 @@ export function num(v, decimals = 0) {
     .format(v).replace(/^-(?=[^1-9]*$)/, "").replace("-", "\u2212"); // no zero has a sign
 }
 // exact shows a number as it was measured, where nothing says how many decimals it
-// has: the fewest digits that are this number and no other. rough shows one that
+// has: the fewest digits that are this number and no other, at most 12. rough shows one that
 // was computed, with 6 digits that count.
 export function exact(v) {
   if (v == null || !Number.isFinite(v)) return "–";
@@ -25,13 +25,13 @@ export function exact(v) {
   return num(Number(text), Math.min(20, text.split(".")[1]?.length || 0));
 }
 export const rough = v => v == null || !Number.isFinite(v) ? "–" : exact(Math.abs(v) >= 1e5 ? Math.round(v) : +v.toPrecision(6));
-// What came in single precision has long tails: 0.1 is 0.10000000149011612.
+// What came in single precision or was computed has long tails, which no instrument
+// measured: 0.1 is 0.10000000149011612, 3 × 0.1 is 0.30000000000000004.
 function shortest(v) {
   const text = String(v);
-  if (text.length > 12 && Math.fround(v) === v && !Number.isInteger(v)) {
-    for (let digits = 1; digits < 10; digits++) if (Math.fround(+v.toPrecision(digits)) === v) return String(+v.toPrecision(digits));
-  }
-  return text;
+  if (text.length < 13 || Number.isInteger(v)) return text;
+  if (Math.fround(v) === v) for (let digits = 1; digits < 10; digits++) if (Math.fround(+v.toPrecision(digits)) === v) return String(+v.toPrecision(digits));
+  return String(+v.toPrecision(12));
 }
 
 // decimal reads a number that a person typed, with a point or a comma before its

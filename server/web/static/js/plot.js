@@ -35,7 +35,7 @@ export const reading = (row, v, computed = false) => row.c.dec != null ? f.num(v
 // finest is the least difference that a channel's axis must show.
 function finest({ c, v: { stats: { min, max } } }) {
   if (c.dec != null) return 10 ** -c.dec;
-  return min < max ? 0 : Math.abs(max) * 1e-3 || .25;
+  return min < max ? 0 : Math.abs(max) * 1e-3 || .3;
 }
 // label is the number at a tick of an axis.
 const label = (v, step) => step < 1e-6 || Math.abs(v) >= 1e9 ? f.exact(Math.abs(v) < step / 2 ? 0 : +v.toPrecision(8)) : f.num(v, decimals(step));
@@ -51,7 +51,7 @@ export function pane(opt) {
     const m = ctx.axes[group.key]; if (m && !m.auto && m.max > m.min) return [m.min, m.max];
     let lo = Infinity, hi = -Infinity, least = 0;
     for (const r of group.rows) if (!ctx.hidden.has(r.c.key) && r.v.stats.count) { lo = Math.min(lo, r.v.stats.min); hi = Math.max(hi, r.v.stats.max); least = Math.max(least, finest(r)); }
-    if (lo > hi) return [0, 1];
+    if (lo > hi) return [-.1, 1.1];
     if (ctx.showLimits) for (const r of group.rows) if (!ctx.hidden.has(r.c.key)) for (const l of ctx.limits(r.c.key)) if (l.v > lo - (hi - lo) * .4 && l.v < hi + (hi - lo) * .4) { lo = Math.min(lo, l.v); hi = Math.max(hi, l.v); }
     const pad = Math.max((hi - lo) * .09, least * 4), edge = 20 / Math.max(40, height - 48) * (hi - lo + 2 * pad); // room for the bars of what is out of range
     const out = code => group.rows.some(r => !ctx.hidden.has(r.c.key) && r.v.q.some((q, i) => q === code && r.v.mean[i] === null)) ? edge : 0;
@@ -65,7 +65,7 @@ export function pane(opt) {
   groups.slice(0, most).forEach((group, k) => axes.push({ ...look, scale: group.key, side: k % 2 ? 1 : 3, size: opt.axisSize + (k === 1 ? NUMBERS : 0), gap: k === 1 ? 4 + NUMBERS : 4, space: height > 260 ? 34 : height > 130 ? 24 : 17, grid: { ...grid, show: !k },
     values: (u, at, a, sp, step) => at.map(v => label(v, step)), label: groups.length > 1 ? group.unit || t("viewer.no_unit") : null, labelSize: groups.length > 1 ? 15 : 0, labelGap: 0, labelFont: "600 " + font() }));
   const series = [{}].concat(rows.map(r => ({ label: r.c.name, scale: scaleOf.get(r), stroke: () => style(r.i).color, width: ctx.rows.length > 12 ? 1.25 : 1.6, dash: style(r.i).dash, show: !ctx.hidden.has(r.c.key), spanGaps: false,
-    points: { show: u => r.v.stats.count === 1 || r.v.step > r.v.grid.width * 1.5 && u.bbox.width / ratio() / ((ctx.to - ctx.from) / r.v.step) > 7, size: 5, fill: () => style(r.i).color } })));
+    points: { show: u => r.v.stats.count === 1 || r.v.step > r.v.grid.width * 1.5 && u.bbox.width / ratio() / ((ctx.to - ctx.from) / r.v.step) > 7, filter: (u, i, all) => all ? null : alone(r.v.mean), size: 5, fill: () => style(r.i).color } })));
 
   const u = new uPlot({
     width, height, scales, axes, series, pxAlign: 1, padding: [groups.length > 1 ? 24 : 20, groups.length > 1 ? 2 : PAD_R, 4, 0], legend: { show: false },
@@ -140,6 +140,14 @@ export function pane(opt) {
     g.restore();
   }
   return u;
+}
+// alone finds the buckets that no line reaches: they are drawn as points, or what is
+// short in a long range could not be seen.
+function alone(mean) {
+  const out = []; let last = -1, before = null, here = null;
+  mean.forEach((x, i) => { if (x === undefined) return; if (here != null && before == null && x == null) out.push(last); before = here; here = x; last = i; });
+  if (here != null && before == null) out.push(last);
+  return out;
 }
 // columns gives uPlot's data: rows of one pane share their grid.
 export const columns = rows => [rows.length ? rows[0].v.grid.t : [], ...rows.map(r => r.v.mean)];

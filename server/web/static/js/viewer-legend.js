@@ -50,16 +50,17 @@ export function focusOn(key) {
 export function marks() { for (const tr of $$("#legend tbody tr")) if (tr._row) { tr.classList.toggle("focus", tr._row.c.key === state.focus); tr.classList.toggle("pinned", tr._row.c.key === state.pinned); } }
 
 const alarming = (key, v) => state.alarms.some(a => a.key === key && a.enabled && holds(a.operator, v, a.threshold ?? a.low, a.high));
+const ENDED = 30 * f.DAY; // what is older is not waited for
 // What a row says at the crosshair, or of its newest sample: {text, className, v}.
 function reading(r) {
   const ms = state.cursor; let x = null, late = 0;
   if (ms != null) x = at(r.v, ms);
   else if (state.live) {
     const l = state.latest.get(r.c.key); if (!l || l.time == null) return { text: "–", className: "num v q-miss" };
-    const q = codeOf(l.value); x = q ? { q } : { q: 0, v: l.value }; const old = now() - l.time; if (old > 3 * (r.v.pace || Infinity) + 5e3 || old < -5e3) late = old;
+    const q = codeOf(l.value); x = q ? { q } : { q: 0, v: l.value }; const old = now() - l.time; if (old > (3 * r.v.pace || span()) + 5e3 || old < -5e3) late = old;
   } else x = at(r.v, Math.min(state.to - 1e-3, now()));
   if (x.q) return { text: t(WORD[x.q]), className: "num v " + (x.q === Q.over || x.q === Q.under ? "q-over" : "q-miss") };
-  return { text: shown(r, x.v, x.computed) + (late ? ` · ${late > 0 ? t("viewer.late", { age: f.age(late) }) : f.age(late)}` : ""), className: "num v" + (late ? " q-miss" : alarming(r.c.key, x.v) ? " q-alarm" : ""), v: x.v };
+  return { text: shown(r, x.v, x.computed) + (late ? ` · ${late > 0 && late < ENDED ? t("viewer.late", { age: f.age(late) }) : f.age(late)}` : ""), className: "num v" + (late ? " q-miss" : alarming(r.c.key, x.v) ? " q-alarm" : ""), v: x.v };
 }
 export function values() {
   const ms = state.cursor, box = $("#readout"), averaged = state.rows.some(r => r.v.dense);
@@ -87,6 +88,7 @@ export function rangeText() {
   const s = span();
   if (state.live) return t("viewer.last", { span: s === f.DAY ? `24\u202f${t("span.h")}` : f.span(s) }) + (phone() ? "" : " · " + f.offset());
   const step = s < 60e3 ? Math.min(s / 100, 1e3) : 60e3, a = clock(state.from, step), b = clock(state.to, step);
+  if (phone() && f.dated(state.from, state.to)) return f.iso(state.from) === f.iso(state.to) ? `${f.iso(state.from)} ${a} – ${b}` : `${f.iso(state.from)} – ${f.iso(state.to)}`;
   const first = f.dm(state.from, state.to), end = f.dm(state.to, state.from);
   if (s >= 4 * f.DAY) return `${first} – ${end}`;
   return f.iso(state.from) === f.iso(state.to) ? `${first} ${a} – ${b}` : `${first} ${a} – ${end} ${b}`;
