@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -111,8 +112,10 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 	code, text := "unavailable", "no answer from "+c.base+": "+err.Error()
 	switch {
 	case errors.As(err, &untrusted):
-		code, text = "untrusted", "the certificate of "+c.base+" is not trusted: "+untrusted.Err.Error()+
-			"; if it is the right server, name the authority that signed it, a PEM file, with --ca or in HOKAN_CA"
+		code, text = "untrusted", "the certificate of "+c.base+" is not trusted: "+untrusted.Err.Error()
+		if errors.As(err, new(x509.UnknownAuthorityError)) {
+			text += "; if it is the right server, name the authority that signed it, a PEM file, with --ca or in HOKAN_CA"
+		}
 	case errors.As(err, &noTLS), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
 		code, text = "invalid", c.base+" does not speak TLS: use http://"+strings.TrimPrefix(c.base, "https://")
 	case errors.As(err, &noHost):

@@ -253,7 +253,7 @@ func TestWrongScheme(t *testing.T) {
 	for address, want := range map[string]string{
 		strings.Replace(plain.URL, "http:", "https:", 1):  "invalid: " + strings.Replace(plain.URL, "http:", "https:", 1) + " does not speak TLS: use " + plain.URL,
 		strings.Replace(secure.URL, "https:", "http:", 1): "invalid: " + strings.Replace(secure.URL, "https:", "http:", 1) + " speaks TLS: use " + secure.URL,
-		secure.URL: "untrusted: the certificate of " + secure.URL + " is not trusted",
+		secure.URL: "untrusted: the certificate of " + secure.URL + " is not trusted: x509: certificate signed by unknown authority; if it is the right server, name",
 	} {
 		c, err := New(address, "x")
 		if err != nil {

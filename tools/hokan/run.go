@@ -162,7 +162,7 @@ func verbatim(ctx *kong.DecodeContext, target reflect.Value) error {
 	if err != nil {
 		return err
 	}
-	if name := ctx.Value.Name; token.String() == "" && ctx.Value.Flag != nil && (name == "server" || name == "token") {
+	if name := ctx.Value.Name; token.String() == "" && ctx.Value.Flag != nil && (name == "server" || name == "token" || name == "ca") {
 		return errors.New("it is empty") // and does not mean the environment's
 	}
 	target.SetString(token.String())

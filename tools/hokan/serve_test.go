@@ -268,6 +268,7 @@ func TestServerFlagsThatDoNotGoTogether(t *testing.T) {
 	t.Setenv("HOKAN_SERVER", "http://127.0.0.1:1")
 	f("usage", "channels", "--token", "")
 	f("usage", "token", "list", "--server=")
+	f("usage", "token", "list", "--ca=")
 	f("usage", "live", "--server", "http://127.0.0.1:1", "--token=")
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
