@@ -23,11 +23,15 @@ func get(path, token string) string {
 	return "GET " + path + " HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer " + token + "\r\n\r\n"
 }
 
-// flood adds a route that writes until it is called off.
-func (s *served) flood(o operation) {
+// flood adds a route that writes until it is called off, and tells that it has
+// begun.
+func (s *served) flood(o operation) (begun chan struct{}) {
 	o.access = readTenant
+	begun = make(chan struct{}, 1)
 	s.server.handle(o, func(w http.ResponseWriter, r *http.Request) error {
 		w.Header().Set("Content-Type", "application/octet-stream")
+		w.WriteHeader(http.StatusOK)
+		begun <- struct{}{}
 		for piece := make([]byte, 256<<10); r.Context().Err() == nil; {
 			if _, err := w.Write(piece); err != nil {
 				return err
@@ -35,6 +39,7 @@ func (s *served) flood(o operation) {
 		}
 		return r.Context().Err()
 	})
+	return begun
 }
 
 // waiter adds a route that waits until it is called off, and then answers as
@@ -89,7 +94,7 @@ func (s *served) drained(c net.Conn) error {
 // administrator revokes, and that others are not concerned.
 func TestRevocationEndsWhatRuns(t *testing.T) {
 	s := serve(t, func(o *Options) { o.lastWords = time.Minute })
-	s.flood(operation{pattern: "GET /test/flood", export: true})
+	flooding := s.flood(operation{pattern: "GET /test/flood", export: true})
 	failing := s.waiter("GET /test/failing", func(_ http.ResponseWriter, err error) error { return err })
 	answering := s.waiter("GET /test/answering", func(w http.ResponseWriter, _ error) error {
 		w.Header().Set("Content-Type", "application/json")
@@ -108,6 +113,7 @@ func TestRevocationEndsWhatRuns(t *testing.T) {
 	failed, answered := s.dial(get("/test/failing", s.reader)), s.dial(get("/test/answering", s.reader))
 	<-failing
 	<-answering
+	<-flooding
 	s.until(func(now usage) bool { return now.requests == 3 })
 	if answer, text := s.ask("DELETE", "/api/v1/tokens/"+s.tokenID(s.reader), s.admin, ""); answer.StatusCode != http.StatusNoContent {
 		t.Fatalf("revoke: %d %s", answer.StatusCode, text)
@@ -152,9 +158,9 @@ func TestRevocationEndsWhatRuns(t *testing.T) {
 // does not take is not kept for him.
 func TestRevocationBesideWhoReadsNothing(t *testing.T) {
 	s := serve(t, func(o *Options) { o.Limits.WriteTime, o.lastWords = time.Hour, 300*time.Millisecond })
-	s.flood(operation{pattern: "GET /test/flood", export: true})
+	flooding := s.flood(operation{pattern: "GET /test/flood", export: true})
 	s.dial(get("/test/flood", s.reader))
-	s.until(func(now usage) bool { return now.requests == 1 })
+	<-flooding
 	if err := s.server.tokens.Revoke(t.Context(), s.tokenID(s.reader)); err != nil {
 		t.Fatal(err)
 	}
