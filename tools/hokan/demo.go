@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -43,11 +44,13 @@ Examples:
 
 // The demo's tenant, and the names of its tokens. The plant has one of its
 // own, which no one else sees, and one is for the page. Every start makes both
-// anew: secrets are not stored, so an earlier one cannot be shown again.
+// anew: secrets are not stored, so an earlier one cannot be shown again. A few
+// earlier ones of the page stay, so that a page left open goes on.
 const (
 	demoTenant     = model.Tenant("demo")
 	demoPlantToken = "demo plant"
 	demoPageToken  = "demo page"
+	demoPageTokens = 8
 )
 
 // maxDemoDays keeps the past within the years that samples may have.
@@ -94,10 +97,19 @@ func (c *demoCommand) Run(t *terminal) error {
 	})
 }
 
-// demoTokens makes the tokens of this run and revokes those that it replaces.
+// demoTokens makes the tokens of this run and revokes old ones.
 func demoTokens(ctx context.Context, tokens *auth.Store) (page, plant string, err error) {
-	for _, known := range tokens.List() {
-		if known.Tenant == demoTenant && (known.Name == demoPlantToken || known.Name == demoPageToken) {
+	list := tokens.List()
+	slices.SortFunc(list, func(a, b auth.Token) int { return b.Created.Compare(a.Created) })
+	pages := 1
+	for _, known := range list {
+		if known.Tenant != demoTenant {
+			continue
+		}
+		if known.Name == demoPageToken {
+			pages++
+		}
+		if known.Name == demoPlantToken || known.Name == demoPageToken && pages > demoPageTokens {
 			if err := tokens.Revoke(ctx, known.ID); err != nil {
 				return "", "", err
 			}

@@ -22,6 +22,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/hokan-db/hokan/engine"
+	"github.com/hokan-db/hokan/server/auth"
 )
 
 // process is the program running beside the test.
@@ -527,7 +530,7 @@ func TestDemo(t *testing.T) {
 	if after := count(address, second); after-before < 54*118 || after-before > 60*140 {
 		t.Errorf("%d samples were added in two hours", after-before)
 	}
-	expectCode(t, 1, "unauthorized", "channels", "--server", address, "--token", first)
+	count(address, first) // a page that stayed open goes on
 	var events struct{ Events []struct{ Name string } }
 	body(t, &events, "events", "--server", address, "--token", second)
 	if len(events.Events) == 0 {
@@ -542,8 +545,36 @@ func TestDemo(t *testing.T) {
 		t.Errorf("a third start says %s", text)
 	}
 	expect(t, 0, "verify", "--data", data)
-	// The plant's own token, and the page's.
-	if r := expect(t, 0, "token", "list", "--data", data, "-o", "csv"); strings.Count(r.stdout, "\n") != 1+2 {
+	// The plant's own token, and the page's of three starts.
+	if r := expect(t, 0, "token", "list", "--data", data, "-o", "csv"); strings.Count(r.stdout, "\n") != 1+1+3 {
 		t.Errorf("tokens:\n%s", r.stdout)
+	}
+}
+
+// TestDemoTokens starts a demo very often: its old tokens go.
+func TestDemoTokens(t *testing.T) {
+	db, err := engine.Open(engine.Options{FS: engine.DefaultFS(), Dir: t.TempDir(), Clock: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	tokens, err := auth.Open(db, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.CreateTenant(t.Context(), demoTenant); err != nil {
+		t.Fatal(err)
+	}
+	var page string
+	for range 2 * demoPageTokens {
+		if page, _, err = demoTokens(t.Context(), tokens); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(tokens.List()); n != demoPageTokens+1 {
+		t.Errorf("%d tokens after many starts", n)
+	}
+	if _, err := tokens.Lookup(page); err != nil {
+		t.Errorf("the newest link does not work: %v", err)
 	}
 }
