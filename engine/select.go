@@ -20,7 +20,7 @@ func (db *DB) Channels(ctx context.Context, name model.Tenant, s model.Selector)
 	defer db.gate.leave()
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	ids, err := t.selectChannels(ctx, s)
+	ids, err := t.selectChannels(ctx, s, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -38,8 +38,9 @@ const cheapMatches = 256
 // selectChannels returns the channels that s selects, ascending, unless ctx
 // ends before. The caller holds mu shared. It is let go while a pattern is
 // matched, which may take as long as whoever asks wishes: what writers do
-// meanwhile may count or not.
-func (t *tenant) selectChannels(ctx context.Context, s model.Selector) ([]model.ChannelID, error) {
+// meanwhile may count or not. Patterns are matched in turns with those of others
+// if turns is not nil.
+func (t *tenant) selectChannels(ctx context.Context, s model.Selector, turns *matching) ([]model.ChannelID, error) {
 	cheap := 0
 	return t.index.SelectWith(s, func(m *model.Matcher, value string) (bool, error) {
 		if cheap++; !m.IsPattern() && cheap%cheapMatches != 0 {
@@ -49,6 +50,11 @@ func (t *tenant) selectChannels(ctx context.Context, s model.Selector) ([]model.
 		defer t.mu.RLock()
 		if err := ctx.Err(); err != nil {
 			return false, err
+		}
+		if turns != nil && m.IsPattern() {
+			if err := turns.take(ctx, value); err != nil {
+				return false, err
+			}
 		}
 		return m.Matches(value), nil
 	})

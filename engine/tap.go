@@ -2,7 +2,9 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -11,7 +13,11 @@ import (
 	"github.com/hokan-db/hokan/engine/entry"
 	"github.com/hokan-db/hokan/engine/model"
 	"github.com/hokan-db/hokan/engine/policy"
+	"github.com/hokan-db/hokan/engine/turns"
 )
+
+// ErrTooManyTaps is wrapped where there is no memory for one more tap.
+var ErrTooManyTaps = errors.New("too many taps")
 
 // TapRows are rows of one channel as they were applied. Several taps may share
 // them: they must not be changed.
@@ -51,6 +57,7 @@ type Tap struct {
 	tenant   *tenant
 	selector model.Selector
 	limit    int
+	selected int // channels that were there when it began
 	memory   *tapMemory
 	ready    chan struct{} // of capacity 1: holds a token while there is a feed
 	ended    chan struct{} // closed with the database
@@ -63,6 +70,7 @@ type Tap struct {
 	waiting    int     // rows and events in feed
 	bytes      int64   // of feed
 	taken      int64   // bytes that were taken and not given back
+	own        int64   // bytes of wanted, counted in memory
 	spare      TapFeed // lists to use again
 }
 
@@ -84,9 +92,11 @@ type candidate struct {
 
 // tapMemory bounds what the taps of a database hold together.
 type tapMemory struct {
-	used      atomic.Int64 // bytes: what waits, and what was taken and not given back
-	mostOfOne int64        // bytes that wait for one tap
-	most      int64        // bytes of all
+	// used are bytes: what waits, what was taken and not given back, and what
+	// taps know of channels.
+	used      atomic.Int64
+	mostOfOne int64 // bytes that wait for one tap
+	most      int64 // bytes of all
 }
 
 func newTapMemory() *tapMemory {
@@ -99,6 +109,7 @@ const (
 	tapRowBytes     = 16
 	tapRowsOverhead = 128
 	tapEventBytes   = 256
+	candidateBytes  = 128
 	tapAlways       = 64 << 10
 	// tapKept is how many elements of a list are used again.
 	tapKept = 1024
@@ -107,7 +118,8 @@ const (
 // Tap feeds the rows and events that are applied from now on, of the channels
 // that s selects: also of those that are made, or come to be selected, later.
 // limit is how many rows and events may wait, in policy.LiveBytes; rows that
-// come together are taken together, if nothing waits also beyond limit.
+// come together are taken together, if nothing waits also beyond limit. It is
+// refused with ErrTooManyTaps where taps hold policy.LiveMemory already.
 func (db *DB) Tap(ctx context.Context, name model.Tenant, s model.Selector, limit int) (*Tap, error) {
 	t, err := db.enterTenant(name)
 	if err != nil {
@@ -121,14 +133,15 @@ func (db *DB) Tap(ctx context.Context, name model.Tenant, s model.Selector, limi
 		tenant: t, selector: s, limit: limit, memory: db.tapMemory, ready: make(chan struct{}, 1), ended: make(chan struct{}),
 		selecting: true, candidates: map[model.ChannelID]*candidate{},
 	}
+	if err := tap.begin(); err != nil {
+		return nil, err
+	}
 	// From here on the tap hears of channels that change; those that are there
 	// are found meanwhile.
-	t.mu.Lock()
-	t.taps = append(slices.Clone(t.taps), tap)
-	tap.wanted = slices.Repeat([]wanted{isUnwanted}, int(t.index.MaxID())+1)
-	t.mu.Unlock()
+	matching := tap.newMatching()
+	defer matching.end()
 	t.mu.RLock()
-	ids, err := t.selectChannels(ctx, s)
+	ids, err := t.selectChannels(ctx, s, matching)
 	t.mu.RUnlock()
 	if err != nil {
 		tap.Close()
@@ -141,9 +154,45 @@ func (db *DB) Tap(ctx context.Context, name model.Tenant, s model.Selector, limi
 			tap.wanted[id] = isWanted
 		}
 	}
+	tap.selected = len(ids)
 	tap.selecting = false
 	return tap, nil
 }
+
+// begin makes room for what t knows of channels, most of it while nobody waits,
+// and adds t to its tenant's taps.
+func (t *Tap) begin() error {
+	t.tenant.mu.RLock()
+	n := int(t.tenant.index.MaxID()) + 1
+	t.tenant.mu.RUnlock()
+	t.own = int64(n)
+	if t.memory.used.Add(t.own) > t.memory.most && n > tapAlways {
+		t.memory.used.Add(-t.own)
+		return fmt.Errorf("%w: a tap of %d channels", ErrTooManyTaps, n)
+	}
+	known := slices.Repeat([]wanted{isUnwanted}, n)
+	t.tenant.mu.Lock()
+	defer t.tenant.mu.Unlock()
+	for len(known) <= int(t.tenant.index.MaxID()) {
+		known = append(known, isUnwanted)
+	}
+	t.tenant.taps = append(slices.Clone(t.tenant.taps), t)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.wanted = known
+	t.countOwn()
+	return nil
+}
+
+// countOwn counts what wanted has grown by. The caller holds t.mu.
+func (t *Tap) countOwn() {
+	grown := int64(cap(t.wanted)) - t.own
+	t.own += grown
+	t.memory.used.Add(grown)
+}
+
+// Selected returns how many channels were selected when the tap began.
+func (t *Tap) Selected() int { return t.selected }
 
 // Ready delivers a token once there may be something to take.
 func (t *Tap) Ready() <-chan struct{} { return t.ready }
@@ -152,21 +201,23 @@ func (t *Tap) Ready() <-chan struct{} { return t.ready }
 func (t *Tap) Ended() <-chan struct{} { return t.ended }
 
 // Take returns what came since the last call. It is for one goroutine, and
-// matches the selector against channels that are new: if ctx ends meanwhile,
-// what came is lost.
+// matches the selector against channels that are new, in turns with others where
+// it has patterns: if ctx ends meanwhile, what came is lost.
 func (t *Tap) Take(ctx context.Context) (TapFeed, error) {
 	t.mu.Lock()
 	feed := t.feed
 	t.feed, t.spare = t.spare, TapFeed{}
 	t.waiting, t.bytes, t.taken = 0, 0, t.taken+t.bytes
 	t.mu.Unlock()
+	matching := t.newMatching()
+	defer matching.end()
 	for i := range feed.Rows {
-		if err := t.decide(ctx, feed.Rows[i].of); err != nil {
+		if err := t.decide(ctx, feed.Rows[i].of, matching); err != nil {
 			return TapFeed{}, err
 		}
 	}
 	for i := range feed.Events {
-		if err := t.decide(ctx, feed.Events[i].of); err != nil {
+		if err := t.decide(ctx, feed.Events[i].of, matching); err != nil {
 			return TapFeed{}, err
 		}
 	}
@@ -202,18 +253,68 @@ func (t *Tap) GiveBack(feed TapFeed) {
 }
 
 // decide matches the selector against a candidate.
-func (t *Tap) decide(ctx context.Context, c *candidate) error {
+func (t *Tap) decide(ctx context.Context, c *candidate, matching *matching) error {
 	if c == nil || c.wanted != undecided {
 		return nil
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	c.wanted = isUnwanted
-	if t.selector.Matches(&c.channel) {
-		c.wanted = isWanted
+	for i := range t.selector {
+		m := &t.selector[i]
+		value := c.channel.Get(m.Name)
+		if m.IsPattern() {
+			if err := matching.take(ctx, value); err != nil {
+				return err
+			}
+		}
+		if !m.Matches(value) {
+			c.wanted = isUnwanted
+			return nil
+		}
 	}
+	c.wanted = isWanted
 	return nil
+}
+
+// patterns has places for those that match the patterns of taps: as many as
+// there are cores, and for one tenant half of them. A pattern may take a quarter
+// of a second for one long value, and nothing but the end of a stream ends it.
+var patterns = turns.New(max(runtime.GOMAXPROCS(0), 2), max(runtime.GOMAXPROCS(0), 2)/2)
+
+// bytesInTurn are how many bytes of values are matched against patterns before
+// others have their turn.
+const bytesInTurn = 4096
+
+// matching takes a place of patterns when it first needs one, and goes to the
+// end of the queue after every bytesInTurn.
+type matching struct {
+	tenant model.Tenant
+	left   int // bytes
+	inside bool
+}
+
+func (t *Tap) newMatching() *matching { return &matching{tenant: t.tenant.name} }
+
+// take waits until a value may be matched.
+func (m *matching) take(ctx context.Context, value string) error {
+	if m.left <= 0 {
+		m.end()
+		if err := patterns.Enter(ctx, m.tenant); err != nil {
+			return err
+		}
+		m.inside, m.left = true, bytesInTurn
+	}
+	m.left -= len(value) + 16 // what a match costs beside its bytes
+	return nil
+}
+
+// end gives the place back, if there is one.
+func (m *matching) end() {
+	if m.inside {
+		m.inside, m.left = false, 0
+		patterns.Leave(m.tenant)
+	}
 }
 
 func (c *candidate) isUnwanted() bool { return c != nil && c.wanted == isUnwanted }
@@ -238,8 +339,10 @@ func (t *Tap) Close() {
 	t.tenant.taps = slices.DeleteFunc(slices.Clone(t.tenant.taps), func(o *Tap) bool { return o == t })
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.memory.used.Add(-t.bytes - t.taken)
-	t.feed, t.waiting, t.bytes, t.taken = TapFeed{}, 0, 0, 0
+	t.memory.used.Add(-t.bytes - t.taken - t.own)
+	t.feed, t.waiting, t.bytes, t.taken, t.own = TapFeed{}, 0, 0, 0, 0
+	t.wanted = nil
+	clear(t.candidates)
 }
 
 // wants tells whether the tap may want a channel. Where that is not decided it
@@ -265,6 +368,7 @@ func (t *Tap) wants(id model.ChannelID) (bool, *candidate) {
 func (t *Tap) setWanted(id model.ChannelID, w wanted) {
 	if int(id) >= len(t.wanted) {
 		t.wanted = append(t.wanted, make([]wanted, int(id)+1-len(t.wanted))...)
+		t.countOwn()
 	}
 	t.wanted[id] = w
 }
@@ -283,6 +387,9 @@ func (t *Tap) reconsider(id model.ChannelID) {
 // room takes room for n rows or events of some bytes, of a candidate if c is
 // not nil, or counts them as dropped. The caller holds t.mu.
 func (t *Tap) room(n int, bytes int64, c *candidate) bool {
+	if c != nil && t.candidates[c.channel.ID] != c {
+		bytes += candidateBytes
+	}
 	if t.feed.Dropped > 0 || t.waiting > 0 && !t.fits(n, bytes) {
 		t.feed.Dropped += uint64(n) // and all that follow, so that there is one gap
 		return false

@@ -24,6 +24,15 @@ func slowChannels(t *testing.T, db *DB, n int) {
 	appendTo(t, db, b)
 }
 
+func mustTenant(t *testing.T, db *DB) *tenant {
+	t.Helper()
+	tenant, err := db.tenant("t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tenant
+}
+
 func parseSelector(t *testing.T, text string) model.Selector {
 	t.Helper()
 	s, err := model.ParseSelector(text)
@@ -31,6 +40,21 @@ func parseSelector(t *testing.T, text string) model.Selector {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// askedContext tells when it was asked for its error a number of times. It is
+// for one goroutine.
+type askedContext struct {
+	context.Context
+	after int
+	asked chan struct{} // closed then
+}
+
+func (c *askedContext) Err() error {
+	if c.after--; c.after == 0 {
+		close(c.asked)
+	}
+	return c.Context.Err()
 }
 
 // TestSlowPatterns selects with a pattern that takes far longer than anybody
@@ -45,11 +69,8 @@ func TestSlowPatterns(t *testing.T) {
 	} {
 		ctx, cancel := context.WithCancel(context.Background())
 		done, begun := make(chan error, 1), make(chan struct{})
-		go func() {
-			close(begun)
-			done <- selects(ctx)
-		}()
-		<-begun
+		go func() { done <- selects(&askedContext{Context: ctx, after: 2, asked: begun}) }()
+		<-begun // one value was matched, the next is
 		for i := range 10 {
 			appendTo(t, db, scriptBatch(i))
 		}
@@ -63,9 +84,8 @@ func TestSlowPatterns(t *testing.T) {
 			t.Errorf("%s, cancelled: %v", what, err)
 		}
 	}
-	tenant, err := db.tenant("t")
-	if err != nil || len(tenant.taps) > 0 {
-		t.Errorf("%d taps are left, %v", len(tenant.taps), err)
+	if taps := mustTenant(t, db).taps; len(taps) > 0 {
+		t.Errorf("%d taps are left", len(taps))
 	}
 }
 
@@ -126,7 +146,7 @@ func TestTapMemory(t *testing.T) {
 	db := tapped(t)
 	const rows = 1000
 	perWrite := int64(tapRowsOverhead + rows*tapRowBytes)
-	db.tapMemory.mostOfOne, db.tapMemory.most = 10*perWrite, 15*perWrite
+	db.tapMemory.mostOfOne, db.tapMemory.most = 10*perWrite, 15*perWrite+100 // and what taps note of channels
 	write := func(n int) {
 		t.Helper()
 		for range n {
@@ -138,7 +158,11 @@ func TestTapMemory(t *testing.T) {
 	slow, other := openTap(t, db, `{}`, 1e9), openTap(t, db, `{}`, 1e9)
 	used := func(want int64) {
 		t.Helper()
-		if got := db.tapMemory.used.Load(); got != want*perWrite {
+		got := db.tapMemory.used.Load()
+		for _, tap := range mustTenant(t, db).taps {
+			got -= tap.own
+		}
+		if got != want*perWrite {
 			t.Errorf("%v writes' bytes are in use, want %d", float64(got)/float64(perWrite), want)
 		}
 	}
@@ -200,5 +224,131 @@ func TestTapEventMemory(t *testing.T) {
 	feed, err := tap.Take(context.Background())
 	if err != nil || len(feed.Rows) != 1 || len(feed.Events) == 0 || len(feed.Events) > 150 || len(feed.Events)+int(feed.Dropped) < 998 {
 		t.Errorf("%d rows, %d events, %d dropped, %v", len(feed.Rows), len(feed.Events), feed.Dropped, err)
+	}
+}
+
+// TestTapsKnowledgeIsCounted counts what taps note of channels, those that they
+// have not decided on too, and refuses taps that would need too much.
+func TestTapsKnowledgeIsCounted(t *testing.T) {
+	db := tapped(t)
+	write := func(from, to int) {
+		t.Helper()
+		b := &model.Batch{Tenant: "t"}
+		for i := from; i < to; i++ {
+			b.Columns = append(b.Columns, model.Column{Labels: testLabels(fmt.Sprint(i)), Times: []int64{1}, Values: []float64{1}})
+		}
+		appendTo(t, db, b)
+	}
+	used := func(least, most int64) {
+		t.Helper()
+		if got := db.tapMemory.used.Load(); got < least || got > most {
+			t.Errorf("%d bytes are in use, want %d to %d", got, least, most)
+		}
+	}
+	const channels, more = tapAlways + 1000, 1000
+	write(0, tapAlways/2)
+	small := openTap(t, db, `{}`, 1)
+	used(tapAlways/2, tapAlways)
+	small.Close()
+	used(0, 0)
+	write(tapAlways/2, channels)
+	tap := openTap(t, db, `{channel!="x"}`, 1e9)
+	if tap.Selected() != channels {
+		t.Errorf("%d channels are selected", tap.Selected())
+	}
+	used(channels, channels*3/2)
+	before := db.tapMemory.used.Load()
+	write(channels, channels+more)
+	waiting := int64(more * (tapRowsOverhead + tapRowBytes + candidateBytes))
+	used(before+waiting, before+waiting)
+	if got, _ := take(t, tap); len(got) != more {
+		t.Errorf("%d rows", len(got))
+	}
+	tap.GiveBack(TapFeed{})
+	used(channels+more, channels*2)
+	db.tapMemory.most = 2 * channels
+	if _, err := db.Tap(context.Background(), "t", nil, 1); !errors.Is(err, ErrTooManyTaps) {
+		t.Errorf("one tap too many: %v", err)
+	}
+	tap.Close()
+	used(0, 0)
+}
+
+// TestPatternsInTurns: while a tenant has as many places for matching patterns
+// as it may, its next waits, when it opens a tap and when it takes; others, and
+// what has no patterns, do not.
+func TestPatternsInTurns(t *testing.T) {
+	db := tapped(t)
+	appendTo(t, db, scriptBatch(0))
+	appendTo(t, db, &model.Batch{Tenant: "u", Columns: []model.Column{{Labels: testLabels("x"), Times: []int64{7}, Values: []float64{7}}}})
+	ctx := context.Background()
+	const pattern = `{channel=~"a|x"}`
+	plain, tap := openTap(t, db, `{channel!="y"}`, 10), openTap(t, db, pattern, 10)
+	appendTo(t, db, &model.Batch{Tenant: "t", Columns: []model.Column{{Labels: testLabels("x"), Times: []int64{7}, Values: []float64{7}}}})
+	held := patterns.Free() / 2
+	for range held {
+		if err := patterns.Enter(ctx, "t"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect(t, plain, 0, "x=7")
+	got, opened := make(chan TapFeed), make(chan error)
+	go func() {
+		feed, err := tap.Take(ctx)
+		if err != nil {
+			t.Error(err)
+		}
+		got <- feed
+	}()
+	patterns.AwaitWaiting("t", 1)
+	soon, cancel := context.WithCancel(ctx)
+	go func() {
+		_, err := db.Tap(soon, "t", parseSelector(t, pattern), 10)
+		opened <- err
+	}()
+	patterns.AwaitWaiting("t", 2)
+	cancel()
+	if err := <-opened; !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+	other, err := db.Tap(ctx, "u", parseSelector(t, pattern), 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other.Close()
+	patterns.Leave("t")
+	if feed := <-got; len(feed.Rows) != 1 {
+		t.Errorf("%d rows", len(feed.Rows))
+	}
+	for range held - 1 {
+		patterns.Leave("t")
+	}
+}
+
+// TestPatternsGiveWay: whoever has matched much lets the next do so.
+func TestPatternsGiveWay(t *testing.T) {
+	ctx := context.Background()
+	long := strings.Repeat("v", bytesInTurn)
+	var had []*matching
+	for range patterns.Free() / 2 {
+		m := &matching{tenant: "t"}
+		if err := m.take(ctx, long); err != nil {
+			t.Fatal(err)
+		}
+		defer m.end()
+		had = append(had, m)
+	}
+	next := &matching{tenant: "t"}
+	took := false
+	go func() {
+		if err := next.take(ctx, long); err != nil {
+			t.Error(err)
+		}
+		took = true
+		next.end()
+	}()
+	patterns.AwaitWaiting("t", 1)
+	if err := had[0].take(ctx, ""); err != nil || !took {
+		t.Errorf("the next had its turn: %v; %v", took, err)
 	}
 }

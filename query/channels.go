@@ -19,7 +19,7 @@ type ChannelSummary struct {
 // Channels returns the selected channels in the order in which they were made.
 // None is no error.
 func Channels(ctx context.Context, db *engine.DB, scope Scope) ([]ChannelSummary, error) {
-	channels, err := db.Channels(ctx, scope.Tenant, scope.Selector)
+	channels, err := scope.selected(ctx, db)
 	if err != nil || len(channels) == 0 {
 		return nil, err
 	}

@@ -68,7 +68,7 @@ func scope(t testing.TB, selector string) Scope {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Scope{tenant, s}
+	return Scope{Tenant: tenant, Selector: s}
 }
 
 // seconds are times so many seconds after start.
@@ -103,7 +103,7 @@ func TestChannelsTellsWhatEachHolds(t *testing.T) {
 	if err != nil || len(none) != 0 {
 		t.Errorf("a selector that matches nothing gives %v, %v", none, err)
 	}
-	if _, err := Channels(context.Background(), db, Scope{"stranger", nil}); !errors.Is(err, engine.ErrUnknownTenant) {
+	if _, err := Channels(context.Background(), db, Scope{Tenant: "stranger", Selector: nil}); !errors.Is(err, engine.ErrUnknownTenant) {
 		t.Errorf("another tenant: %v", err)
 	}
 }

@@ -22,12 +22,24 @@ var (
 type Scope struct {
 	Tenant   model.Tenant
 	Selector model.Selector
+	// Admit, if not nil, may refuse the selected channels before anything else
+	// is read of them.
+	Admit func([]model.Channel) error
+}
+
+// selected returns the selected channels in the order in which they were made.
+func (s Scope) selected(ctx context.Context, db *engine.DB) ([]model.Channel, error) {
+	channels, err := db.Channels(ctx, s.Tenant, s.Selector)
+	if err == nil && s.Admit != nil {
+		err = s.Admit(channels)
+	}
+	return channels, err
 }
 
 // channels returns the selected channels in the order in which they were made:
 // at least one, at most the given number.
 func (s Scope) channels(ctx context.Context, db *engine.DB, most int64) ([]model.Channel, []model.ChannelID, error) {
-	channels, err := db.Channels(ctx, s.Tenant, s.Selector)
+	channels, err := s.selected(ctx, db)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -21,7 +21,7 @@ const SourceRaw = "raw"
 type ViewRequest struct {
 	Scope
 	Window
-	Buckets int  // about how many: they are whole, on round edges, so it may be one or so more; 0: DefaultBuckets
+	Buckets int  // about so many: they are whole and begin on round times, so there may be one more; 0: DefaultBuckets
 	Unit    Unit // in which the edges are answered
 }
 

@@ -29,12 +29,20 @@ const sessionCookie = "hokan_session"
 // caller is who sent a request. The zero value is one without a token.
 type caller struct{ auth.Token }
 
-type callerKey struct{}
+type answerKey struct{}
 
 // tenantOf returns the tenant whose data the request is about.
 func tenantOf(ctx context.Context) model.Tenant {
-	c, _ := ctx.Value(callerKey{}).(caller)
-	return c.Tenant
+	if a := answerOf(ctx); a != nil {
+		return a.caller.Tenant
+	}
+	return ""
+}
+
+// answerOf returns the answer to the request, nil where there is none.
+func answerOf(ctx context.Context) *answer {
+	a, _ := ctx.Value(answerKey{}).(*answer)
+	return a
 }
 
 // callerOf returns who sends r, as far as the route asks for that.

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"sync"
 
 	"github.com/hokan-db/hokan/engine/model"
@@ -53,7 +54,7 @@ func (a *admission) enter(t model.Tenant, d usage) error {
 		return refuse(policy.Streams, "too many live streams are open")
 	case d.bytes > 0 && a.all.bytes+d.bytes > l.InFlightBytes:
 		return refuse(policy.InFlightBytes, "too many bytes of requests are in progress")
-	case d.answers > 0 && a.all.answers > 0 && a.all.answers+d.answers > l.AnswerBytes:
+	case d.answers > 0 && a.all.answers+d.answers > l.AnswerBytes:
 		return refuse(policy.AnswerBytes, "too many bytes of answers wait for their clients")
 	}
 	if t != "" {
@@ -77,7 +78,7 @@ func (a *admission) enterTenant(t model.Tenant, d usage) error {
 		return refuse(policy.TenantStreams, "too many of the tenant's live streams are open")
 	case d.bytes > 0 && u.bytes+d.bytes > l.TenantInFlightBytes:
 		return refuse(policy.TenantInFlightBytes, "too many bytes of the tenant's requests are in progress")
-	case d.answers > 0 && u.answers > 0 && u.answers+d.answers > l.TenantAnswerBytes:
+	case d.answers > 0 && u.answers+d.answers > l.TenantAnswerBytes:
 		return refuse(policy.TenantAnswerBytes, "too many bytes of the tenant's answers wait for their clients")
 	}
 	u.add(d)
@@ -138,4 +139,40 @@ func refuse(l policy.Limit, detail string) error {
 	p := newProblem(l.Code, detail)
 	p.limit = l.Name
 	return p
+}
+
+// freeAnswer is how large an answer is from which on it is charged: what a
+// tenant's large answers take keeps no small one out.
+const freeAnswer = 64 << 10
+
+// charge counts the answer as so many bytes that wait in memory, in place of
+// what it counted before. It is refused where that is more than the limits.
+func (a *answer) charge(bytes int64) (err error) {
+	l := a.admitted.limits
+	switch most := min(l.TenantAnswerBytes, l.AnswerBytes); {
+	case bytes > most:
+		err = refuse(policy.Limit{Name: policy.TenantAnswerBytes.Name, Code: "too_many_channels"}, fmt.Sprintf(
+			"the answer has about %d bytes, at most %d: ask for fewer channels, by a narrower selector", bytes, most))
+	case bytes < freeAnswer:
+		a.release()
+	case bytes > a.charged:
+		if err = a.admitted.enter(a.caller.Tenant, usage{answers: bytes - a.charged}); err == nil {
+			a.charged = bytes
+		}
+	default:
+		a.admitted.leave(a.caller.Tenant, usage{answers: a.charged - bytes})
+		a.charged = bytes
+	}
+	if err != nil {
+		a.limit = problemOf(err).limit
+	}
+	return err
+}
+
+// release takes back what charge counted.
+func (a *answer) release() {
+	if a.charged > 0 {
+		a.admitted.leave(a.caller.Tenant, usage{answers: a.charged})
+		a.charged = 0
+	}
 }

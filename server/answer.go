@@ -19,14 +19,15 @@ type answer struct {
 	request  *http.Request
 	admitted *admission
 
-	body   *body // of the request, nil while nobody may read it
-	route  string
-	quiet  bool
-	caller caller
-	status int    // 0: nothing sent
-	sent   int64  // bytes of the body, as sent
-	err    error  // why it failed
-	limit  string // that refused, "" if none did
+	body    *body // of the request, nil while nobody may read it
+	route   string
+	quiet   bool
+	caller  caller
+	charged int64  // bytes of it that count as waiting in memory
+	status  int    // 0: nothing sent
+	sent    int64  // bytes of the body, as sent
+	err     error  // why it failed
+	limit   string // that refused, "" if none did
 
 	bodyLimit string       // that the request's body is under
 	broken    bool         // the client does not take it

@@ -7,12 +7,15 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/hokan-db/hokan/engine/policy"
+	"github.com/hokan-db/hokan/server/auth"
 )
 
 // get is a request that a connection sends.
@@ -20,11 +23,15 @@ func get(path, token string) string {
 	return "GET " + path + " HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer " + token + "\r\n\r\n"
 }
 
-// flood adds a route that writes until it is called off.
-func (s *served) flood(o operation) {
+// flood adds a route that writes until it is called off, and tells that it has
+// begun.
+func (s *served) flood(o operation) (begun chan struct{}) {
 	o.access = readTenant
+	begun = make(chan struct{}, 1)
 	s.server.handle(o, func(w http.ResponseWriter, r *http.Request) error {
 		w.Header().Set("Content-Type", "application/octet-stream")
+		w.WriteHeader(http.StatusOK)
+		begun <- struct{}{}
 		for piece := make([]byte, 256<<10); r.Context().Err() == nil; {
 			if _, err := w.Write(piece); err != nil {
 				return err
@@ -32,6 +39,7 @@ func (s *served) flood(o operation) {
 		}
 		return r.Context().Err()
 	})
+	return begun
 }
 
 // waiter adds a route that waits until it is called off, and then answers as
@@ -46,11 +54,10 @@ func (s *served) waiter(pattern string, end func(http.ResponseWriter, error) err
 	return entered
 }
 
-// until waits until what is in progress is as it should be: less long than
-// clients have usually.
+// until waits until what is in progress is as it should be.
 func (s *served) until(is func(usage) bool) {
 	s.Helper()
-	for end := time.Now().Add(15 * time.Second); !is(s.server.admitted.now()); {
+	for end := time.Now().Add(time.Minute); !is(s.server.admitted.now()); {
 		if time.Now().After(end) {
 			s.Fatalf("in progress: %+v", s.server.admitted.now())
 		}
@@ -71,7 +78,7 @@ func (f *fixture) tokenID(secret string) string {
 // drained reads c to its end and returns what the end was.
 func (s *served) drained(c net.Conn) error {
 	s.Helper()
-	if err := c.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := c.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
 		s.Fatal(err)
 	}
 	answer, err := http.ReadResponse(bufio.NewReader(c), nil)
@@ -86,8 +93,8 @@ func (s *served) drained(c net.Conn) error {
 // TestRevocationEndsWhatRuns checks that nothing goes on with a token that an
 // administrator revokes, and that others are not concerned.
 func TestRevocationEndsWhatRuns(t *testing.T) {
-	s := serve(t)
-	s.flood(operation{pattern: "GET /test/flood", export: true})
+	s := serve(t, func(o *Options) { o.lastWords = time.Minute })
+	flooding := s.flood(operation{pattern: "GET /test/flood", export: true})
 	failing := s.waiter("GET /test/failing", func(_ http.ResponseWriter, err error) error { return err })
 	answering := s.waiter("GET /test/answering", func(w http.ResponseWriter, _ error) error {
 		w.Header().Set("Content-Type", "application/json")
@@ -106,12 +113,13 @@ func TestRevocationEndsWhatRuns(t *testing.T) {
 	failed, answered := s.dial(get("/test/failing", s.reader)), s.dial(get("/test/answering", s.reader))
 	<-failing
 	<-answering
+	<-flooding
 	s.until(func(now usage) bool { return now.requests == 3 })
 	if answer, text := s.ask("DELETE", "/api/v1/tokens/"+s.tokenID(s.reader), s.admin, ""); answer.StatusCode != http.StatusNoContent {
 		t.Fatalf("revoke: %d %s", answer.StatusCode, text)
 	}
 	for _, c := range []net.Conn{stream, cookie} {
-		if err := c.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		if err := c.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
 			t.Fatal(err)
 		}
 		// The stream ends as a whole one does, though its connection may go on.
@@ -136,21 +144,34 @@ func TestRevocationEndsWhatRuns(t *testing.T) {
 			t.Errorf("a revoked token's request: %d %s", answer.StatusCode, text)
 		}
 	}
-	s.until(func(now usage) bool { return now == usage{streams: 1} }) // the other's
 	if err := s.drained(export); err == nil {
 		t.Error("half an export looks whole")
 	}
+	s.until(func(now usage) bool { return now == usage{streams: 1} }) // the other's
 	// Who revokes the token that is asked with is answered.
 	if answer, _ := s.ask("DELETE", "/api/v1/tokens/"+s.tokenID(s.admin), s.admin, ""); answer.StatusCode != http.StatusNoContent {
 		t.Errorf("an administrator's own token: %d", answer.StatusCode)
 	}
 }
 
+// TestRevocationBesideWhoReadsNothing checks that what a revoked token's owner
+// does not take is not kept for him.
+func TestRevocationBesideWhoReadsNothing(t *testing.T) {
+	s := serve(t, func(o *Options) { o.Limits.WriteTime, o.lastWords = time.Hour, 300*time.Millisecond })
+	flooding := s.flood(operation{pattern: "GET /test/flood", export: true})
+	s.dial(get("/test/flood", s.reader))
+	<-flooding
+	if err := s.server.tokens.Revoke(t.Context(), s.tokenID(s.reader)); err != nil {
+		t.Fatal(err)
+	}
+	s.idle()
+}
+
 // TestStopBesideSlowClients checks that no client can keep a server from
 // stopping, and that this is no failure.
 func TestStopBesideSlowClients(t *testing.T) {
 	s := serve(t, func(o *Options) {
-		o.Limits.StallTime, o.Limits.HeaderTime = 300*time.Millisecond, 300*time.Millisecond
+		o.Limits.StallTime, o.Limits.HeaderTime = time.Second, 2*time.Second
 	})
 	s.flood(operation{pattern: "GET /test/export", export: true})
 	s.flood(operation{pattern: "GET /test/stream", stream: true})
@@ -177,7 +198,7 @@ func (s *served) stopped() {
 		if err != nil {
 			s.Error(err)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		s.Error("Serve does not return")
 	}
 }
@@ -185,7 +206,7 @@ func (s *served) stopped() {
 // TestStopBesideLongRequests checks that a request that takes longer than a
 // stopping server waits is told so.
 func TestStopBesideLongRequests(t *testing.T) {
-	s := serve(t, func(o *Options) { o.Limits.ShutdownTime = 200 * time.Millisecond })
+	s := serve(t, func(o *Options) { o.Limits.ShutdownTime, o.lastWords = 200*time.Millisecond, time.Minute })
 	entered := s.waiter("GET /test/long", func(_ http.ResponseWriter, err error) error { return fmt.Errorf("long: %w", err) })
 	long := s.dial(get("/test/long", s.reader))
 	<-entered
@@ -196,32 +217,81 @@ func TestStopBesideLongRequests(t *testing.T) {
 	s.stopped()
 }
 
-// TestAnswersInMemory checks that answers whose clients do not take them are
-// charged to their tenant, and are given up in time.
-func TestAnswersInMemory(t *testing.T) {
-	s := serve(t, func(o *Options) {
-		o.Limits.TenantAnswerBytes, o.Limits.AnswerBytes, o.Limits.AnswerTime = 1<<20, 1<<30, 3*time.Second
-	})
-	large := make([]byte, 32<<20+1) // more than sockets hold
-	s.server.handle(operation{pattern: "GET /test/large", access: readTenant}, func(w http.ResponseWriter, _ *http.Request) error {
+// large adds a route whose answer waits in memory, larger than what sockets
+// hold.
+func (s *served) large(pattern string) {
+	text := make([]byte, 32<<20+1)
+	s.server.handle(operation{pattern: pattern, access: readTenant}, func(w http.ResponseWriter, _ *http.Request) error {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusOK)
-		return w.(*answer).give(nil, large)
+		return w.(*answer).give(nil, text)
 	})
-	never := s.dial(get("/test/large", s.reader)) // is larger than the limit: alone it may be
+}
+
+// TestAnswersInMemory checks that answers whose clients do not take them are
+// charged to their tenant and to all, and keep no small answer out.
+func TestAnswersInMemory(t *testing.T) {
+	s := serve(t, func(o *Options) { o.Limits.TenantAnswerBytes, o.Limits.AnswerBytes = 40<<20, 70<<20 })
+	s.large("GET /test/large")
+	s.dial(get("/test/large", s.reader))
 	s.until(func(now usage) bool { return now.answers > 32<<20 })
 	refused, refusal := s.ask("GET", "/test/large", s.reader, "")
+	s.busy("a tenant's answers", policy.TenantAnswerBytes, refused, refusal)
 	s.dial(get("/test/large", s.other))
 	s.until(func(now usage) bool { return now.answers > 64<<20 })
-	s.busy("a tenant's answers", policy.TenantAnswerBytes, refused, refusal)
+	third := s.token(auth.Token{Tenant: "third"})
+	refused, refusal = s.ask("GET", "/test/large", third, "")
+	s.busy("all answers", policy.AnswerBytes, refused, refusal)
+	s.works()
+}
+
+// TestAnswerTooLarge checks that an answer larger than its tenant's share is
+// refused for good, before it is made, and what is charged before is taken back.
+func TestAnswerTooLarge(t *testing.T) {
+	s := serve(t, func(o *Options) { o.Limits.TenantAnswerBytes = 100_000 })
+	var columns []string
+	for i := range 400 {
+		columns = append(columns, fmt.Sprintf(`{"labels":{"instrument":"many","channel":"c%d"},"times":[1700000000000],"values":[1]}`, i))
+	}
+	s.ask("POST", "/api/v1/samples", s.writer, `{"channels":[`+strings.Join(columns, ",")+`]}`)
+	for _, path := range []string{"/api/v1/latest", "/api/v1/channels"} {
+		answer, text := s.ask("GET", path, s.reader, "")
+		if checkProblem(t, path, answer, text); answer.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(text, "narrower") {
+			t.Errorf("%s: %d %s", path, answer.StatusCode, text)
+		}
+		some := path + "?match=" + url.QueryEscape(`{instrument="many",channel=~"c[1-3].*"}`)
+		if answer, text := s.ask("GET", some, s.reader, ""); answer.StatusCode != http.StatusOK {
+			t.Errorf("%s: %d %s", some, answer.StatusCode, text)
+		}
+	}
+	if _, metrics := s.ask("GET", "/metrics", s.admin, ""); !strings.Contains(metrics, `{limit="`+policy.TenantAnswerBytes.Name+`"} 2`) {
+		t.Error("the refusals are not counted")
+	}
+	s.idle()
+}
+
+// TestAnswerTime checks that an answer whose client does not take it is given
+// up, which is counted.
+func TestAnswerTime(t *testing.T) {
+	s := serve(t, func(o *Options) { o.Limits.AnswerTime = 300 * time.Millisecond })
+	s.large("GET /test/large")
+	never := s.dial(get("/test/large", s.reader))
+	wanted := fmt.Sprintf("%s{limit=%q} 1\n", metricRefused, policy.AnswerTime.Name)
+	for end := time.Now().Add(time.Minute); ; {
+		w := httptest.NewRecorder() // which takes everything at once
+		r := httptest.NewRequest("GET", "/metrics", nil)
+		r.Header.Set("Authorization", "Bearer "+s.admin)
+		if s.server.Handler().ServeHTTP(w, r); strings.Contains(w.Body.String(), wanted) {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("lacks %s", wanted)
+		}
+		<-time.After(10 * time.Millisecond)
+	}
 	s.idle() // others' reading has no part in it
 	if err := s.drained(never); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("who does not take an answer: %v", err)
-	}
-	s.works()
-	_, metrics := s.ask("GET", "/metrics", s.admin, "")
-	if wanted := fmt.Sprintf("%s{limit=%q} 2\n", metricRefused, policy.AnswerTime.Name); !strings.Contains(metrics, wanted) {
-		t.Errorf("lacks %s", wanted)
 	}
 }
 
@@ -266,7 +336,7 @@ func TestPace(t *testing.T) {
 		{steady, 0, 0, 0, false, 30 * time.Second, policy.WriteTime.Name},
 		{steady, time.Hour, 20 * time.Second, 0, false, 10 * time.Second, policy.SendRate.Name},
 		{steady, time.Hour, 20 * time.Second, 15_000, false, 25 * time.Second, policy.SendRate.Name},
-		{steady, time.Hour, 20 * time.Second, 1_000_000, false, 30 * time.Second, policy.WriteTime.Name},
+		{steady, time.Hour, time.Minute, 1_000_000, false, 30 * time.Second, policy.WriteTime.Name},
 		{steady, time.Hour, time.Hour, 1_000_000, false, -2570 * time.Second, policy.SendRate.Name},
 		{endless, time.Hour, time.Hour, 0, false, 30 * time.Second, policy.WriteTime.Name},
 	} {

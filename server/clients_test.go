@@ -68,7 +68,7 @@ func (s *served) works() {
 		s.Fatal(err)
 	}
 	r.Header.Set("Authorization", "Bearer "+s.reader)
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Minute}
 	answer, err := client.Do(r)
 	if err != nil {
 		s.Fatal(err)
@@ -82,7 +82,7 @@ func (s *served) works() {
 // answerOf reads an answer and whether the connection is closed behind it.
 func (s *served) answerOf(c net.Conn) (status int, body string, closed bool) {
 	s.Helper()
-	if err := c.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := c.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
 		s.Fatal(err)
 	}
 	r := bufio.NewReader(c)
@@ -104,59 +104,64 @@ func (s *served) post(token string, length int, body string) string {
 		token, length, body)
 }
 
-func quick(o *Options) {
-	o.Limits.HeaderTime, o.Limits.RequestTime, o.Limits.OpenBodyTime, o.Limits.WriteTime, o.Limits.IdleTime =
-		300*time.Millisecond, 300*time.Millisecond, 300*time.Millisecond, 300*time.Millisecond, 300*time.Millisecond
-}
-
-// TestSlowSender checks that headers and bodies that never come end, whoever
-// sends them, and that nothing stays in progress.
-func TestSlowSender(t *testing.T) {
-	s := serve(t, quick)
-	silent := s.dial("")
-	header := s.dial("GET / HTTP/1.1\r\nHost: h\r\n")
-	writer := s.dial(s.post(s.writer, 1000, `{"channels":`))
-	stranger := s.dial(s.post("hkn_none", 1000, `{"channels":`))
-	page := s.dial("GET /api/v1/alarms HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\nAuthorization: Bearer " + s.reader + "\r\n\r\n")
-	stream := s.dial("GET /api/v1/live HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\nAuthorization: Bearer " + s.reader + "\r\n\r\n")
-	s.works()
-	for name, c := range map[string]net.Conn{"silent": silent, "half a header": header} {
-		if err := c.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+// TestSilentSender checks that connections whose headers never come are closed.
+func TestSilentSender(t *testing.T) {
+	s := serve(t, func(o *Options) { o.Limits.HeaderTime = 300 * time.Millisecond })
+	for name, c := range map[string]net.Conn{"silent": s.dial(""), "half a header": s.dial("GET / HTTP/1.1\r\nHost: h\r\n")} {
+		if err := c.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := io.Copy(io.Discard, c); errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("%s: the connection stays open", name)
 		}
 	}
-	status, body, closed := s.answerOf(writer)
-	if status != http.StatusTooManyRequests || !strings.Contains(body, `"busy"`) || !closed {
-		t.Errorf("half a body: %d %s, closed %v", status, body, closed)
+	s.idle()
+}
+
+// TestSlowSender checks that bodies that never come end, whoever sends them,
+// and that nothing stays in progress.
+func TestSlowSender(t *testing.T) {
+	s := serve(t, func(o *Options) {
+		// The page, which needs no body, is answered within RequestTime.
+		o.Limits.RequestTime, o.Limits.OpenBodyTime = 2*time.Second, 300*time.Millisecond
+	})
+	with := func(path string) net.Conn {
+		return s.dial("GET " + path + " HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\nAuthorization: Bearer " + s.reader + "\r\n\r\n")
 	}
-	if status, _, closed := s.answerOf(stranger); status != http.StatusUnauthorized || !closed {
-		t.Errorf("a stranger's half body: %d, closed %v", status, closed)
-	}
-	if status, _, closed := s.answerOf(page); status != http.StatusOK || !closed {
-		t.Errorf("GET with half a body: %d, closed %v", status, closed)
-	}
-	if status, _, closed := s.answerOf(stream); status != http.StatusBadRequest || !closed {
-		t.Errorf("a stream with half a body: %d, closed %v", status, closed)
+	for what, c := range map[string]struct {
+		net.Conn
+		status int
+		code   string
+	}{
+		"half a body":               {s.dial(s.post(s.writer, 1000, `{"channels":`)), http.StatusTooManyRequests, `"busy"`},
+		"a stranger's half body":    {s.dial(s.post("hkn_none", 1000, `{"channels":`)), http.StatusUnauthorized, `"unauthorized"`},
+		"GET with half a body":      {with("/api/v1/alarms"), http.StatusOK, `"alarms"`},
+		"a stream with half a body": {with("/api/v1/live"), http.StatusBadRequest, `"malformed"`},
+	} {
+		if status, body, closed := s.answerOf(c); status != c.status || !strings.Contains(body, c.code) || !closed {
+			t.Errorf("%s: %d %s, closed %v", what, status, body, closed)
+		}
 	}
 	s.idle()
 }
 
+// silent opens connections that begin a session and send no token.
+func (s *served) silent(n int) (all []net.Conn) {
+	s.Helper()
+	for range n {
+		all = append(all, s.dial("POST /api/v1/session HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"))
+	}
+	return all
+}
+
 // TestSilentStrangers checks that many who begin a session and send no token
-// keep nobody else out, and are given up soon.
+// keep nobody else out.
 func TestSilentStrangers(t *testing.T) {
 	s := serve(t, func(o *Options) {
-		o.Limits.Requests, o.Limits.OpenRequests, o.Limits.OpenBodyTime = 2, 4, time.Second
+		o.Limits.Requests, o.Limits.OpenRequests, o.Limits.OpenBodyTime = 2, 4, time.Hour
 	})
-	var silent []net.Conn
-	for range 4 {
-		silent = append(silent, s.dial("POST /api/v1/session HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"))
-	}
-	for s.server.admitted.now().open < 4 {
-		<-time.After(time.Millisecond)
-	}
+	silent := s.silent(4)
+	s.until(func(now usage) bool { return now.open == 4 })
 	s.works()
 	for path, want := range map[string]int{"/healthz": 200, "/readyz": 200, "/login": 429} {
 		if answer, text := s.ask("GET", path, "", ""); answer.StatusCode != want {
@@ -164,9 +169,7 @@ func TestSilentStrangers(t *testing.T) {
 		}
 	}
 	for _, c := range silent {
-		if status, body, closed := s.answerOf(c); status != http.StatusTooManyRequests || !strings.Contains(body, "in time") || !closed {
-			t.Errorf("who sends nothing: %d %s, closed %v", status, body, closed)
-		}
+		c.Close()
 	}
 	s.idle()
 	if answer, text := s.ask("GET", "/login", "", ""); answer.StatusCode != http.StatusOK {
@@ -174,10 +177,21 @@ func TestSilentStrangers(t *testing.T) {
 	}
 }
 
+// TestSilentStrangersEnd checks that who sends no token is given up soon.
+func TestSilentStrangersEnd(t *testing.T) {
+	s := serve(t, func(o *Options) { o.Limits.OpenBodyTime = 300 * time.Millisecond })
+	for _, c := range s.silent(4) {
+		if status, body, closed := s.answerOf(c); status != http.StatusTooManyRequests || !strings.Contains(body, "in time") || !closed {
+			t.Errorf("who sends nothing: %d %s, closed %v", status, body, closed)
+		}
+	}
+	s.idle()
+}
+
 // TestOutOfTime checks that a request which the server cannot answer in time is
 // told so, by body or without, and that its connection goes on.
 func TestOutOfTime(t *testing.T) {
-	s := serve(t, quick)
+	s := serve(t, func(o *Options) { o.Limits.RequestTime = 300 * time.Millisecond })
 	wait := func(w http.ResponseWriter, r *http.Request) error {
 		if r.Method == "POST" {
 			if _, err := io.Copy(io.Discard, r.Body); err != nil {
@@ -198,7 +212,7 @@ func TestOutOfTime(t *testing.T) {
 	head := " /test/long HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer " + s.reader + "\r\n"
 	for _, request := range []string{"GET" + head + "\r\n", "POST" + head + "Content-Length: 2\r\n\r\nab"} {
 		c := s.dial(request)
-		if err := c.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		if err := c.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
 			t.Fatal(err)
 		}
 		answers := bufio.NewReader(c)
@@ -225,7 +239,7 @@ func TestOutOfTime(t *testing.T) {
 // idle waits until nothing is in progress.
 func (s *served) idle() {
 	s.Helper()
-	for end := time.Now().Add(20 * time.Second); s.server.admitted.now() != (usage{}) || len(s.server.admitted.tenantsNow()) > 0; {
+	for end := time.Now().Add(time.Minute); s.server.admitted.now() != (usage{}) || len(s.server.admitted.tenantsNow()) > 0; {
 		if time.Now().After(end) {
 			s.Fatalf("in progress for ever: %+v %v", s.server.admitted.now(), s.server.admitted.tenantsNow())
 		}
@@ -415,10 +429,47 @@ func TestAddressConnections(t *testing.T) {
 	<-accepted
 }
 
+// TestHalfClosed checks that the server can end what it sends while the client
+// still sends.
+func TestHalfClosed(t *testing.T) {
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := limitConnections(inner, &Limits{Connections: 1}, func() {})
+	defer l.Close()
+	client, err := net.Dial("tcp", inner.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	c, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	half, ok := c.(interface{ CloseWrite() error })
+	if !ok {
+		t.Fatal("a connection cannot be closed by halves")
+	}
+	if err := half.CloseWrite(); err != nil {
+		t.Error(err)
+	}
+	if _, err := client.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("the client reads %v", err)
+	}
+	if _, err := client.Write([]byte("x")); err != nil {
+		t.Error(err)
+	}
+	if _, err := io.ReadFull(c, make([]byte, 1)); err != nil {
+		t.Errorf("the server reads %v", err)
+	}
+}
+
 // TestNeverReads checks that a client that asks for much and reads nothing is
 // given up, and that others are served meanwhile.
 func TestNeverReads(t *testing.T) {
-	s := serve(t, quick, func(o *Options) { o.Limits.ExportTime = time.Hour })
+	s := serve(t, func(o *Options) { o.Limits.WriteTime = 500 * time.Millisecond })
 	batch := &model.Batch{Tenant: "lake"}
 	labels, err := model.NewLabels(model.Label{Name: "instrument", Value: "logger"}, model.Label{Name: "channel", Value: "long"})
 	if err != nil {
@@ -521,7 +572,7 @@ func (l *locked) Write(b []byte) (int, error) {
 // TestShutdown checks that a server that is told to stop answers what it has
 // accepted, ends streams, accepts nothing more, and returns.
 func TestShutdown(t *testing.T) {
-	s := serve(t)
+	s := serve(t, func(o *Options) { o.Limits.ShutdownTime, o.Limits.StallTime = time.Minute, time.Minute })
 	entered, release := make(chan struct{}), make(chan struct{})
 	s.server.handle(operation{pattern: "GET /test/slow"}, func(w http.ResponseWriter, _ *http.Request) error {
 		close(entered)
@@ -570,7 +621,7 @@ func TestShutdown(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Error("Serve does not return")
 	}
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"sync"
@@ -88,6 +89,15 @@ func (c *limitedConnection) Close() error {
 	err := c.Conn.Close()
 	c.once.Do(c.leave)
 	return err
+}
+
+// CloseWrite lets the HTTP server end what it sends before it stops reading, so
+// that a client whose body is not wanted reads the answer that says so.
+func (c *limitedConnection) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return errors.ErrUnsupported
 }
 
 // addressOf returns what limits by address count by: the IP address, of IPv6

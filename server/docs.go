@@ -4,13 +4,19 @@ import (
 	"bytes"
 	_ "embed" // the page's template and style
 	"encoding/json"
+	"fmt"
 	"html/template"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/hokan-db/hokan/engine/policy"
+	"github.com/hokan-db/hokan/server/api"
 )
 
 //go:embed docs.html
@@ -29,6 +35,20 @@ type docsOperation struct {
 // docsAnswer is what an operation answers with.
 type docsAnswer struct{ Status, Text, Media, Schema string }
 
+// docsCodes are the error codes of one status.
+type docsCodes struct {
+	Status int
+	Text   string
+	Codes  []string
+}
+
+// docsLimit is a limit that refuses something.
+type docsLimit struct{ Name, Most, Code, Text string }
+
+// common are the statuses that any operation may answer with: the page says so
+// once.
+var common = []string{"400", "401", "403", "429", "500"}
+
 func statusText(status int) string { return strconv.Itoa(status) }
 
 // renderDocument makes the API's page: plain HTML, nothing to load but a style
@@ -38,7 +58,9 @@ func renderDocument(document *huma.OpenAPI) ([]byte, error) {
 		Info       *huma.Info
 		Operations []docsOperation
 		Schemas    []docsAnswer
-	}{Info: document.Info}
+		Errors     []docsCodes
+		Limits     []docsLimit
+	}{Info: document.Info, Errors: errorCodes(), Limits: refusing()}
 	for _, item := range document.Paths {
 		for _, op := range []*huma.Operation{item.Get, item.Post, item.Put, item.Delete} {
 			if op != nil {
@@ -75,7 +97,14 @@ func describe(op *huma.Operation) docsOperation {
 			}
 		}
 	}
+	var failures []string
 	for status, r := range op.Responses {
+		if r.Content["application/problem+json"] != nil {
+			if !slices.Contains(common, status) && status != "default" {
+				failures = append(failures, status)
+			}
+			continue
+		}
 		a := docsAnswer{Status: status, Text: r.Description}
 		for media, c := range r.Content {
 			a.Media = media
@@ -86,7 +115,44 @@ func describe(op *huma.Operation) docsOperation {
 		d.Answers = append(d.Answers, a)
 	}
 	slices.SortFunc(d.Answers, func(a, b docsAnswer) int { return strings.Compare(a.Status, b.Status) })
+	if len(failures) > 0 {
+		slices.Sort(failures)
+		d.Answers = append(d.Answers, docsAnswer{Status: strings.Join(failures, ", "), Text: "An error", Schema: "Problem"})
+	}
 	return d
+}
+
+// errorCodes has every code under its status.
+func errorCodes() (list []docsCodes) {
+	byStatus := map[int][]string{}
+	for code, status := range api.Codes() {
+		byStatus[status] = append(byStatus[status], code)
+	}
+	for _, status := range slices.Sorted(maps.Keys(byStatus)) {
+		slices.Sort(byStatus[status])
+		list = append(list, docsCodes{status, http.StatusText(status), byStatus[status]})
+	}
+	return list
+}
+
+// refusing has the limits that a client may meet.
+func refusing() (list []docsLimit) {
+	for _, l := range policy.Limits() {
+		if l.Code == "" {
+			continue
+		}
+		name, most := l.Name, strconv.FormatInt(l.Default, 10)
+		switch {
+		case strings.HasSuffix(name, "_ns"):
+			most = time.Duration(l.Default).String()
+		case strings.HasSuffix(name, "_bytes") && l.Default >= 1<<20:
+			most = fmt.Sprintf("%d MiB", l.Default>>20)
+		case strings.HasSuffix(name, "_bytes") && l.Default >= 1<<10:
+			most = fmt.Sprintf("%d KiB", l.Default>>10)
+		}
+		list = append(list, docsLimit{name, most, l.Code, l.Doc})
+	}
+	return list
 }
 
 func indented(schema *huma.Schema) string {

@@ -201,6 +201,14 @@ func TestDocumentIsPlain(t *testing.T) {
 	if answer.StatusCode != 200 || !strings.Contains(page, "/api/v1/samples") || !strings.Contains(page, "SamplesBody") {
 		t.Errorf("the page: %d %.200s", answer.StatusCode, page)
 	}
+	for _, wanted := range []string{"curl ", "/api/v1/live", "event: samples", "32 MiB", "channels of one view", "burnout", "ms where it is left out", "zstd", "no_channel", `href="/monitor"`} {
+		if !strings.Contains(page, wanted) {
+			t.Errorf("the page lacks %s", wanted)
+		}
+	}
+	if rows := strings.Count(page, "<td>401</td>"); rows != 1 {
+		t.Errorf("the page says of 401 %d times", rows)
+	}
 	for _, foreign := range []string{"http://", "https://", "<script", "style="} {
 		if strings.Contains(page, foreign) {
 			t.Errorf("the page holds %s", foreign)

@@ -15,6 +15,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/hokan-db/hokan/engine/policy"
+	"github.com/hokan-db/hokan/server/web"
 )
 
 // Handler answers every request.
@@ -24,7 +25,7 @@ func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serve) }
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	begun := time.Now()
 	a := &answer{ResponseWriter: w, request: r, admitted: s.admitted}
-	a.control, a.limits = http.NewResponseController(w), &s.limits
+	a.control, a.limits, a.lastWords = http.NewResponseController(w), &s.limits, s.options.lastWords
 	a.secure(r.TLS != nil)
 	s.running.enter(a)
 	defer s.running.leave(a)
@@ -148,9 +149,12 @@ func (s *Server) dispatch(a *answer, r *http.Request) {
 	}
 }
 
-// servePage lets the pages answer; what they do not have is not_found.
+// servePage lets the pages answer; what they do not have is not_found, for a
+// person a page that says so.
 func (s *Server) servePage(a *answer, r *http.Request) {
-	a.notFound = func() error { return newProblem("not_found", "there is no such page") }
+	if !web.ForPerson(r) {
+		a.notFound = func() error { return newProblem("not_found", "there is no such page") }
+	}
 	s.pages.ServeHTTP(a, r)
 }
 
@@ -275,7 +279,8 @@ func (s *Server) guarded(o operation, a *answer, r *http.Request, handler func(h
 	body := s.charge(http.MaxBytesReader(a.ResponseWriter, r.Body, o.body), a)
 	defer body.done()
 	a.body = body
-	ctx, cancel := context.WithCancelCause(context.WithValue(r.Context(), callerKey{}, who))
+	defer a.release()
+	ctx, cancel := context.WithCancelCause(context.WithValue(r.Context(), answerKey{}, a))
 	defer cancel(nil)
 	how, most := whole, s.limits.RequestTime
 	switch {

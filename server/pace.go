@@ -20,12 +20,13 @@ const (
 // pace bounds the time that a client may take. Other goroutines hurry an
 // answer or end it.
 type pace struct {
-	control control
-	limits  *Limits
-	kind    kind
-	begun   time.Time     // when the first piece was sent
-	waited  time.Duration // for the client to take pieces
-	limit   string        // that bounds the piece being sent
+	control   control
+	limits    *Limits
+	kind      kind
+	begun     time.Time     // when the first piece was sent
+	waited    time.Duration // for the client to take pieces
+	lastWords time.Duration // how long an answer that is cut short may still be sent
+	limit     string        // that bounds the piece being sent
 
 	mu      sync.Mutex
 	pending bool                    // the request's body is not there yet
@@ -44,9 +45,6 @@ type control interface {
 	SetWriteDeadline(time.Time) error
 	Flush() error
 }
-
-// lastWords is how long an answer that is cut short may still be sent.
-const lastWords = time.Second
 
 // begin says how the answer is made, and what ends its handler.
 func (p *pace) begin(k kind, cancel context.CancelCauseFunc) {
@@ -203,7 +201,7 @@ func (p *pace) endLocked(why *Problem) {
 		return
 	}
 	now := time.Now()
-	p.ended, p.endedBy = why, now.Add(lastWords)
+	p.ended, p.endedBy = why, now.Add(p.lastWords)
 	if p.cancel != nil {
 		p.cancel(why)
 	}

@@ -57,12 +57,12 @@ type (
 	}
 	viewQuery struct {
 		SpanQuery
-		Buckets int    `query:"buckets" doc:"About so many buckets: they are whole and begin on round times, so there may be one more" default:"1366" minimum:"1"`
+		Buckets int    `query:"buckets" doc:"About so many buckets: they are whole and begin on round times, so there may be one more; left out: 1366" default:"1366" minimum:"1"`
 		Fields  string `query:"fields" doc:"Which lists, with commas between: count, quality, min, max, mean, sum, first, last; left out: all" example:"count,sum"`
 	}
 	tableQuery struct {
 		SpanQuery
-		Limit int    `query:"limit" doc:"Rows of the page" default:"1000" minimum:"1"`
+		Limit int    `query:"limit" doc:"Rows of the page; left out: 1000" default:"1000" minimum:"1"`
 		After string `query:"after" doc:"The page before's next"`
 	}
 	eventsQuery struct {
@@ -71,7 +71,7 @@ type (
 		From  string `query:"from" doc:"Start of the span"`
 		To    string `query:"to" doc:"End of the span, itself left out"`
 		After string `query:"after" doc:"The page before's next"`
-		Limit int    `query:"limit" doc:"Events of the page" default:"1000" minimum:"1"`
+		Limit int    `query:"limit" doc:"Events of the page; left out: 1000" default:"1000" minimum:"1"`
 	}
 	IDPath struct {
 		UnitQuery
@@ -151,12 +151,10 @@ func (a *answer) give(body any, text []byte) error {
 			a.fail(errRevoked)
 			return nil
 		}
-		waiting := usage{answers: int64(len(text))}
-		if err := a.admitted.enter(a.caller.Tenant, waiting); err != nil {
+		if err := a.charge(int64(len(text))); err != nil {
 			a.fail(err)
 			return nil
 		}
-		defer a.admitted.leave(a.caller.Tenant, waiting)
 	}
 	_, _ = a.Write(text) // it is noted why the client cannot be reached
 	a.finish()           // with what the packer holds
@@ -190,11 +188,11 @@ func (s *Server) op(method, path, id, summary string, a access, errors ...int) h
 
 func (s *Server) addReads() {
 	const notFound, invalid = http.StatusNotFound, http.StatusUnprocessableEntity
-	huma.Register(s.document, s.op("GET", "/channels", "channels", "Channels and how much they hold", readTenant),
+	huma.Register(s.document, s.op("GET", "/channels", "channels", "Channels and how much they hold", readTenant, invalid),
 		func(ctx context.Context, in *MatchQuery) (*output[api.ChannelsBody], error) {
 			return reply(s.api.Channels(ctx, tenantOf(ctx), in.selection()))
 		})
-	huma.Register(s.document, s.op("GET", "/latest", "latest", "The newest sample of every channel", readTenant, notFound),
+	huma.Register(s.document, s.op("GET", "/latest", "latest", "The newest sample of every channel", readTenant, notFound, invalid),
 		func(ctx context.Context, in *MatchQuery) (*output[api.LatestBody], error) {
 			return reply(s.api.Latest(ctx, tenantOf(ctx), in.selection()))
 		})
@@ -218,7 +216,7 @@ func (s *Server) addReads() {
 func (s *Server) addAlarms() {
 	const notFound, invalid = http.StatusNotFound, http.StatusUnprocessableEntity
 	const tooLarge, otherType, full = http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusInsufficientStorage
-	huma.Register(s.document, s.op("GET", "/alarms", "alarms", "The alarms, oldest first", readTenant),
+	huma.Register(s.document, s.op("GET", "/alarms", "alarms", "The alarms, oldest first", readTenant, invalid),
 		func(ctx context.Context, in *UnitQuery) (*output[api.AlarmsBody], error) {
 			return reply(s.api.Alarms(ctx, tenantOf(ctx), in.Unit))
 		})

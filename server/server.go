@@ -37,7 +37,13 @@ type Options struct {
 	TLS     *tls.Config  // nil: plain HTTP
 	Version string       // of the program, in the API's document
 	Limits  Limits
+
+	lastWords time.Duration // how long an answer that is cut short may still be sent; 0: defaultLastWords
 }
+
+// defaultLastWords is a second, so that a server that stops has ended within
+// the ten that a container has.
+const defaultLastWords = time.Second
 
 // Server answers HTTP requests for one database. It is safe for concurrent
 // use.
@@ -77,6 +83,9 @@ func New(o Options) (*Server, error) {
 	if o.Version == "" {
 		o.Version = "devel"
 	}
+	if o.lastWords == 0 {
+		o.lastWords = defaultLastWords
+	}
 	s := &Server{
 		options: o, limits: o.Limits.withDefaults(), log: o.Logger, tokens: o.Tokens,
 		api: &api.API{DB: o.DB, Clock: o.Clock}, mux: http.NewServeMux(), pages: web.Handler(),
@@ -88,6 +97,7 @@ func New(o Options) (*Server, error) {
 			return nil, fmt.Errorf("read tokens: %w", err)
 		}
 	}
+	s.api.Charge = func(ctx context.Context, bytes int64) error { return answerOf(ctx).charge(bytes) }
 	s.samples = &samples.Writer{
 		DB: o.DB, Clock: o.Clock, MaxBody: s.limits.BodyBytes, MaxAhead: int64(s.limits.AheadTime),
 	}
@@ -108,8 +118,8 @@ func (s *Server) Registry() *prometheus.Registry { return s.metrics.registry }
 // Serve answers on l until ctx ends. Then it accepts nothing more, ends the
 // live streams, answers the requests that it has accepted, and returns nil. A
 // client that does not send or take the rest within Limits.StallTime is cut
-// off, as is what remains after Limits.ShutdownTime: that is no error. It serves
-// once.
+// off, as is what remains after Limits.ShutdownTime: that is no error. Two seconds
+// later it returns whatever happens. It serves once.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	h := &http.Server{
 		Handler:           s.Handler(),
@@ -141,11 +151,11 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		return nil
 	}
 	cut := s.running.stop()
-	if !shutDown(ctx, h, lastWords) {
+	if !shutDown(ctx, h, s.options.lastWords) {
 		_ = h.Close() // of connections that nobody answers on any more
 	}
 	s.log.Warn("the server stops: connections were cut off", "requests", cut)
-	if left := s.running.wait(s.limits.StallTime); left > 0 {
+	if left := s.running.wait(s.options.lastWords); left > 0 {
 		return fmt.Errorf("%d requests did not end", left)
 	}
 	return nil

@@ -79,7 +79,7 @@ var (
 		"bytes of an export that a client must take per second, on average; else the connection is closed"}
 	IdleTime = Limit{"idle_time_ns", int64(2 * time.Minute), "",
 		"time after which a connection without a request is closed"}
-	ShutdownTime = Limit{"shutdown_time_ns", int64(30 * time.Second), "",
+	ShutdownTime = Limit{"shutdown_time_ns", int64(6 * time.Second), "",
 		"time that requests in progress have to end when the server stops; then they are cut off"}
 	StallTime = Limit{"stall_time_ns", int64(5 * time.Second), "",
 		"time in which a client must send or take something while the server stops; then the connection is closed"}
@@ -102,9 +102,9 @@ var (
 	TenantInFlightBytes = Limit{"tenant_in_flight_bytes", 128 << 20, "busy",
 		"bytes of request bodies in progress of one tenant"}
 	AnswerBytes = Limit{"answer_bytes", 512 << 20, "busy",
-		"bytes of answers that wait in memory for their clients; one that is larger waits alone"}
+		"bytes of answers of 64 KiB or more that wait in memory for their clients"}
 	TenantAnswerBytes = Limit{"tenant_answer_bytes", 128 << 20, "busy",
-		"bytes of one tenant's answers that wait in memory; one that is larger waits alone"}
+		"bytes of one tenant's answers that wait in memory; one that is larger is too_many_channels"}
 	Streams = Limit{"streams", 2000, "busy",
 		"live streams"}
 	TenantStreams = Limit{"tenant_streams", 500, "busy",
@@ -116,7 +116,7 @@ var (
 	LiveBytes = Limit{"live_bytes", 4 << 20, "",
 		"bytes of rows and alarm events that wait for one live reader; more are dropped, and it is told how many"}
 	LiveMemory = Limit{"live_memory_bytes", 256 << 20, "",
-		"bytes of rows and alarm events that wait for all live readers; beyond it 64 KiB may wait for each"}
+		"bytes of rows and alarm events that wait for all live readers, and of what is noted of channels; beyond it 64 KiB may wait for each"}
 )
 
 // Limits on what is kept in memory and in the log. Reaching one starts a flush

@@ -326,6 +326,77 @@ func TestImportBody(t *testing.T) {
 	expectCode(t, err, "bad_time")
 }
 
+// Rows of channels write the bytes that package json would, whatever their
+// texts are.
+func TestRowsOfChannels(t *testing.T) {
+	decimals, at := uint8(3), int64(-5)
+	labels := func(value string) model.Labels {
+		l, err := model.NewLabels(model.Label{Name: "instrument", Value: "i"}, model.Label{Name: "channel", Value: value})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	channels, latest := &ChannelsBody{Unit: "ms", Channels: []ChannelRows{}}, &LatestBody{Unit: "ns", Channels: []LatestRows{}}
+	for i := range 2 {
+		for _, value := range []string{"plain", `"\<>&'`, "é\u2028温度\t\x7f"} {
+			c := Channel{Labels: labels(value)}
+			if i > 0 {
+				c.Properties = Properties{Name: value, Unit: "°C", Decimals: &decimals, Scaling: "<", Group: "g", App: "a"}
+			}
+			channels.Channels = append(channels.Channels, ChannelRows{Channel: c, First: &at, Samples: 7}, ChannelRows{Channel: c})
+			latest.Channels = append(latest.Channels, LatestRows{Channel: c, Time: &at, Value: known(math.NaN())}, LatestRows{Channel: c})
+		}
+		for _, body := range []any{channels, latest} {
+			want, err := marshal(body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := AppendBody(nil, body); err != nil || string(got) != string(want) {
+				t.Errorf("%v\n%s\n%s", err, got, want)
+			}
+		}
+	}
+}
+
+// What an answer will take is asked for before it is made, and is near what it
+// takes.
+func TestCharge(t *testing.T) {
+	a := openAPI(t)
+	write(t, a, strings.Repeat("c", 1000), []int64{1}, []float64{1})
+	write(t, a, "d", []int64{1}, []float64{1})
+	refusal := NewError("busy", "not now")
+	var asked int64
+	a.Charge = func(_ context.Context, bytes int64) error { asked = bytes; return refusal }
+	for _, ask := range []func() (any, error){
+		func() (any, error) { return a.Channels(ctx, tenant, Selection{}) }, func() (any, error) { return a.Latest(ctx, tenant, Selection{}) },
+	} {
+		asked = 0
+		if _, err := ask(); !errors.Is(err, refusal) || asked < 1000 || asked > 2000 {
+			t.Errorf("%d bytes are asked for: %v", asked, err)
+		}
+	}
+}
+
+// BenchmarkLatestJSON makes the answer of 100,000 channels with 1 kB of labels.
+func BenchmarkLatestJSON(b *testing.B) {
+	body := &LatestBody{Unit: "ms"}
+	for i := range 100_000 {
+		labels, err := model.NewLabels(model.Label{Name: "instrument", Value: "i"}, model.Label{Name: "channel", Value: fmt.Sprint(i)},
+			model.Label{Name: "long", Value: strings.Repeat("x", 1000)})
+		if err != nil {
+			b.Fatal(err)
+		}
+		body.Channels = append(body.Channels, LatestRows{Channel: Channel{Labels: labels}})
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := AppendBody(nil, body); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 func BenchmarkViewJSON(b *testing.B) {
 	a := openAPI(b)
 	times, values := make([]int64, 30*1440), make([]float64, 30*1440)

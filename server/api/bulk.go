@@ -3,7 +3,10 @@ package api
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strconv"
+
+	"github.com/hokan-db/hokan/engine/model"
 )
 
 // Bulk is a body that may be large and writes its own JSON, several times
@@ -11,6 +14,99 @@ import (
 type Bulk interface {
 	// AppendJSON appends the body to dst.
 	AppendJSON(dst []byte) ([]byte, error)
+}
+
+// rowBytes is about what a channel takes in an answer beside its texts.
+const rowBytes = 256
+
+// size is about how many bytes the channel takes in an answer of one row each.
+func (c *Channel) size() int {
+	p := &c.Properties
+	return rowBytes + len(c.Labels.Encoded()) + len(p.Name) + len(p.Unit) + len(p.Scaling) + len(p.Group) + len(p.App)
+}
+
+// appendMembers appends the members of the channel.
+func (c *Channel) appendMembers(dst []byte) ([]byte, error) {
+	dst, err := appendLabels(appendName(dst, "labels"), c.Labels)
+	if err != nil {
+		return nil, err
+	}
+	if c.Properties == (Properties{}) {
+		return append(appendName(dst, "properties"), "{}"...), nil
+	}
+	return appendMember(dst, "properties", c.Properties)
+}
+
+func appendLabels(dst []byte, labels model.Labels) ([]byte, error) {
+	dst = append(dst, '{')
+	for name, value := range labels.All() {
+		dst = appendName(dst, name)
+		if isPlain(value) {
+			dst = append(append(append(dst, '"'), value...), '"')
+			continue
+		}
+		text, err := json.Marshal(value)
+		if err != nil {
+			return nil, err
+		}
+		dst = append(dst, text...)
+	}
+	return append(dst, '}'), nil
+}
+
+// isPlain reports whether text stands in JSON as it is.
+func isPlain(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+			return false
+		}
+	}
+	return true
+}
+
+func appendOptional(dst []byte, n *int64) []byte {
+	if n == nil {
+		return append(dst, "null"...)
+	}
+	return strconv.AppendInt(dst, *n, 10)
+}
+
+// AppendJSON implements Bulk.
+func (b *ChannelsBody) AppendJSON(dst []byte) ([]byte, error) {
+	return appendRows(dst, b.Unit, b.Channels, func(c *ChannelRows) *Channel { return &c.Channel }, func(dst []byte, c *ChannelRows) []byte {
+		dst = appendOptional(appendName(dst, "first"), c.First)
+		dst = appendOptional(appendName(dst, "last"), c.Last)
+		return strconv.AppendUint(appendName(dst, "samples"), c.Samples, 10)
+	})
+}
+
+// AppendJSON implements Bulk.
+func (b *LatestBody) AppendJSON(dst []byte) ([]byte, error) {
+	return appendRows(dst, b.Unit, b.Channels, func(c *LatestRows) *Channel { return &c.Channel }, func(dst []byte, c *LatestRows) []byte {
+		dst = appendOptional(appendName(dst, "time"), c.Time)
+		return appendValue(appendName(dst, "value"), c.Value)
+	})
+}
+
+// appendRows appends a body of one row a channel, in memory that is asked for
+// once.
+func appendRows[R any](dst []byte, unit string, rows []R, channel func(*R) *Channel, rest func([]byte, *R) []byte) (_ []byte, err error) {
+	size := rowBytes
+	for i := range rows {
+		size += channel(&rows[i]).size()
+	}
+	dst = append(slices.Grow(dst, size), `{"unit":"`...)
+	dst = append(append(dst, unit...), `","channels":[`...)
+	for i := range rows {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		if dst, err = channel(&rows[i]).appendMembers(append(dst, '{')); err != nil {
+			return nil, err
+		}
+		dst = append(rest(dst, &rows[i]), '}')
+	}
+	return append(dst, "]}"...), nil
 }
 
 // appendMember appends `"name":` and v as package json writes it, after a
@@ -65,11 +161,8 @@ func (b *ViewBody) AppendJSON(dst []byte) ([]byte, error) {
 }
 
 func (c *ViewChannel) appendJSON(dst []byte) ([]byte, error) {
-	dst, err := appendMember(append(dst, '{'), "labels", c.Labels)
+	dst, err := c.appendMembers(append(dst, '{'))
 	if err != nil {
-		return nil, err
-	}
-	if dst, err = appendMember(dst, "properties", c.Properties); err != nil {
 		return nil, err
 	}
 	names := viewLists

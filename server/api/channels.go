@@ -32,6 +32,7 @@ func (a *API) channels(ctx context.Context, t model.Tenant, s Selection) (*Chann
 	if err != nil {
 		return nil, err
 	}
+	scope.Admit = a.admit(ctx)
 	channels, err := query.Channels(ctx, a.DB, scope)
 	if err != nil {
 		return nil, err
@@ -71,6 +72,7 @@ func (a *API) latest(ctx context.Context, t model.Tenant, s Selection) (*LatestB
 	if err != nil {
 		return nil, err
 	}
+	scope.Admit = a.admit(ctx)
 	values, err := query.Latest(ctx, a.DB, scope)
 	if err != nil {
 		return nil, err

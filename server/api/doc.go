@@ -17,6 +17,9 @@ import (
 type API struct {
 	DB    *engine.DB
 	Clock model.Clock // what "now" means in requests
+	// Charge, if not nil, is told about how many bytes the answer to a request
+	// will take, before it is made, and may refuse it.
+	Charge func(ctx context.Context, bytes int64) error
 }
 
 // Selection is what most requests say: which channels, over which span, and the
@@ -67,6 +70,21 @@ func (a *API) read(t model.Tenant, s Selection) (scope query.Scope, w query.Wind
 	}
 	u, err = query.ParseUnit(s.Unit)
 	return
+}
+
+// admit returns what charges an answer that has every selected channel.
+func (a *API) admit(ctx context.Context) func([]model.Channel) error {
+	if a.Charge == nil {
+		return nil
+	}
+	return func(channels []model.Channel) error {
+		size := int64(0)
+		for i := range channels {
+			c := channelOf(&channels[i])
+			size += int64(c.size())
+		}
+		return a.Charge(ctx, size)
+	}
 }
 
 // channelsByID returns the tenant's channels by ID, to name those that alarms

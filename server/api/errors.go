@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"maps"
 	"strings"
 
 	"github.com/hokan-db/hokan/engine"
@@ -24,8 +25,9 @@ func (e *Error) Error() string { return e.Code + ": " + e.Detail }
 // Unwrap returns what the error was made from, nil if it was made here.
 func (e *Error) Unwrap() error { return e.cause }
 
-// statuses has every code and its HTTP status. Statuses below 500, 429 apart,
-// say that repeating the request cannot help.
+// statuses has every code of a server and its HTTP status; those that a client
+// finds itself, unavailable and untrusted, have none of their own. Statuses
+// below 500, 429 apart, say that repeating the request cannot help.
 var statuses = map[string]int{
 	"malformed":              400,
 	"bad_selector":           400,
@@ -55,6 +57,9 @@ var statuses = map[string]int{
 	"disk_full":              507,
 	"over_quota":             507,
 }
+
+// Codes returns every code with its HTTP status, as a copy.
+func Codes() map[string]int { return maps.Clone(statuses) }
 
 // codes maps what the packages below refuse with to codes. The first match
 // counts.
@@ -116,6 +121,9 @@ func AsError(err error) *Error {
 		}
 	}
 	e = NewError(code, detailOf(code, err.Error()))
+	if code == "bad_selector" {
+		e.Detail += `; a selector is such as {instrument="lake",channel=~"2-.*"}`
+	}
 	e.cause = err
 	return e
 }

@@ -7,15 +7,18 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"mime"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/hokan-db/hokan/server/api"
@@ -48,6 +51,9 @@ func newClient(address, token string, config *tls.Config) (*Client, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
 		return nil, api.NewError("malformed", strconv.Quote(address)+" is no address of a server, such as http://127.0.0.1:4180")
+	}
+	if strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return nil, api.NewError("malformed", "the token holds a character that no token has: is it whole, and nothing else?")
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = idleConnections
@@ -85,12 +91,13 @@ func (c *Client) do(ctx context.Context, method, path string, query url.Values, 
 	}
 	if response.StatusCode/100 != 2 {
 		defer response.Body.Close()
-		return nil, refusal(response)
+		return nil, c.refusal(response)
 	}
 	return response, nil
 }
 
-// unreachable names the server that gave no answer.
+// unreachable names the server that gave no answer, and says what to do about
+// it.
 func (c *Client) unreachable(ctx context.Context, err error) error {
 	if cause := ctx.Err(); cause != nil {
 		return cause
@@ -99,7 +106,26 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 	if errors.As(err, &of) {
 		err = of.Err
 	}
-	return fmt.Errorf("no answer from %s: %w", c.base, err)
+	var untrusted *tls.CertificateVerificationError
+	var noTLS tls.RecordHeaderError
+	var noHost *net.DNSError
+	code, text := "unavailable", "no answer from "+c.base+": "+err.Error()
+	switch {
+	case errors.As(err, &untrusted):
+		code, text = "untrusted", "the certificate of "+c.base+" is not trusted: "+untrusted.Err.Error()
+		if errors.As(err, new(x509.UnknownAuthorityError)) {
+			text += "; if it is the right server, name the authority that signed it, a PEM file, with --ca or in HOKAN_CA"
+		}
+	case errors.As(err, &noTLS), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
+		code, text = "invalid", c.base+" does not speak TLS: use http://"+strings.TrimPrefix(c.base, "https://")
+	case errors.As(err, &noHost):
+		text = "there is no host " + noHost.Name + ", of " + c.base
+	case errors.Is(err, syscall.ECONNREFUSED):
+		text = "nothing answers at " + c.base + ": does the server run, and is this its address?"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		text = "the connection to " + c.base + " was lost"
+	}
+	return api.NewError(code, text).Because(err)
 }
 
 // maxRefusal bounds what is read of an answer that tells an error.
@@ -120,7 +146,7 @@ func (r *Refusal) Unwrap() error { return r.Cause }
 
 // refusal makes an error of an answer: of its problem, or of its status where
 // something between refused.
-func refusal(response *http.Response) error {
+func (c *Client) refusal(response *http.Response) error {
 	text, _ := io.ReadAll(io.LimitReader(response.Body, maxRefusal))
 	r := &Refusal{Body: text}
 	if seconds, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil && seconds > 0 {
@@ -132,9 +158,16 @@ func refusal(response *http.Response) error {
 		r.Cause = api.NewError(problem.Code, problem.Detail)
 		return r
 	}
-	r.Cause = api.NewError("internal", "the server answered "+response.Status)
-	if response.StatusCode == http.StatusUnprocessableEntity {
+	switch response.StatusCode {
+	case http.StatusUnprocessableEntity:
 		r.Cause = api.NewError("nothing_accepted", "every sample was rejected")
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		r.Cause = api.NewError("unavailable", c.base+" answered "+response.Status)
+	default:
+		r.Cause = api.NewError("internal", c.base+" answered "+response.Status)
+	}
+	if strings.Contains(string(text), "HTTP request to an HTTPS server") {
+		r.Cause = api.NewError("invalid", c.base+" speaks TLS: use https://"+strings.TrimPrefix(c.base, "http://"))
 	}
 	return r
 }

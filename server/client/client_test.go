@@ -5,10 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/vmihailenco/msgpack/v5"
@@ -195,7 +198,7 @@ func TestAnswersThatAreNone(t *testing.T) {
 		}
 	}
 	f(404, "application/problem+json; charset=utf-8", `{"code":"no_channel","detail":"none of it"}`, "no_channel", "none of it")
-	f(502, "text/html", "<h1>Bad gateway</h1>", "internal", "502")
+	f(502, "text/html", "<h1>Bad gateway</h1>", "unavailable", "502")
 	f(500, "application/problem+json", "{", "internal", "500")
 	f(302, "text/html", "", "internal", "302")
 	f(200, "text/html", "<p>hello", "internal", "no answer of a Hokan server")
@@ -203,8 +206,11 @@ func TestAnswersThatAreNone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Alarms(t.Context(), ""); code(err) != "internal" || !strings.Contains(err.Error(), "no answer from http://127.0.0.1:1") {
+	if _, err := c.Alarms(t.Context(), ""); code(err) != "unavailable" || !strings.Contains(err.Error(), "nothing answers at http://127.0.0.1:1:") {
 		t.Errorf("nobody there: %v", err)
+	}
+	if _, err := New("http://127.0.0.1:1", "hkn_x\n"); code(err) != "malformed" {
+		t.Errorf("a token with a line feed: %v", err)
 	}
 	for _, address := range []string{"", "127.0.0.1:4180", "ftp://x", "http://", "http://x?y=1", "http://x/#token=y", "http://[::1"} {
 		if _, err := New(address, ""); code(err) != "malformed" {
@@ -237,11 +243,70 @@ func TestLiveEvents(t *testing.T) {
 	}
 }
 
+// TestWrongScheme: who speaks plaintext to a TLS server, or TLS to one that
+// speaks none, or does not trust the certificate, is told so.
+func TestWrongScheme(t *testing.T) {
+	plain, secure := httptest.NewServer(http.NotFoundHandler()), httptest.NewTLSServer(http.NotFoundHandler())
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
+	defer plain.Close()
+	defer secure.Close()
+	for address, want := range map[string]string{
+		strings.Replace(plain.URL, "http:", "https:", 1):  "invalid: " + strings.Replace(plain.URL, "http:", "https:", 1) + " does not speak TLS: use " + plain.URL,
+		strings.Replace(secure.URL, "https:", "http:", 1): "invalid: " + strings.Replace(secure.URL, "https:", "http:", 1) + " speaks TLS: use " + secure.URL,
+		secure.URL: "untrusted: the certificate of " + secure.URL + " is not trusted: x509: certificate signed by unknown authority; if it is the right server, name",
+	} {
+		c, err := New(address, "x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Alarms(t.Context(), ""); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", address, err, want)
+		}
+		c.Close()
+	}
+}
+
+// TestFollow: a stream that ends is asked for again, until the server refuses.
+func TestFollow(t *testing.T) {
+	asked := 0
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		switch asked++; asked {
+		case 1, 4:
+			io.WriteString(w, "retry: 1\n\nevent: samples\ndata: {}\n\n")
+		case 2:
+			w.WriteHeader(http.StatusBadGateway)
+		case 3: // in the middle of a stream
+			io.WriteString(w, "retry: 1\n\n")
+			http.NewResponseController(w).Flush()
+			panic(http.ErrAbortHandler)
+		default:
+			w.Header().Set("Content-Type", "application/problem+json")
+			w.WriteHeader(http.StatusUnauthorized)
+			io.WriteString(w, `{"code":"unauthorized","detail":"it was revoked"}`)
+		}
+	})
+	samples := 0
+	var told []string
+	err := c.Follow(t.Context(), "", "", func(string, []byte) error { samples++; return nil },
+		func(err error) { told = append(told, code(err)) })
+	if code(err) != "unauthorized" || samples != 2 || asked != 5 {
+		t.Errorf("%v after %d requests and %d events", err, asked, samples)
+	}
+	if want := []string{"interrupted", "", "unavailable", "", "interrupted"}; !slices.Equal(told, want) {
+		t.Errorf("told %q, want %q", told, want)
+	}
+	// What is refused at once is no stream that was lost.
+	err = c.Follow(t.Context(), "", "", nil, func(err error) { t.Errorf("lost: %v", err) })
+	if code(err) != "unauthorized" {
+		t.Error(err)
+	}
+}
+
 func FuzzEvents(f *testing.F) {
 	f.Add("event: a\ndata: b\n\n")
 	f.Add(":\n\ndata\n\nevent\n\r\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		if err := readEvents(strings.NewReader(text), func(string, []byte) error { return nil }); err == nil {
+		if err := readEvents(strings.NewReader(text), func(time.Duration) {}, func(string, []byte) error { return nil }); err == nil {
 			t.Error("it has no end")
 		}
 	})

@@ -48,7 +48,7 @@ func (c *Client) Export(ctx context.Context, r api.ExportRequest) (io.ReadCloser
 	if err != nil {
 		return nil, err
 	}
-	return response.Body, nil
+	return c.received(ctx, response), nil
 }
 
 // Alarms lists the alarms, oldest first.
@@ -77,21 +77,7 @@ func (c *Client) ReplaceAlarm(ctx context.Context, id string, r api.AlarmRequest
 
 // SwitchAlarm enables or disables an alarm.
 func (c *Client) SwitchAlarm(ctx context.Context, id string, enabled bool, unit string) (*api.AlarmBody, error) {
-	alarm, err := c.Alarm(ctx, id, unit)
-	if err != nil {
-		return nil, err
-	}
-	return c.ReplaceAlarm(ctx, id, api.AlarmRequest{
-		Name: alarm.Name, Match: alarm.Match, Operator: alarm.Operator,
-		Threshold: limit(alarm.Threshold), Low: limit(alarm.Low), High: limit(alarm.High), Enabled: &enabled,
-	}, unit)
-}
-
-func limit(v *api.Value) *float64 {
-	if v == nil {
-		return nil
-	}
-	return &v.Number
+	return c.ReplaceAlarm(ctx, id, api.AlarmRequest{Enabled: &enabled}, unit)
 }
 
 // DeleteAlarm removes an alarm. Its events stay.

@@ -71,6 +71,7 @@ func (r *runner) run(ctx context.Context) error {
 	if err := r.fill(ctx); err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
+	r.Progress = nil // what follows is no past
 	if r.Filled != nil {
 		r.Filled(r.sent)
 	}

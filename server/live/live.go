@@ -22,6 +22,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 	"strconv"
@@ -98,20 +99,22 @@ func (s *Streamer) tap(ctx context.Context, t model.Tenant, match string) (*engi
 			return nil, err
 		}
 	}
-	if len(selector) > 0 {
-		channels, err := s.DB.Channels(ctx, t, selector)
-		if err != nil {
-			return nil, err
-		}
-		if len(channels) == 0 {
-			return nil, api.NewError("no_channel", selector.String()+" matches nothing")
-		}
-	}
 	rows := s.Rows
 	if rows == 0 {
 		rows = int(policy.LiveRows.Default)
 	}
-	return s.DB.Tap(ctx, t, selector, rows)
+	tap, err := s.DB.Tap(ctx, t, selector, rows)
+	if errors.Is(err, engine.ErrTooManyTaps) {
+		return nil, api.NewError("busy", "there is no memory for one more live stream of so many channels").Because(err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(selector) > 0 && tap.Selected() == 0 {
+		tap.Close()
+		return nil, api.NewError("no_channel", selector.String()+" matches nothing")
+	}
+	return tap, nil
 }
 
 // stream is one reader's.

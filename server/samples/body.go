@@ -14,6 +14,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/hokan-db/hokan/engine/policy"
+	"github.com/hokan-db/hokan/engine/turns"
 	"github.com/hokan-db/hokan/server/api"
 )
 
@@ -71,13 +72,15 @@ func (r *request) read(ctx context.Context, encoding string, body io.Reader, mos
 	return nil
 }
 
-// large has a place for every request in progress that is larger than ordinary
-// ones: at most half of them for one tenant.
-var large = newTurns(int(policy.LargeBodies.Default), int(policy.LargeBodies.Default)/2)
+// large has a place for every request larger than ordinary ones that is unpacked,
+// decoded or appended: at most half of them for one tenant. The bytes as they are sent come before,
+// so that a slow sender holds no place: they wait in memory, which the server
+// around bounds as bytes in progress.
+var large = turns.New(int(policy.LargeBodies.Default), int(policy.LargeBodies.Default)/2)
 
 // enter waits until r may be large.
 func (r *request) enter(ctx context.Context) error {
-	if large.enter(ctx, r.tenant) != nil {
+	if large.Enter(ctx, r.tenant) != nil {
 		return api.NewError("busy", "too many large requests are in progress")
 	}
 	r.large = true

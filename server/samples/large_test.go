@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -73,8 +72,8 @@ func TestUnpackedBytesAreCharged(t *testing.T) {
 			t.Errorf("%d samples, refused: %v", n, err)
 		}
 	}
-	if len(large.tenants) > 0 || large.free != int(policy.LargeBodies.Default) {
-		t.Errorf("%d places are free", large.free)
+	if large.Free() != int(policy.LargeBodies.Default) {
+		t.Errorf("%d places are free", large.Free())
 	}
 }
 
@@ -82,20 +81,18 @@ func TestUnpackedBytesAreCharged(t *testing.T) {
 // unpacked to is let go, and another tenant's does not wait.
 func TestWaitingHoldsNothingUnpacked(t *testing.T) {
 	for range policy.LargeBodies.Default / 2 {
-		if err := large.enter(context.Background(), "t"); err != nil {
+		if err := large.Enter(context.Background(), "t"); err != nil {
 			t.Fatal(err)
 		}
-		defer large.leave("t")
+		defer large.Leave("t")
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &request{tenant: "t"}
 	done := make(chan error)
 	packed := packedRequest(t, 200_000, "c")
 	go func() { done <- r.read(ctx, "zstd", bytes.NewReader(packed), 32<<20) }()
-	awaitQueue(large, "t", 1)
-	large.mu.Lock() // what came before the queue has happened
+	large.AwaitWaiting("t", 1) // what came before has happened
 	held := cap(r.body)
-	large.mu.Unlock()
 	if held > 0 {
 		t.Errorf("it holds %d unpacked bytes while it waits", held)
 	}
@@ -109,89 +106,6 @@ func TestWaitingHoldsNothingUnpacked(t *testing.T) {
 	cancel()
 	if err := <-done; api.AsError(err).Code != "busy" || r.large {
 		t.Errorf("cancelled: %v", err)
-	}
-}
-
-// awaitQueue returns once n requests of a tenant wait.
-func awaitQueue(t *turns, name model.Tenant, n int) {
-	for {
-		t.mu.Lock()
-		waiting := 0
-		if own := t.tenants[name]; own != nil {
-			waiting = len(own.queue)
-		}
-		t.mu.Unlock()
-		if waiting == n {
-			return
-		}
-	}
-}
-
-// TestTurns: with one tenant's requests in every place it may have and many
-// more waiting, others get places, in turns.
-func TestTurns(t *testing.T) {
-	ctx := context.Background()
-	places := newTurns(3, 2)
-	entered := make(chan model.Tenant)
-	enter := func(name model.Tenant) {
-		go func() {
-			if err := places.enter(ctx, name); err != nil {
-				t.Error(err)
-			}
-			entered <- name
-		}()
-	}
-	for range 2 {
-		enter("greedy")
-		<-entered
-	}
-	for i := range 20 {
-		enter("greedy")
-		awaitQueue(places, "greedy", i+1)
-	}
-	enter("a")
-	if got := <-entered; got != "a" {
-		t.Fatalf("%s entered, the place is a's", got)
-	}
-	for i, name := range []model.Tenant{"a", "a", "b", "c"} {
-		enter(name)
-		awaitQueue(places, name, []int{1, 2, 1, 1}[i])
-	}
-	var order []model.Tenant
-	for _, leaving := range []model.Tenant{"a", "greedy", "a", "b", "greedy", "c"} {
-		places.leave(leaving)
-		order = append(order, <-entered)
-	}
-	if want := []model.Tenant{"a", "greedy", "b", "c", "a", "greedy"}; !slices.Equal(order, want) {
-		t.Errorf("entered %v, want %v", order, want)
-	}
-}
-
-// TestTurnsCancelled: whoever stops waiting leaves no trace.
-func TestTurnsCancelled(t *testing.T) {
-	places := newTurns(2, 1)
-	if err := places.enter(context.Background(), "t"); err != nil {
-		t.Fatal(err)
-	}
-	for range 1000 {
-		ctx, cancel := context.WithCancel(context.Background())
-		done := make(chan error)
-		go func() { done <- places.enter(ctx, "t") }()
-		awaitQueue(places, "t", 1)
-		go places.leave("t")
-		cancel()
-		if err := <-done; err != nil { // else it has the place now
-			if !errors.Is(err, context.Canceled) {
-				t.Fatal(err)
-			}
-			if err := places.enter(context.Background(), "t"); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	places.leave("t")
-	if places.free != 2 || len(places.tenants) > 0 || len(places.waiting) > 0 {
-		t.Errorf("left: %+v", places)
 	}
 }
 

@@ -220,7 +220,7 @@ var requests = sync.Pool{New: func() any { return new(request) }}
 func (r *request) release() {
 	if r.large {
 		r.large = false
-		large.leave(r.tenant)
+		large.Leave(r.tenant)
 	}
 	if cap(r.packed) > mostBytesKept || cap(r.body) > mostBytesKept ||
 		cap(r.integers) > mostRowsKept || cap(r.floats) > mostRowsKept ||

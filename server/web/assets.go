@@ -12,7 +12,6 @@ import (
 	"maps"
 	"net/http"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -117,10 +116,6 @@ type assets struct {
 	prefix string // "/static/HASH/"
 }
 
-// comments are the lines of a module that say something to its reader only, a
-// tenth of it. They are served empty, so that the numbers of the lines stay.
-var comments = regexp.MustCompile(`(?m)^[ \t]*//.*$`)
-
 func newAssets(c catalogue) (*assets, error) {
 	a := &assets{files: map[string]*asset{}}
 	contents := map[string][]byte{}
@@ -130,9 +125,6 @@ func newAssets(c catalogue) (*assets, error) {
 				return err
 			}
 			text, err := files.ReadFile(name)
-			if path.Ext(name) == ".js" && root == "static" {
-				text = comments.ReplaceAll(text, nil)
-			}
 			contents[strings.TrimPrefix(name, "static/")] = text
 			return err
 		})

@@ -8,7 +8,10 @@ import (
 	"bytes"
 	"fmt"
 	"html/template"
+	"maps"
 	"net/http"
+	"slices"
+	"strings"
 )
 
 // pages are the paths a browser may open, with the template of each.
@@ -19,6 +22,9 @@ var pages = map[string]string{
 	"/alarms":  "alarms",
 	"/login":   "login",
 }
+
+// missing is the template of what a person sees where there is no page.
+const missing = "missing"
 
 // Policy is the Content-Security-Policy of every page and asset: nothing from
 // another host, no script or style that is not a file of this package.
@@ -54,7 +60,7 @@ func newSite() (*site, error) {
 	if s.assets, err = newAssets(catalogue); err != nil {
 		return nil, err
 	}
-	for _, page := range pages {
+	for _, page := range append(slices.Collect(maps.Values(pages)), missing) {
 		for _, language := range languages {
 			text, err := s.render(page, language, catalogue[language])
 			if err != nil {
@@ -81,7 +87,20 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	if _, pattern := s.mux.Handler(r); pattern == "" && ForPerson(r) {
+		h.Set("Content-Type", "text/html; charset=utf-8")
+		h.Set("Cache-Control", "no-store")
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = w.Write(s.pages[missing+"."+pickLanguage(r)].plain) // an error means that the reader has gone
+		return
+	}
 	s.mux.ServeHTTP(w, r)
+}
+
+// ForPerson reports whether a request's answer is to be read by a person: a
+// browser was told to go there.
+func ForPerson(r *http.Request) bool {
+	return strings.Contains(r.Header.Get("Accept"), "text/html") && !strings.HasPrefix(r.URL.Path, "/static/")
 }
 
 func (s *site) page(w http.ResponseWriter, r *http.Request, page string) {

@@ -6,6 +6,7 @@ import (
 
 type alarmCommand struct {
 	Create  alarmCreateCommand  `cmd:"" help:"Watch a channel."`
+	Edit    alarmEditCommand    `cmd:"" help:"Change what an alarm watches for; its state starts clean."`
 	List    alarmListCommand    `cmd:"" help:"List alarms and their states."`
 	Enable  alarmEnableCommand  `cmd:"" help:"Switch an alarm on; it starts clean."`
 	Disable alarmDisableCommand `cmd:"" help:"Switch an alarm off; its state is frozen."`
@@ -49,15 +50,86 @@ func (c *alarmCreateCommand) Run(t *terminal) error {
 	})
 }
 
+type alarmEditCommand struct {
+	tenantFlags
+	outputFlags
+	ID        string   `arg:"" help:"The alarm's ID."`
+	Selector  string   `arg:"" optional:"" help:"A selector that matches exactly one channel (default the one it has)."`
+	Name      *string  `help:"What people call it."`
+	Operator  *string  `placeholder:"O" help:"One of > >= <= < outside outside_or_equal."`
+	Threshold *float64 `placeholder:"X" help:"For > >= <= <."`
+	Low       *float64 `placeholder:"L" help:"For outside and outside_or_equal."`
+	High      *float64 `placeholder:"H" help:"For outside and outside_or_equal."`
+}
+
+// Help gives examples.
+func (c *alarmEditCommand) Help() string {
+	return `What is not said stays as it is, switched off included.
+
+Examples:
+  hokan alarm edit --data d --tenant t 12 --threshold 35
+  hokan alarm edit --data d --tenant t 12 --operator outside --low -5 --high 40`
+}
+
+// Run implements the command.
+func (c *alarmEditCommand) Run(t *terminal) error {
+	return c.change(t, func(from source) error {
+		now, err := from.Alarm(t.ctx, c.ID, c.unit())
+		if err != nil {
+			return err
+		}
+		body, err := from.ReplaceAlarm(t.ctx, c.ID, c.edited(now), c.unit())
+		if err != nil {
+			return err
+		}
+		return c.print(t, body, func() *grid { return alarmGrid(body.Unit, *body) })
+	})
+}
+
+// edited is the definition of an alarm with what the flags change of it. A
+// threshold takes the place of limits, and they that of a threshold.
+func (c *alarmEditCommand) edited(now *api.AlarmBody) api.AlarmRequest {
+	wanted := api.AlarmRequest{
+		Name: now.Name, Match: now.Match, Operator: now.Operator, Enabled: &now.Enabled,
+		Threshold: c.Threshold, Low: c.Low, High: c.High,
+	}
+	if c.Selector != "" {
+		wanted.Match = c.Selector
+	}
+	if c.Name != nil {
+		wanted.Name = *c.Name
+	}
+	if c.Operator != nil {
+		wanted.Operator = *c.Operator
+	}
+	keep := func(wanted **float64, has *api.Value) {
+		if *wanted == nil && has != nil {
+			*wanted = &has.Number
+		}
+	}
+	if c.Low == nil && c.High == nil {
+		keep(&wanted.Threshold, now.Threshold)
+	}
+	if c.Threshold == nil {
+		keep(&wanted.Low, now.Low)
+		keep(&wanted.High, now.High)
+	}
+	return wanted
+}
+
 func alarmGrid(unit string, alarms ...api.AlarmBody) *grid {
 	times := newTimePrinter(unit)
-	g := &grid{header: []string{"id", "version", "name", "match", "operator", "threshold", "low", "high", "enabled", "state", "since"}}
+	g := &grid{header: []string{"id", "version", "name", "channel", "match", "operator", "threshold", "low", "high", "enabled", "state", "since"}}
 	for _, a := range alarms {
 		enabled := "no"
 		if a.Enabled {
 			enabled = "yes"
 		}
-		g.add(a.ID, number(a.Version), a.Name, a.Match, a.Operator, limitText(a.Threshold), limitText(a.Low),
+		channel := "" // it was deleted
+		if a.Labels != nil {
+			channel = a.Labels.String()
+		}
+		g.add(a.ID, number(a.Version), a.Name, channel, a.Match, a.Operator, limitText(a.Threshold), limitText(a.Low),
 			limitText(a.High), enabled, a.State, times.optional(a.Since))
 	}
 	return g

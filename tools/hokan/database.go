@@ -101,6 +101,9 @@ func (f *dataFlags) openData(t *terminal, a access) (*api.API, error) {
 		return nil, err
 	}
 	db, err := engine.Open(options)
+	if errors.Is(err, engine.ErrLocked) {
+		return nil, f.locked()
+	}
 	if errors.Is(err, engine.ErrNotFound) && a != making {
 		return nil, api.NewError("not_found", fmt.Sprintf("there is no database in %s", f.Data))
 	}
@@ -118,6 +121,11 @@ func (f *dataFlags) openData(t *terminal, a access) (*api.API, error) {
 		t.note("corrupt: %d log entries could not be applied", quarantined)
 	}
 	return &api.API{DB: db, Clock: options.Clock}, nil
+}
+
+// locked is why a database cannot be had that another process has.
+func (f *dataFlags) locked() error {
+	return api.NewError("locked", f.Data+" is in use by another process: if a server has it, use --server and --token, or stop it")
 }
 
 // withData opens the database for the length of do.

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -42,13 +43,14 @@ Examples:
 }
 
 // The demo's tenant, and the names of its tokens. The plant has one of its
-// own, which no one else sees, and every start makes one for the page: secrets
-// are not stored, so an earlier one cannot be shown again.
+// own, which no one else sees, and one is for the page. Every start makes both
+// anew: secrets are not stored, so an earlier one cannot be shown again. A few
+// earlier ones of the page stay, so that a page left open goes on.
 const (
 	demoTenant     = model.Tenant("demo")
 	demoPlantToken = "demo plant"
 	demoPageToken  = "demo page"
-	demoPageTokens = 8 // that stay valid, so that pages left open go on
+	demoPageTokens = 8
 )
 
 // maxDemoDays keeps the past within the years that samples may have.
@@ -60,12 +62,7 @@ func (c *demoCommand) Run(t *terminal) error {
 		return api.NewError("malformed", fmt.Sprintf("--days must be from 1 to %d", maxDemoDays))
 	}
 	folder := dataFlags{c.Data, c.Clock}
-	return folder.withData(t, making, func(opened *api.API) error {
-		l, err := c.listen(false)
-		if err != nil {
-			return err
-		}
-		defer l.Close()
+	return withPort(t, &folder, &c.listenFlags, false, func(l net.Listener, opened *api.API) error {
 		tokens, err := auth.Open(opened.DB, opened.Clock)
 		if err != nil {
 			return err
@@ -100,27 +97,23 @@ func (c *demoCommand) Run(t *terminal) error {
 	})
 }
 
-// demoTokens makes the tokens of this run and revokes those that it replaces.
+// demoTokens makes the tokens of this run and revokes old ones.
 func demoTokens(ctx context.Context, tokens *auth.Store) (page, plant string, err error) {
-	var pages []string
-	for _, known := range tokens.List() {
+	list := tokens.List()
+	slices.SortFunc(list, func(a, b auth.Token) int { return b.Created.Compare(a.Created) })
+	pages := 1
+	for _, known := range list {
 		if known.Tenant != demoTenant {
 			continue
 		}
-		switch known.Name {
-		case demoPlantToken:
+		if known.Name == demoPageToken {
+			pages++
+		}
+		if known.Name == demoPlantToken || known.Name == demoPageToken && pages > demoPageTokens {
 			if err := tokens.Revoke(ctx, known.ID); err != nil {
 				return "", "", err
 			}
-		case demoPageToken:
-			pages = append(pages, known.ID)
 		}
-	}
-	for len(pages) >= demoPageTokens {
-		if err := tokens.Revoke(ctx, pages[0]); err != nil {
-			return "", "", err
-		}
-		pages = pages[1:]
 	}
 	if plant, _, err = tokens.Create(ctx, auth.Token{Tenant: demoTenant, Name: demoPlantToken, Scope: auth.Both}); err != nil {
 		return "", "", err
@@ -143,6 +136,10 @@ func (c *demoCommand) runPlant(ctx context.Context, t *terminal, clock model.Clo
 		Progress: shown.set,
 		Filled: func(samples int64) {
 			shown.finish()
+			if samples == 0 {
+				t.note("demo: the past is there already; a sample every 5 s from now on. Ctrl-C ends it")
+				return
+			}
 			t.note("demo: %d samples of the past written in %.1f s; a sample every 5 s from now on. Ctrl-C ends it",
 				samples, time.Since(begun).Seconds())
 			debug.FreeOSMemory() // the past took memory that the present does not

@@ -96,10 +96,13 @@ func (c *importCommand) Run(t *terminal) (err error) {
 }
 
 func (c *importCommand) prepare(t *terminal) (*importer, error) {
+	if c.Start != "" && len(c.Files) > 1 {
+		return nil, api.NewError("malformed", "--start is when one file begins: import several one by one")
+	}
 	name, to := model.Tenant("t"), (*client.Client)(nil) // the token says whose
 	var err error
 	if c.Server != "" {
-		to, err = client.New(c.Server, c.Token)
+		to, err = c.connect()
 	} else if name, err = c.tenantFlags.tenant(); err == nil {
 		_, err = c.folder().options(making)
 	}
@@ -208,6 +211,9 @@ func (i *importer) complain(path string, result ingest.FileResult, err error) er
 	}
 	if more := result.Rejected - int64(len(result.Errors)); more > 0 && len(result.Errors) > 0 {
 		t.note("%s: %d samples rejected in all", path, result.Rejected)
+	}
+	if month := int64(31 * 24 * time.Hour); result.From < result.To && result.From >= 0 && result.To <= month {
+		t.note("%s: all times lie in January 1970: was the instrument's clock set? --start replaces its time", path)
 	}
 	var refused *ingest.Error
 	if err == nil {

@@ -9,7 +9,6 @@ import (
 
 	"github.com/hokan-db/hokan/engine/model"
 	"github.com/hokan-db/hokan/server/api"
-	"github.com/hokan-db/hokan/server/client"
 )
 
 type liveCommand struct {
@@ -20,7 +19,8 @@ type liveCommand struct {
 
 // Help gives examples.
 func (c *liveCommand) Help() string {
-	return `Prints samples, and starts and ends of alarms, as they are written, until Ctrl-C.
+	return `Prints samples, and starts and ends of alarms, as they are written, until Ctrl-C;
+when the server starts again it goes on, and does not show what it missed.
 With -o json a line per event of the stream: its kind and its data.
 
 Examples:
@@ -41,24 +41,23 @@ func (c *liveCommand) Validate() error {
 
 // Run implements the command.
 func (c *liveCommand) Run(t *terminal) error {
-	own, err := client.New(c.Server, c.Token)
+	own, err := c.connect()
 	if err != nil {
 		return err
 	}
 	defer own.Close()
-	err = own.Live(t.ctx, c.Selector, c.unit(), func(kind string, data []byte) error {
+	return own.Follow(t.ctx, c.Selector, c.unit(), func(kind string, data []byte) error {
 		if err := c.event(t, kind, data); err != nil {
 			return err
 		}
 		return t.stdout.Flush()
+	}, func(why error) {
+		if why == nil {
+			t.note("connected again; what was written meanwhile is not shown")
+			return
+		}
+		t.note("%v; connecting again", why)
 	})
-	if t.ctx.Err() != nil {
-		return nil // Ctrl-C is how it ends
-	}
-	if err == nil {
-		return api.NewError("interrupted", "the server ended the stream")
-	}
-	return err
 }
 
 // event prints one event of the stream.

@@ -32,6 +32,8 @@ func TestWrongFlags(t *testing.T) {
 		{`bad_time: --start "2024-02-30 00:00:00": no such date`, load("--instrument", "i", "--start", "2024-02-30 00:00:00")},
 		{`bad_time: --start "2024-10-27 02:30:00": clocks in Europe/Berlin showed it twice`,
 			load("--instrument", "i", "--zone", "Europe/Berlin", "--start", "2024-10-27 02:30:00")},
+		{`malformed: --start is when one file begins`, []string{"import", "--data", data, "--tenant", "t", "--instrument", "i", "--start", "2024-01-01 00:00:00Z", name, name}},
+		{`bad_selector: byte 0: want {; a selector is such as {instrument="lake"`, with(flags, "channels", "lake")},
 		{`zone_required: the time 2024-10-27`, load("--instrument", "i", "--start", "2024-10-27 02:30:00")},
 		{`bad_label: "instrument" is empty`, load("--zone", "UTC", "--instrument", "")},
 		{`bad_label: "instrument" is not UTF-8: "\xff"`, load("--zone", "UTC", "--instrument", "\xFF")},
@@ -158,6 +160,60 @@ func TestVerifySaysThatNothingWasFound(t *testing.T) {
 	}
 	if r := expect(t, 0, "verify", "--data", data, "-o", "json"); r.stdout != "{\"faults\":[],\"notes\":[]}\n" || r.stderr != "" {
 		t.Errorf("%q, %q", r.stdout, r.stderr)
+	}
+}
+
+// TestAlarmListNamesTheChannel also where the match says less.
+func TestAlarmListNamesTheChannel(t *testing.T) {
+	flags, _ := lake(t)
+	expect(t, 0, with(flags, "alarm", "create", "--operator", ">", "--threshold", "5", `{channel="2-1"}`)...)
+	r := expect(t, 0, with(flags, "alarm", "list")...)
+	if !strings.Contains(r.stdout, `{channel="2-1",instrument="lake"}  {channel="2-1"}`) {
+		t.Errorf("alarm list prints\n%s", r.stdout)
+	}
+}
+
+// TestAlarmEdit changes what is said of an alarm and nothing else, in a folder
+// and on a server.
+func TestAlarmEdit(t *testing.T) {
+	flags, data := lake(t)
+	type alarm struct {
+		ID, Name, Match, Operator string
+		Version                   int
+		Threshold, Low, High      *float64
+		Enabled                   bool
+	}
+	var made, all alarm
+	body(t, &made, with(flags, "alarm", "create", "--name", "n", "--operator", ">", "--threshold", "5", `{channel="2-1"}`)...)
+	token := newToken(t, data, "--tenant", "t")
+	expect(t, 0, with(flags, "alarm", "disable", made.ID)...)
+	body(t, &all, with(flags, "alarm", "edit", made.ID, "--threshold", "6")...)
+	if all.Name != "n" || *all.Threshold != 6 || all.Operator != ">" || all.Version != 2 || all.Enabled {
+		t.Errorf("a new threshold: %+v", all)
+	}
+	expectCode(t, 2, "invalid", with(flags, "alarm", "edit", made.ID, "--low", "1")...)
+	expectCode(t, 1, "not_found", with(flags, "alarm", "edit", "77", "--threshold", "1")...)
+	p, address := serveFolder(t, data)
+	defer p.stop(t, syscall.SIGTERM)
+	all = alarm{}
+	body(t, &all, "alarm", "edit", "--server", address, "--token", token, made.ID, `{channel="2-4"}`,
+		"--operator", "outside", "--low", "1", "--high", "2", "--name", "")
+	if all.Name != "" || all.Threshold != nil || *all.Low != 1 || *all.High != 2 || all.Match != `{channel="2-4"}` || all.Version != 3 || all.Enabled {
+		t.Errorf("limits: %+v", all)
+	}
+	expect(t, 0, "alarm", "enable", "--server", address, "--token", token, made.ID)
+}
+
+// TestImportOfAnUnsetClock is noted, and kept.
+func TestImportOfAnUnsetClock(t *testing.T) {
+	flags, _ := lake(t)
+	name := loggerFile(t, "1,2,0")
+	r := expect(t, 0, with(flags, "import", "--instrument", "new", "--start", "1970-01-01 00:00:00Z", name)...)
+	if !strings.Contains(r.stderr, "all times lie in January 1970") {
+		t.Errorf("nothing is noted: %q", r.stderr)
+	}
+	if r = expect(t, 0, with(flags, "import", "--instrument", "new", "--start", "2024-01-01 00:00:00Z", name)...); r.stderr != "" {
+		t.Errorf("noted without a reason: %q", r.stderr)
 	}
 }
 

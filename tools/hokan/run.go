@@ -36,7 +36,7 @@ type grammar struct {
 	View     viewCommand     `cmd:"" help:"Summarise channels in buckets of time."`
 	Table    tableCommand    `cmd:"" help:"Show samples joined on time, a page at a time."`
 	Export   exportCommand   `cmd:"" help:"Write samples to a file."`
-	Alarm    alarmCommand    `cmd:"" help:"Create, list, switch and delete alarms."`
+	Alarm    alarmCommand    `cmd:"" help:"Create, edit, list, switch and delete alarms."`
 	Events   eventsCommand   `cmd:"" help:"List the starts and ends of alarms."`
 	Live     liveCommand     `cmd:"" help:"Show samples and alarms as they are written."`
 	Compact  compactCommand  `cmd:"" help:"Merge blocks, by month, into small ones."`
@@ -162,6 +162,9 @@ func verbatim(ctx *kong.DecodeContext, target reflect.Value) error {
 	token, err := ctx.Scan.PopValue("string")
 	if err != nil {
 		return err
+	}
+	if name := ctx.Value.Name; token.String() == "" && ctx.Value.Flag != nil && (name == "server" || name == "token" || name == "ca") {
+		return errors.New("it is empty") // and does not mean the environment's
 	}
 	target.SetString(token.String())
 	return nil

@@ -357,7 +357,7 @@ func TestHelpAndVersion(t *testing.T) {
 			}
 		}
 	}
-	f(true, " --data d", "import", "channels", "latest", "view", "table", "export", "events", "alarm create", "alarm list",
+	f(true, " --data d", "import", "channels", "latest", "view", "table", "export", "events", "alarm create", "alarm edit", "alarm list",
 		"alarm enable", "alarm disable", "alarm delete", "token create", "token list", "token revoke")
 	f(true, " --server", "live")
 	f(false, " --data d", "compact", "inspect", "verify", "serve", "demo")

@@ -2,10 +2,13 @@ package main
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
+	"syscall"
 
 	"github.com/hokan-db/hokan/server"
 	"github.com/hokan-db/hokan/server/api"
@@ -31,9 +34,41 @@ func (f *listenFlags) listen(encrypted bool) (net.Listener, error) {
 	}
 	l, err := net.Listen("tcp", f.Listen)
 	if err != nil {
-		return nil, fmt.Errorf("--listen: %w", err)
+		return nil, f.cannotListen(err)
 	}
 	return l, nil
+}
+
+// cannotListen says why the port cannot be had.
+func (f *listenFlags) cannotListen(err error) error {
+	code, text := "unavailable", err.Error()
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		text = "the port is in use, perhaps by a server that runs already: stop that, or choose another; port 0 chooses one"
+	case errors.Is(err, os.ErrPermission):
+		code, text = "forbidden", "this user may not listen there: ports from 1024 on are for all"
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		code, text = "invalid", "this machine does not have that address"
+	}
+	return api.NewError(code, "--listen "+f.Listen+": "+text)
+}
+
+// withPort opens the port, and then the database for the length of do. Where
+// there is no port, nothing is made; who finds the database in use besides is
+// told that.
+func withPort(t *terminal, where *dataFlags, port *listenFlags, encrypted bool, do func(net.Listener, *api.API) error) error {
+	l, refused := port.listen(encrypted)
+	if refused != nil {
+		if api.AsError(refused).Code != "unavailable" {
+			return refused
+		}
+		if err := where.withData(t, reading, func(*api.API) error { return nil }); err != nil && api.AsError(err).Code == "locked" {
+			return err
+		}
+		return refused
+	}
+	defer l.Close()
+	return where.withData(t, making, func(opened *api.API) error { return do(l, opened) })
 }
 
 func isLoopback(host string) bool {
@@ -87,15 +122,10 @@ func (c *serveCommand) Run(t *terminal) error {
 	if c.TLSCert != "" {
 		var err error
 		if encryption, err = server.LoadTLS(c.TLSCert, c.TLSKey); err != nil {
-			return fmt.Errorf("--tls-cert, --tls-key: %w", err)
+			return c.cannotEncrypt(err)
 		}
 	}
-	return c.withData(t, making, func(opened *api.API) error {
-		l, err := c.listen(encryption != nil)
-		if err != nil {
-			return err
-		}
-		defer l.Close()
+	return withPort(t, &c.dataFlags, &c.listenFlags, encryption != nil, func(l net.Listener, opened *api.API) error {
 		tokens, err := auth.Open(opened.DB, opened.Clock)
 		if err != nil {
 			return err
@@ -113,6 +143,19 @@ func (c *serveCommand) Run(t *terminal) error {
 		}
 		return s.Serve(t.ctx, l)
 	})
+}
+
+// cannotEncrypt says which file is at fault.
+func (c *serveCommand) cannotEncrypt(err error) error {
+	flag := "--tls-cert " + c.TLSCert + ", --tls-key " + c.TLSKey
+	var of *os.PathError
+	if errors.As(err, &of) {
+		flag = "--tls-cert " + c.TLSCert
+		if of.Path == c.TLSKey && of.Path != c.TLSCert {
+			flag = "--tls-key " + c.TLSKey
+		}
+	}
+	return api.NewError("invalid", flag+": "+reason(err))
 }
 
 // newServer makes a server with the pages.

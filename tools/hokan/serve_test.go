@@ -22,6 +22,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/hokan-db/hokan/engine"
+	"github.com/hokan-db/hokan/server/auth"
 )
 
 // process is the program running beside the test.
@@ -164,10 +167,15 @@ func TestAServerAnswersAsItsFolder(t *testing.T) {
 
 func TestSecondServerIsLockedOut(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "d")
-	p, _ := serveFolder(t, data)
+	p, address := serveFolder(t, data)
 	expectCode(t, 1, "locked", "serve", "--data", data, "--listen", "127.0.0.1:0")
+	expectCode(t, 1, "locked", "serve", "--data", data, "--listen", strings.TrimPrefix(address, "http://"))
+	expectCode(t, 1, "locked", "verify", "--data", data)
 	expectCode(t, 1, "locked", "demo", "--data", data, "--listen", "127.0.0.1:0")
-	expectCode(t, 1, "locked", "token", "create", "--data", data, "--tenant", "t")
+	r := expectCode(t, 1, "locked", "token", "create", "--data", data, "--tenant", "t")
+	if want := "hokan: locked: " + data + " is in use by another process: if a server has it, use --server and --token, or stop it\n"; r.stderr != want {
+		t.Errorf("locked: %q, want %q", r.stderr, want)
+	}
 	p.stop(t, os.Interrupt)
 	newToken(t, data, "--tenant", "t")
 }
@@ -180,7 +188,9 @@ func TestTokens(t *testing.T) {
 	if !strings.HasPrefix(admin, "hkn_") || admin == reader {
 		t.Errorf("tokens %q and %q", admin, reader)
 	}
-	expectCode(t, 2, "malformed", "token", "create", "--data", data)
+	if r := expectCode(t, 2, "malformed", "token", "create", "--data", data); !strings.Contains(r.stderr, "--tenant is missing") {
+		t.Errorf("no tenant: %s", r.stderr)
+	}
 	expectCode(t, 2, "malformed", "token", "create", "--data", data, "--tenant", "a/b")
 	expectCode(t, 2, "usage", "token", "create", "--data", data, "--tenant", "t", "--scope", "all")
 	expectCode(t, 2, "invalid", "token", "create", "--data", data, "--admin", "--tenant", "t")
@@ -206,7 +216,9 @@ func TestTokens(t *testing.T) {
 	expectCode(t, 1, "forbidden", "channels", "--server", address, "--token", writer)
 	expectCode(t, 1, "forbidden", "token", "list", "--server", address, "--token", reader)
 	expect(t, 0, "channels", "--server", address, "--token", reader)
-	expect(t, 0, with(asAdmin, "token", "revoke", all.Tokens[2].ID)...)
+	if r := expect(t, 0, with(asAdmin, "token", "revoke", all.Tokens[2].ID)...); !strings.Contains(r.stderr, all.Tokens[2].ID+" is revoked") {
+		t.Errorf("revoke says %q", r.stderr)
+	}
 	expectCode(t, 1, "unauthorized", write(writer)...)
 	expectCode(t, 1, "unauthorized", "latest", "--server", address, "--token", "hkn_x")
 	expectCode(t, 1, "not_found", with(asAdmin, "token", "revoke", all.Tokens[2].ID)...)
@@ -224,7 +236,7 @@ func TestServerByEnvironment(t *testing.T) {
 	expectCode(t, 2, "usage", "channels", "--tenant", "t")
 	p.stop(t, syscall.SIGTERM)
 	expect(t, 0, with(flags, "channels")...) // what is said goes before it
-	expectCode(t, 1, "internal", "channels")
+	expectCode(t, 1, "unavailable", "channels")
 }
 
 func TestServerFlagsThatDoNotGoTogether(t *testing.T) {
@@ -247,14 +259,37 @@ func TestServerFlagsThatDoNotGoTogether(t *testing.T) {
 	f("malformed", "demo", "--data", data, "--listen", "0.0.0.0:0")
 	f("malformed", "demo", "--data", data, "--days", "0")
 	f("malformed", "serve", "--data", data, "--tls-cert", "x.pem")
-	expectCode(t, 1, "internal", "serve", "--data", data, "--tls-cert", "x.pem", "--tls-key", "y.pem")
-	expectCode(t, 1, "internal", "channels", "--server", "http://127.0.0.1:1", "--token", "x")
+	if r := expectCode(t, 2, "invalid", "serve", "--data", data, "--tls-cert", "x.pem", "--tls-key", "y.pem"); !strings.Contains(r.stderr, "--tls-cert x.pem: no such file") {
+		t.Errorf("no certificate: %s", r.stderr)
+	}
+	certificate, _ := selfSigned(t)
+	if r := expectCode(t, 2, "invalid", "serve", "--data", data, "--tls-cert", certificate, "--tls-key", "y.pem"); !strings.Contains(r.stderr, "--tls-key y.pem: no such file") {
+		t.Errorf("no key: %s", r.stderr)
+	}
+	expectCode(t, 1, "unavailable", "channels", "--server", "http://127.0.0.1:1", "--token", "x")
+	t.Setenv("HOKAN_TOKEN", "from the environment")
+	t.Setenv("HOKAN_SERVER", "http://127.0.0.1:1")
+	f("usage", "channels", "--token", "")
+	f("usage", "token", "list", "--server=")
+	f("usage", "token", "list", "--ca=")
+	f("usage", "live", "--server", "http://127.0.0.1:1", "--token=")
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	expectCode(t, 1, "internal", "serve", "--data", data, "--listen", taken.Addr().String())
+	none := filepath.Join(t.TempDir(), "none")
+	for _, command := range []string{"serve", "demo"} {
+		for _, folder := range []string{data, none} {
+			r := expectCode(t, 1, "unavailable", command, "--data", folder, "--listen", taken.Addr().String())
+			if !strings.Contains(r.stderr, "--listen "+taken.Addr().String()+": the port is in use") {
+				t.Errorf("a port in use: %s", r.stderr)
+			}
+		}
+	}
+	if _, err := os.Stat(none); !os.IsNotExist(err) {
+		t.Errorf("a folder was made: %v", err)
+	}
 }
 
 // TestStopBesideSlowClients checks that a server ends well and soon though
@@ -303,12 +338,24 @@ func TestServeWithTLS(t *testing.T) {
 	if !strings.HasPrefix(address, "https://127.0.0.1:") {
 		t.Errorf("the first line is %q", p.first)
 	}
-	expectCode(t, 1, "internal", "channels", "--server", address, "--token", token) // trusted by nobody
+	expectCode(t, 1, "untrusted", "channels", "--server", address, "--token", token) // by anybody
+	expectCode(t, 2, "invalid", "channels", "--server", strings.Replace(address, "https", "http", 1), "--token", token)
+	if r := expect(t, 0, "channels", "--server", address, "--token", token, "--ca", certificate, "-o", "json"); r.stdout != `{"unit":"ms","channels":[]}`+"\n" {
+		t.Errorf("channels with --ca: %q", r.stdout)
+	}
+	for _, bad := range []string{key, certificate + ".none"} {
+		if r := expectCode(t, 2, "invalid", "channels", "--server", address, "--token", token, "--ca", bad); !strings.Contains(r.stderr, "--ca "+bad) {
+			t.Errorf("--ca %s: %s", bad, r.stderr)
+		}
+	}
+	expectCode(t, 2, "usage", "channels", "--data", data, "--tenant", "t", "--ca", certificate)
 	asking := launch(t, []string{"SSL_CERT_FILE=" + certificate}, "channels", "--server", address, "--token", token, "-o", "json")
 	if asking.first != `{"unit":"ms","channels":[]}` {
 		t.Errorf("channels over TLS: %q", asking.first)
 	}
 	asking.command.Wait()
+	t.Setenv("HOKAN_CA", certificate)
+	expect(t, 0, "channels", "--server", address, "--token", token)
 	p.stop(t, syscall.SIGTERM)
 }
 
@@ -375,7 +422,8 @@ func TestLive(t *testing.T) {
 	}
 	live.stop(t, os.Interrupt)
 
-	// As text; and a stream that the server ends is told.
+	// As text; and a stream goes on when the server starts again, until its token
+	// is revoked.
 	live = start(t, nil, with(remote, "live")...)
 	waitForStream(t, address)
 	expect(t, 0, with(remote, "import", "--instrument", "lake", "--start", "2024-01-01 00:01:00Z", loggerFile(t, "-1,1,0"))...)
@@ -388,9 +436,33 @@ func TestLive(t *testing.T) {
 		text += line
 	}
 	p.stop(t, syscall.SIGTERM)
+	admin := newToken(t, data, "--admin")
+	p, again := serveFolder(t, data, "--listen", strings.TrimPrefix(address, "http://"))
+	defer p.stop(t, syscall.SIGTERM)
+	if again != address {
+		t.Fatalf("the server is now at %s, not %s", again, address)
+	}
+	waitForStream(t, address)
+	expect(t, 0, with(remote, "import", "--instrument", "lake", "--start", "2024-01-01 00:02:00Z", loggerFile(t, "-2,1,0"))...)
+	for line := ""; !strings.Contains(line, "lake/2-1  -2\n"); {
+		var err error
+		if line, err = live.stdout.ReadString('\n'); err != nil {
+			t.Fatalf("the stream did not go on: %v, %s", err, live.stderr)
+		}
+	}
+	var tokens struct{ Tokens []struct{ ID, Tenant string } }
+	body(t, &tokens, "token", "list", "--server", address, "--token", admin)
+	for _, k := range tokens.Tokens {
+		if k.Tenant == "t" {
+			expect(t, 0, "token", "revoke", "--server", address, "--token", admin, k.ID)
+		}
+	}
 	io.Copy(io.Discard, live.stdout)
-	if err := live.command.Wait(); err == nil || !strings.Contains(live.stderr.String(), "hokan: interrupted: ") {
-		t.Errorf("a stream that the server ended: %v, %s", err, live.stderr)
+	err := live.command.Wait()
+	for _, want := range []string{"hokan: interrupted: ", "; connecting again\n", "hokan: connected again; ", "hokan: unauthorized: the token is unknown or was revoked\n"} {
+		if err == nil || !strings.Contains(live.stderr.String(), want) {
+			t.Errorf("a stream of a revoked token: %v, want %q in %s", err, want, live.stderr)
+		}
 	}
 }
 
@@ -423,7 +495,7 @@ func TestDemo(t *testing.T) {
 		if !found || !strings.HasPrefix(address, "http://127.0.0.1:") || !strings.HasPrefix(token, "hkn_") {
 			t.Fatalf("the first line is %q", p.first)
 		}
-		for !strings.Contains(p.stderr.String(), "samples of the past") {
+		for !strings.Contains(p.stderr.String(), "Ctrl-C ends it") {
 			if time.Sleep(10 * time.Millisecond); p.command.Process.Signal(syscall.Signal(0)) != nil {
 				t.Fatalf("the demo ended: %s", p.stderr)
 			}
@@ -458,16 +530,51 @@ func TestDemo(t *testing.T) {
 	if after := count(address, second); after-before < 54*118 || after-before > 60*140 {
 		t.Errorf("%d samples were added in two hours", after-before)
 	}
-	count(address, first) // pages that were left open go on
+	count(address, first) // a page that stayed open goes on
 	var events struct{ Events []struct{ Name string } }
 	body(t, &events, "events", "--server", address, "--token", second)
 	if len(events.Events) == 0 {
 		t.Error("no alarm went off in two days")
 	}
 	p.stop(t, syscall.SIGTERM)
+	// At the same time again there is no past to write.
+	p, address, third := begin("2026-11-21T12:00:00Z")
+	count(address, third)
+	p.stop(t, syscall.SIGTERM)
+	if text := p.stderr.String(); !strings.Contains(text, "the past is there already") || strings.Contains(text, "%") {
+		t.Errorf("a third start says %s", text)
+	}
 	expect(t, 0, "verify", "--data", data)
-	// The plant's own token, and no more of the page's than may stay.
-	if r := expect(t, 0, "token", "list", "--data", data, "-o", "csv"); strings.Count(r.stdout, "\n") != 1+1+2 {
+	// The plant's own token, and the page's of three starts.
+	if r := expect(t, 0, "token", "list", "--data", data, "-o", "csv"); strings.Count(r.stdout, "\n") != 1+1+3 {
 		t.Errorf("tokens:\n%s", r.stdout)
+	}
+}
+
+// TestDemoTokens starts a demo very often: its old tokens go.
+func TestDemoTokens(t *testing.T) {
+	db, err := engine.Open(engine.Options{FS: engine.DefaultFS(), Dir: t.TempDir(), Clock: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	tokens, err := auth.Open(db, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.CreateTenant(t.Context(), demoTenant); err != nil {
+		t.Fatal(err)
+	}
+	var page string
+	for range 2 * demoPageTokens {
+		if page, _, err = demoTokens(t.Context(), tokens); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(tokens.List()); n != demoPageTokens+1 {
+		t.Errorf("%d tokens after many starts", n)
+	}
+	if _, err := tokens.Lookup(page); err != nil {
+		t.Errorf("the newest link does not work: %v", err)
 	}
 }

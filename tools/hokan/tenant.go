@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"os"
 
@@ -14,6 +16,23 @@ import (
 type serverFlags struct {
 	Server string `placeholder:"URL" help:"A server instead of a folder (default $$HOKAN_SERVER)."`
 	Token  string `placeholder:"T" help:"What opens the server (default $$HOKAN_TOKEN, which others on the machine cannot see)."`
+	CA     string `name:"ca" placeholder:"FILE" help:"Whom to trust for the server's certificate, PEM (default $$HOKAN_CA, else whom the machine trusts)."`
+}
+
+// connect returns a client of the server.
+func (f *serverFlags) connect() (*client.Client, error) {
+	if f.CA == "" {
+		return client.New(f.Server, f.Token)
+	}
+	text, err := os.ReadFile(f.CA)
+	if err != nil {
+		return nil, api.NewError("invalid", "--ca "+f.CA+": "+reason(err))
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(text) {
+		return nil, api.NewError("invalid", "--ca "+f.CA+": no certificate in PEM")
+	}
+	return client.NewTrusting(f.Server, f.Token, &tls.Config{RootCAs: roots})
 }
 
 // tenantFlags name a tenant's data: on a server, or in a folder.
@@ -47,8 +66,8 @@ func (f *tenantFlags) Validate() error {
 // meant.
 func (f *serverFlags) complete(folder bool) error {
 	if folder {
-		if f.Server == "" && f.Token != "" {
-			return errors.New("--token goes with --server, not with --data")
+		if f.Server == "" && (f.Token != "" || f.CA != "") {
+			return errors.New("--token and --ca go with --server, not with --data")
 		}
 		return nil
 	}
@@ -57,6 +76,9 @@ func (f *serverFlags) complete(folder bool) error {
 	}
 	if f.Token == "" {
 		f.Token = os.Getenv("HOKAN_TOKEN")
+	}
+	if f.CA == "" {
+		f.CA = os.Getenv("HOKAN_CA")
 	}
 	return nil
 }
@@ -79,6 +101,7 @@ type source interface {
 	Alarms(ctx context.Context, unit string) (*api.AlarmsBody, error)
 	Alarm(ctx context.Context, id, unit string) (*api.AlarmBody, error)
 	CreateAlarm(ctx context.Context, r api.AlarmRequest, unit string) (*api.AlarmBody, error)
+	ReplaceAlarm(ctx context.Context, id string, r api.AlarmRequest, unit string) (*api.AlarmBody, error)
 	SwitchAlarm(ctx context.Context, id string, enabled bool, unit string) (*api.AlarmBody, error)
 	DeleteAlarm(ctx context.Context, id string) error
 	Events(ctx context.Context, r api.EventsRequest) (*api.EventsBody, error)
@@ -98,7 +121,7 @@ func (f *tenantFlags) change(t *terminal, do func(source) error) error {
 
 func (f *tenantFlags) withAccess(t *terminal, a access, do func(source) error) error {
 	if f.Server != "" {
-		c, err := client.New(f.Server, f.Token)
+		c, err := f.connect()
 		if err != nil {
 			return err
 		}
@@ -147,6 +170,10 @@ func (l local) Alarm(ctx context.Context, id, unit string) (*api.AlarmBody, erro
 
 func (l local) CreateAlarm(ctx context.Context, r api.AlarmRequest, unit string) (*api.AlarmBody, error) {
 	return l.api.CreateAlarm(ctx, l.tenant, r, unit)
+}
+
+func (l local) ReplaceAlarm(ctx context.Context, id string, r api.AlarmRequest, unit string) (*api.AlarmBody, error) {
+	return l.api.ReplaceAlarm(ctx, l.tenant, id, r, unit)
 }
 
 func (l local) SwitchAlarm(ctx context.Context, id string, enabled bool, unit string) (*api.AlarmBody, error) {

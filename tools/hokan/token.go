@@ -41,7 +41,7 @@ func (f *adminFlags) Validate() error {
 // run does one of two things: on a server, or in a folder.
 func (f *adminFlags) run(t *terminal, a access, remote func(*client.Client) error, local func(*auth.Store) error) error {
 	if f.Server != "" {
-		c, err := client.New(f.Server, f.Token)
+		c, err := f.connect()
 		if err != nil {
 			return err
 		}
@@ -97,6 +97,8 @@ func (c *tokenCreateCommand) Run(t *terminal) error {
 	request := api.TokenRequest{Tenant: c.Tenant, Name: c.Name, Scope: c.Scope, Admin: c.Admin}
 	if c.Admin {
 		request.Scope = ""
+	} else if c.Tenant == "" {
+		return api.NewError("malformed", "--tenant is missing: whose data the token opens; or --admin")
 	} else if err := model.Tenant(c.Tenant).Validate(); err != nil {
 		return err
 	}
@@ -200,7 +202,11 @@ func (c *tokenRevokeCommand) Help() string {
 
 // Run implements the command. As the endpoint's body, its result is empty.
 func (c *tokenRevokeCommand) Run(t *terminal) error {
-	return c.run(t, writing,
+	err := c.run(t, writing,
 		func(server *client.Client) error { return server.RevokeToken(t.ctx, c.ID) },
 		func(tokens *auth.Store) error { return tokens.Revoke(t.ctx, c.ID) })
+	if err == nil {
+		t.note("token %s is revoked, and opens nothing from now on", c.ID)
+	}
+	return err
 }

@@ -54,6 +54,9 @@ func (c *verifyCommand) Run(t *terminal) error {
 	if errors.Is(err, engine.ErrNotFound) {
 		return api.NewError("not_found", fmt.Sprintf("there is no database in %s", c.Data))
 	}
+	if errors.Is(err, engine.ErrLocked) {
+		return c.locked()
+	}
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ const module = "github.com/hokan-db/hokan"
 var storage = []string{
 	"engine/model",
 	"engine/policy",
+	"engine/turns",
 	"engine/disk",
 	"engine/chunk",
 	"engine/entry",
@@ -31,7 +32,7 @@ var storage = []string{
 var others = map[string][]string{
 	"ingest":      {"engine", "engine/model", "engine/policy"},
 	"query":       {"engine", "engine/model", "engine/policy"},
-	"server":      {"engine", "engine/model", "engine/policy", "ingest", "query"},
+	"server":      {"engine", "engine/model", "engine/policy", "engine/turns", "ingest", "query"},
 	"tools/hokan": {"engine", "engine/model", "engine/policy", "ingest", "query", "server"},
 	"tools/tidy":  {},
 }

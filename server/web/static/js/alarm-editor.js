@@ -65,7 +65,7 @@ export class Editor {
   }
   // value reads the form.
   value() {
-    const operator = field("operator").value, c = this.channel(), first = field("first").valueAsNumber, high = field("high").valueAsNumber, range = isRange(operator);
+    const operator = field("operator").value, c = this.channel(), first = f.decimal(field("first").value), high = f.decimal(field("high").value), range = isRange(operator);
     return {
       id: this.alarm.id, name: field("name").value.trim(), match: c ? channels.selector(c.labels) : this.alarm.match, operator, enabled: this.alarm.enabled,
       threshold: range ? undefined : first, low: range ? first : undefined, high: range ? high : undefined,
@@ -76,8 +76,11 @@ export class Editor {
     const v = this.value(), range = isRange(v.operator), c = this.channel(), u = c?.properties.unit;
     $("#high-field").hidden = !range;
     field("high").required = range;
-    $("#first-limit").textContent = t(range ? "alarms.low_limit" : "alarms.limit") + (u ? `, ${u}` : "");
-    field("high").setCustomValidity(range && v.high < v.low ? t("alarms.order") : "");
+    const of = u ? `, ${u}` : "", unclear = input => input.value.trim() && Number.isNaN(f.decimal(input.value)) ? t("number.unclear") : "";
+    $("#first-limit").textContent = t(range ? "alarms.low_limit" : "alarms.limit") + of;
+    $("#high-limit").textContent = t("alarms.high_limit") + of;
+    field("first").setCustomValidity(unclear(field("first")));
+    field("high").setCustomValidity(!range ? "" : unclear(field("high")) || (v.high < v.low ? t("alarms.order") : ""));
     line($("#opline"), v, c);
     this.preview(c);
   }

@@ -19,10 +19,14 @@ export class Problem extends Error {
 
 // toLogin leaves for the sign-in page, which comes back here.
 export function toLogin() {
+  store("session", null);
   if (location.pathname === "/login") return;
   const here = location.pathname + location.search;
   location.replace("/login" + (here === "/" || here === "/monitor" ? "" : "?next=" + encodeURIComponent(here)));
 }
+
+// left leaves the page: what waits for an answer waits for ever.
+function left() { toLogin(); return new Promise(() => {}); }
 
 // A token in the address (#token=…) is taken out of it at once and exchanged
 // for the session's cookie before anything is asked. Where another session would
@@ -31,7 +35,10 @@ let session = Promise.resolve();
 const given = /^#token=([^&]+)/.exec(location.hash);
 if (given) {
   history.replaceState(null, "", location.pathname + location.search);
-  session = enter(decodeURIComponent(given[1])).catch(e => { location.replace(e.status === 401 ? "/login?refused" : "/login"); return new Promise(() => {}); });
+  session = enter(decodeURIComponent(given[1])).catch(e => { location.replace("/login" + ({ 401: "?refused", 403: "?unreadable" }[e.status] || "")); return new Promise(() => {}); });
+} else if (location.pathname !== "/login" && !store("session")) {
+  // Nothing tells of a session: one question finds out, not all that the page has.
+  session = ask("/api/v1/alarms").then(() => {}, e => e.status === 401 ? left() : null);
 }
 async function enter(token) {
   const before = store("session");
@@ -48,6 +55,8 @@ function agreed() {
   });
 }
 export async function signIn(token) {
+  // One that cannot read would end the session there is for pages without data.
+  await ask("/api/v1/alarms", { token }).catch(e => { throw e.status === 403 ? new Problem(403, "cannot_read", "") : e; });
   await ask("/api/v1/session", { method: "POST", body: { token } });
   store("session", mark(token));
 }
@@ -57,12 +66,12 @@ export const signOut = () => { store("session", null); return ask("/api/v1/sessi
 function mark(token) { return [...token].reduce((h, c) => Math.imul(h ^ c.codePointAt(0), 0x01000193), 0x811c9dc5).toString(36); }
 export const ready = () => session;
 
-async function ask(path, { method = "GET", body, signal, keepalive } = {}) {
+async function ask(path, { method = "GET", body, signal, keepalive, token } = {}) {
   let answer;
   try {
     answer = await fetch(path, {
       method, signal, keepalive, credentials: "same-origin", cache: "no-store",
-      headers: body === undefined ? {} : { "Content-Type": "application/json" },
+      headers: { ...body === undefined ? {} : { "Content-Type": "application/json" }, ...token === undefined ? {} : { Authorization: `Bearer ${token}` } },
       body: body === undefined ? undefined : JSON.stringify(body),
     });
   } catch (e) {
@@ -87,7 +96,7 @@ export async function api(path, query = {}, options = {}) {
   try {
     return await ask(`/api/v1/${path}${text ? "?" + text : ""}`, options);
   } catch (e) {
-    if (e.status === 401) { toLogin(); return new Promise(() => {}); } // the page is left
+    if (e.status === 401) return left();
     throw e;
   }
 }
@@ -133,7 +142,7 @@ export function live(match, on) {
   }
   // A page that is left may be kept by the browser, with its stream: a few of them
   // and no connection is left for the next page.
-  const left = () => { hidden = -1; drop("waiting"); }, heard = [[document, "visibilitychange", seen], [window, "pagehide", left], [window, "pageshow", seen]];
+  const left = () => { clearTimeout(hidden); hidden = -1; drop("waiting"); }, heard = [[document, "visibilitychange", seen], [window, "pagehide", left], [window, "pageshow", seen]];
   for (const [where, what, then] of heard) where.addEventListener(what, then);
   connect();
   return { close() { closed = true; for (const [where, what, then] of heard) where.removeEventListener(what, then); drop("waiting"); } };

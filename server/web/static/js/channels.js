@@ -1,5 +1,7 @@
 // Channels as the API gives them, {labels, properties, …}: names, selectors and
 // links.
+import { now } from "./api.js";
+
 export const MAX = 32; // channels in a view
 // What is asked of a view: the mean is sum / count, whose digits would be half of
 // the answer, and the first is not shown.
@@ -50,5 +52,12 @@ export function viewerLink(channels, range = {}) {
   for (const [n, v] of Object.entries(range)) query.set(n, String(v));
   return `/viewer?${query}`;
 }
+// lastDay(channels) is the view of their last day: the present one, or that which
+// ends with their newest sample.
+export function lastDay(channels) {
+  const newest = Math.max(...channels.map(c => c.time ?? -Infinity)), to = Math.ceil(newest) + SHOWN;
+  return viewerLink(channels, newest < now() - DAY ? { from: to - DAY, to } : { hours: 24 });
+}
+const DAY = 24 * 3600e3, SHOWN = 60e3; // so much lies behind the newest sample, ms
 // matchesOf(location.search) reads them again.
 export const matchesOf = search => new URLSearchParams(search).getAll("match");

@@ -31,7 +31,7 @@ function build(c) {
     el("div", { id: "d-alarms" }),
     el("dl", { className: "facts", id: "d-facts" }),
     el("div", { className: "toolbar" },
-      el("a", { className: "button primary", href: channels.viewerLink([c], { hours: 24 }) }, t("open_viewer")),
+      el("a", { className: "button primary", href: channels.lastDay([c]), id: "d-open" }, t("open_viewer")),
       el("a", { className: "button", href: `/alarms?new=${encodeURIComponent(channels.selector(c.labels))}` }, t("alarms.new"))));
 }
 const facts = list => list.filter(([, v]) => v).flatMap(([k, v]) => [el("dt", {}, k), el("dd", {}, v)]);
@@ -42,6 +42,7 @@ export function update() {
   const word = !f.isNumber(c.value);
   $("#d-value").className = `big state-text-${c.state}${word ? " word" : ""}`;
   $("#d-value").replaceChildren(el("span", {}, f.value(c, c.value)), word ? "" : el("span", { className: "unit" }, c.properties.unit || ""));
+  $("#d-open").href = channels.lastDay([c]);
   $("#d-state").replaceChildren(badge(c.state));
   $("#d-time").textContent = c.time == null ? t("detail.never") : `${f.full(c.time)} · ${f.age(now() - c.time)}`;
   $("#d-alarms").replaceChildren(...c.alarms?.length ? [el("h3", {}, t("detail.alarms")), ...c.alarms.map(a =>

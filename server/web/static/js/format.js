@@ -1,4 +1,5 @@
 // Numbers, times and ages. The zone is that of the viewing device.
+import { now } from "./api.js";
 import { lang, t } from "./i18n.js";
 
 export const MINUTE = 60e3, HOUR = 3600e3, DAY = 24 * HOUR;
@@ -12,14 +13,33 @@ function memo(key, make) {
 export function num(v, decimals = 0) {
   if (v == null || !Number.isFinite(v)) return "–";
   return memo(`n${decimals}`, () => new Intl.NumberFormat(lang, { minimumFractionDigits: decimals, maximumFractionDigits: decimals, useGrouping: "min2" }))
-    .format(v).replace("-", "\u2212");
+    .format(v).replace(/^-(?=[^1-9]*$)/, "").replace("-", "\u2212"); // no zero has a sign
 }
-// exact shows a number as it is, where nothing says how many decimals it has.
+// exact shows a number as it was measured, where nothing says how many decimals it
+// has: the fewest digits that are this number and no other, at most 12. rough shows one that
+// was computed, with 6 digits that count.
 export function exact(v) {
-  if (v === 0 || Math.abs(v) >= 1e-4 && Math.abs(v) < 1e9) {
-    return memo("x", () => new Intl.NumberFormat(lang, { maximumSignificantDigits: 6, useGrouping: "min2" })).format(v).replace("-", "\u2212");
-  }
-  return v.toExponential(4).replace(/-/g, "\u2212");
+  if (v == null || !Number.isFinite(v)) return "–";
+  const text = shortest(v);
+  if (text.includes("e") || Math.abs(v) >= 1e15) return Number(text).toExponential().replace(/-/g, "\u2212").replace("+", "");
+  return num(Number(text), Math.min(20, text.split(".")[1]?.length || 0));
+}
+export const rough = v => v == null || !Number.isFinite(v) ? "–" : exact(Math.abs(v) >= 1e5 ? Math.round(v) : +v.toPrecision(6));
+// What came in single precision or was computed has long tails, which no instrument
+// measured: 0.1 is 0.10000000149011612, 3 × 0.1 is 0.30000000000000004.
+function shortest(v) {
+  const text = String(v);
+  if (text.length < 13 || Number.isInteger(v)) return text;
+  if (Math.fround(v) === v) for (let digits = 1; digits < 10; digits++) if (Math.fround(+v.toPrecision(digits)) === v) return String(+v.toPrecision(digits));
+  return String(+v.toPrecision(12));
+}
+
+// decimal reads a number that a person typed, with a point or a comma before its
+// decimals. NaN: it is none, or may be meant in two ways, as 1,234.
+export function decimal(text) {
+  const plain = text.normalize("NFKC").trim().replace("\u2212", "-");
+  if (!/^[+-]?(\d+[.,]?\d*|[.,]\d+)(e[+-]?\d+)?$/i.test(plain) || /[1-9]\d*,\d{3}$/.test(plain)) return NaN;
+  return Number(plain.replace(",", "."));
 }
 
 // The strings that stand for a value that is no number; see WORDS in states.js.
@@ -39,7 +59,12 @@ export const withUnit = (channel, v) => value(channel, v) + (isNumber(v) ? unit(
 const date = (key, options) => memo(`d${key}`, () => new Intl.DateTimeFormat(lang, { hourCycle: "h23", ...options }));
 export const hm = ms => date("hm", { hour: "2-digit", minute: "2-digit" }).format(ms);
 export const hms = ms => date("hms", { hour: "2-digit", minute: "2-digit", second: "2-digit" }).format(ms);
-export const dm = ms => date("dm", { day: "numeric", month: "short" }).format(ms);
+const year = ms => new Date(ms).getFullYear();
+// dated says whether a day needs its year: it is not the server's, or `other`, the
+// other end of a span, is in another.
+export const dated = (ms, other = ms) => year(ms) !== year(now()) || year(other) !== year(ms);
+export const day = ms => date("dm", { day: "numeric", month: "short" }).format(ms);
+export const dm = (ms, other) => dated(ms, other) ? dmy(ms) : day(ms);
 export const dmy = ms => date("dmy", { day: "numeric", month: "short", year: "numeric" }).format(ms);
 export const my = ms => date("my", { month: "long", year: "numeric" }).format(ms);
 export const full = ms => `${dm(ms)} ${hms(ms)}`;
@@ -73,5 +98,7 @@ export function span(ms) {
   const d = Math.floor(h / 24);
   return part(d, "d") + (h % 24 && d < 10 ? " " + part(h % 24, "h") : "");
 }
-// age(ms) is a span without milliseconds: how old something is.
-export const age = ms => span(Math.max(0, Math.floor(ms / 1e3) * 1e3));
+// age(ms) is a span without milliseconds: how old something is, or in how long it
+// will be, where a clock is ahead by more than clocks differ.
+const DIFFER = 5e3;
+export const age = ms => ms < -DIFFER ? t("span.in", { span: span(Math.floor(-ms / 1e3) * 1e3) }) : span(Math.max(0, Math.floor(ms / 1e3) * 1e3));

@@ -41,7 +41,9 @@ form.onsubmit = e => {
   const token = field.value.trim().replace(/^.*#token=/, "");
   token ? enter(token) : refuse(t("login.empty"));
 };
-if (new URLSearchParams(location.search).has("refused")) refuse(t("error.unauthorized"));
+const why = new URLSearchParams(location.search);
+if (why.has("refused")) refuse(t("error.unauthorized"));
+if (why.has("unreadable")) refuse(t("error.cannot_read"));
 field.focus();
 
 // --- a strip chart: analogue curves, held sample by sample --------------------------------

@@ -6,14 +6,14 @@ import { $, el, phone, themed } from "./dom.js";
 import * as f from "./format.js";
 import { t } from "./i18n.js";
 import * as detail from "./detail.js";
-import { isLate, waited } from "./late.js";
+import { isAhead, isEnded, isLate, waited } from "./late.js";
 import { onAlarm, refreshAlarms, toast } from "./shell.js";
 import { learn, points, spark } from "./spark.js";
 import { badge, OF_VALUE } from "./states.js";
 import { plant, trail, Tree } from "./tree.js";
 
 const POLL = 60e3, RETRY = 20e3;
-const ORDER = ["alarm", "over", "open", "math", "nodata", "late", "ok"];
+const ORDER = ["alarm", "over", "open", "math", "nodata", "late", "ahead", "ended", "ok"];
 const query = new URLSearchParams(location.search);
 const picked = new Set(), byKey = new Map();
 let filter = query.get("state") || "all", text = query.get("find") || "", current = null;
@@ -137,8 +137,10 @@ function stateOf(c, at) {
   if (c.alarms?.some(a => a.enabled && a.state === "active")) return "alarm";
   if (c.time == null) return "nodata";
   // Between two polls nothing is known: only what was late when asked is late then.
-  if (isLate(c, following === "live" || broken ? at : Math.min(at, updated))) return "late";
-  return OF_VALUE[c.value] || "ok";
+  const known = following === "live" || broken ? at : Math.min(at, updated);
+  if (isEnded(c, known)) return "ended";
+  if (isLate(c, known)) return "late";
+  return OF_VALUE[c.value] || (isAhead(c, at) ? "ahead" : "ok");
 }
 
 const put = (cell, text) => { if (cell.textContent !== text) cell.textContent = text; };
@@ -262,7 +264,7 @@ function choose(c, clicked, byHand = true) {
   detail.show(c, false);
 }
 const chosen = () => [...byKey.values()].filter(c => picked.has(c.key));
-function open(c) { location.href = channels.viewerLink(picked.size ? chosen() : [c], { hours: 24 }); }
+function open(c) { location.href = channels.lastDay(picked.size ? chosen() : [c]); }
 function tick(list, on) {
   let refused = 0;
   for (const c of list) {
@@ -287,7 +289,7 @@ function marks() {
   visit(tree.root);
   $("#tray").hidden = !picked.size;
   $("#tray-text").textContent = t("monitor.ticked", { n: picked.size, max: channels.MAX });
-  $("#tray-open").href = channels.viewerLink(chosen(), { hours: 24 });
+  $("#tray-open").href = channels.lastDay(chosen());
 }
 
 // --- start ------------------------------------------------------------------------------------

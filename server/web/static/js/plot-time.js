@@ -27,16 +27,16 @@ const fraction = (t, digits) => "." + String(Math.floor((t - Math.floor(t / S) *
 // clock gives a time with as many digits as a step needs to tell its ticks apart.
 export const clock = (t, step) => step >= MIN ? f.hm(t) : step >= S ? f.hms(t) : f.hms(t) + fraction(t + 1e-4, step >= 1 ? 3 : 6);
 // moment is a time in full, for readouts.
-export const moment = (t, step) => `${f.dm(t)} ${clock(t, Math.min(step || S, S))}`;
+export const moment = (t, step, other) => `${f.dm(t, other)} ${clock(t, Math.min(step || S, S))}`;
 
 // labels gives the shortest label that is still unambiguous; the date appears where
-// the day changes.
+// the day changes, the year where it changes and is not the current one.
 export function labels({ at, step }) {
-  let day = null;
+  let day = null, year = null;
   return at.map(t => {
-    const d = f.iso(t), fresh = d !== day; day = d;
+    const d = f.iso(t), y = d.slice(0, -6), fresh = d !== day, turned = y !== year && f.dated(t, at[0]); day = d; year = y;
     if (step >= 28 * D) return f.my(t).replace(/(\p{L}{3})\p{L}+/u, "$1");
-    if (step >= D) return f.dm(t);
-    return clock(t, step) + (fresh ? "\n" + f.dm(t) : "");
+    if (step >= D) return f.day(t) + (turned ? "\n" + y : "");
+    return clock(t, step) + (fresh ? "\n" + f.dm(t, at[0]) : "");
   });
 }

@@ -8,6 +8,7 @@ import { ticks, labels } from "./plot-time.js";
 import { runsOf, Q } from "./viewer-data.js";
 
 export const PAD_R = 26; // room for the numbers at the line ends
+const NUMBERS = 16;      // the same before an axis on the right
 const ratio = () => devicePixelRatio || 1;
 export const font = (px = 11) => `${px}px ${css("--font")}`;
 
@@ -28,12 +29,16 @@ export function timeAxis(canvas, u) {
   g.stroke();
 }
 function decimals(step) { let d = 0; while (d < 9 && Math.abs(step * 10 ** d - Math.round(step * 10 ** d)) > 1e-6) d++; return d; }
-// dec gives the digits after the point of a channel: its own, or what its range asks for.
-export function dec(row) {
-  if (row.c.dec != null) return row.c.dec;
-  const s = row.v?.stats; if (!s?.count) return 3;
-  return Math.max(0, Math.min(9, 3 - Math.floor(Math.log10(Math.max(1e-9, Math.abs(s.min), Math.abs(s.max))))));
+// reading shows a number of a channel: with its decimals; where they are not known as
+// it was measured, or, if it was computed, with the digits that count.
+export const reading = (row, v, computed = false) => row.c.dec != null ? f.num(v, row.c.dec) : computed ? f.rough(v) : f.exact(v);
+// finest is the least difference that a channel's axis must show.
+function finest({ c, v: { stats: { min, max } } }) {
+  if (c.dec != null) return 10 ** -c.dec;
+  return min < max ? 0 : Math.abs(max) * 1e-3 || .3;
 }
+// label is the number at a tick of an axis.
+const label = (v, step) => step < 1e-6 || Math.abs(v) >= 1e9 ? f.exact(Math.abs(v) < step / 2 ? 0 : +v.toPrecision(8)) : f.num(v, decimals(step));
 
 export function pane(opt) {
   const { el, width, height, groups, ctx } = opt; // groups share one pane, one axis each: {key, unit, rows: [{c, i, v}]}
@@ -45,8 +50,8 @@ export function pane(opt) {
   const range = group => () => {
     const m = ctx.axes[group.key]; if (m && !m.auto && m.max > m.min) return [m.min, m.max];
     let lo = Infinity, hi = -Infinity, least = 0;
-    for (const r of group.rows) if (!ctx.hidden.has(r.c.key) && r.v.stats.count) { lo = Math.min(lo, r.v.stats.min); hi = Math.max(hi, r.v.stats.max); least = Math.max(least, 10 ** -dec(r)); }
-    if (lo > hi) return [0, 1];
+    for (const r of group.rows) if (!ctx.hidden.has(r.c.key) && r.v.stats.count) { lo = Math.min(lo, r.v.stats.min); hi = Math.max(hi, r.v.stats.max); least = Math.max(least, finest(r)); }
+    if (lo > hi) return [-.1, 1.1];
     if (ctx.showLimits) for (const r of group.rows) if (!ctx.hidden.has(r.c.key)) for (const l of ctx.limits(r.c.key)) if (l.v > lo - (hi - lo) * .4 && l.v < hi + (hi - lo) * .4) { lo = Math.min(lo, l.v); hi = Math.max(hi, l.v); }
     const pad = Math.max((hi - lo) * .09, least * 4), edge = 20 / Math.max(40, height - 48) * (hi - lo + 2 * pad); // room for the bars of what is out of range
     const out = code => group.rows.some(r => !ctx.hidden.has(r.c.key) && r.v.q.some((q, i) => q === code && r.v.mean[i] === null)) ? edge : 0;
@@ -57,10 +62,10 @@ export function pane(opt) {
   const axes = [{ ...look, grid, size: 1, font: "1px sans-serif", stroke: "transparent", ticks: { show: false },
     splits: (u, _, from, to) => { u._ticks = ticks(from, to, u.bbox.width / ratio(), to - from < 12e3 ? to - from < 12 ? 130 : 104 : 84); return u._ticks.at; }, values: (u, at) => at.map(() => "") }];
   const most = Math.max(2, Math.floor(width * .42 / (opt.axisSize + 15))); // more axes would leave no room to draw; their channels keep their own scale
-  groups.slice(0, most).forEach((group, k) => axes.push({ ...look, scale: group.key, side: k % 2 ? 1 : 3, size: opt.axisSize, gap: 4, space: height > 260 ? 34 : height > 130 ? 24 : 17, grid: { ...grid, show: !k },
-    values: (u, at, a, sp, step) => at.map(v => f.num(v, decimals(step))), label: groups.length > 1 ? group.unit || "1" : null, labelSize: groups.length > 1 ? 15 : 0, labelGap: 0, labelFont: "600 " + font() }));
+  groups.slice(0, most).forEach((group, k) => axes.push({ ...look, scale: group.key, side: k % 2 ? 1 : 3, size: opt.axisSize + (k === 1 ? NUMBERS : 0), gap: k === 1 ? 4 + NUMBERS : 4, space: height > 260 ? 34 : height > 130 ? 24 : 17, grid: { ...grid, show: !k },
+    values: (u, at, a, sp, step) => at.map(v => label(v, step)), label: groups.length > 1 ? group.unit || t("viewer.no_unit") : null, labelSize: groups.length > 1 ? 15 : 0, labelGap: 0, labelFont: "600 " + font() }));
   const series = [{}].concat(rows.map(r => ({ label: r.c.name, scale: scaleOf.get(r), stroke: () => style(r.i).color, width: ctx.rows.length > 12 ? 1.25 : 1.6, dash: style(r.i).dash, show: !ctx.hidden.has(r.c.key), spanGaps: false,
-    points: { show: u => r.v.stats.count === 1 || r.v.step > r.v.grid.width * 1.5 && u.bbox.width / ratio() / ((ctx.to - ctx.from) / r.v.step) > 7, size: 5, fill: () => style(r.i).color } })));
+    points: { show: u => r.v.stats.count === 1 || r.v.step > r.v.grid.width * 1.5 && u.bbox.width / ratio() / ((ctx.to - ctx.from) / r.v.step) > 7, filter: (u, i, all) => all ? null : alone(r.v.mean), size: 5, fill: () => style(r.i).color } })));
 
   const u = new uPlot({
     width, height, scales, axes, series, pxAlign: 1, padding: [groups.length > 1 ? 24 : 20, groups.length > 1 ? 2 : PAD_R, 4, 0], legend: { show: false },
@@ -117,7 +122,7 @@ export function pane(opt) {
       const y = u.valToPos(l.v, scaleOf.get(k), true); if (y < b.top || y > b.top + b.height) continue;
       g.strokeStyle = css("--alarm"); g.lineWidth = 1.25 * r; g.setLineDash([6 * r, 3 * r]); line(g, b.left, y, b.left + b.width, y); g.setLineDash([]);
       if (vis.length > 8 && ctx.focus !== k.c.key) continue;
-      const s = `${k.i + 1}  ${b.width < 420 * r ? "" : l.name + "  "}${l.op} ${f.num(l.v, dec(k))}`; g.font = font(11 * r); g.textAlign = "left"; g.textBaseline = "alphabetic";
+      const s = `${k.i + 1}  ${b.width < 420 * r ? "" : l.name + "  "}${l.op} ${reading(k, l.v)}`; g.font = font(11 * r); g.textAlign = "left"; g.textBaseline = "alphabetic";
       const wide = g.measureText(s).width, ys = (l.side > 0 ? [y - 4 * r, y + 12 * r] : [y + 12 * r, y - 4 * r]).filter(v => v > b.top + 10 * r && v < b.top + b.height - 1), xs = [b.left + 8 * r, b.left + b.width * .36, b.left + b.width - wide - 8 * r];
       const spot = xs.flatMap(x => ys.map(v => [x, v])).find(([x, v]) => !taken.some(p => Math.abs(p[1] - v) < 13 * r && x < p[0] + p[2] + 8 * r && p[0] < x + wide + 8 * r)); if (!spot) continue;
       taken.push([...spot, wide]); halo(g, s, spot[0], spot[1], css("--alarm"), r);
@@ -125,16 +130,24 @@ export function pane(opt) {
   }
   // Numbers at the line ends, pushed apart so that all can be read.
   function endNumbers(u, vis) {
-    const g = u.ctx, b = u.bbox, r = ratio(), inside = groups.length > 1, tags = [];
+    const g = u.ctx, b = u.bbox, r = ratio(), tags = [];
     for (const k of vis) { const { mean, grid } = k.v; let i = Math.min(mean.length - 1, Math.floor((ctx.to - grid.from) / grid.width)); while (i >= 0 && mean[i] == null) i--; if (i >= 0) tags.push({ k, y: Math.max(b.top, Math.min(b.top + b.height, u.valToPos(mean[i], scaleOf.get(k), true))) }); }
     tags.sort((a, b) => a.y - b.y); const gap = Math.min(11 * r, b.height / Math.max(1, tags.length));
     for (let n = 1; n < tags.length; n++) tags[n].y = Math.max(tags[n].y, tags[n - 1].y + gap);
     if (tags.length) { tags.at(-1).y = Math.min(tags.at(-1).y, b.top + b.height); for (let n = tags.length - 2; n >= 0; n--) tags[n].y = Math.min(tags[n].y, tags[n + 1].y - gap); }
-    g.save(); g.textAlign = inside ? "right" : "left"; g.textBaseline = "middle"; g.font = "700 " + font(Math.min(10 * r, gap));
-    for (const { k, y } of tags) { g.fillStyle = style(k.i).color; g.globalAlpha = ctx.focus && ctx.focus !== k.c.key ? .35 : 1; const x = b.left + b.width + (inside ? -4 : 5) * r; if (inside) halo(g, k.i + 1, x, y, style(k.i).color, r); else g.fillText(k.i + 1, x, y); }
+    g.save(); g.textAlign = "left"; g.textBaseline = "middle"; g.font = "700 " + font(Math.min(10 * r, gap));
+    for (const { k, y } of tags) { g.fillStyle = style(k.i).color; g.globalAlpha = ctx.focus && ctx.focus !== k.c.key ? .35 : 1; g.fillText(k.i + 1, b.left + b.width + 5 * r, y); }
     g.restore();
   }
   return u;
+}
+// alone finds the buckets that no line reaches: they are drawn as points, or what is
+// short in a long range could not be seen.
+function alone(mean) {
+  const out = []; let last = -1, before = null, here = null;
+  mean.forEach((x, i) => { if (x === undefined) return; if (here != null && before == null && x == null) out.push(last); before = here; here = x; last = i; });
+  if (here != null && before == null) out.push(last);
+  return out;
 }
 // columns gives uPlot's data: rows of one pane share their grid.
 export const columns = rows => [rows.length ? rows[0].v.grid.t : [], ...rows.map(r => r.v.mean)];

@@ -43,7 +43,22 @@ function ruler() {
     const start = Math.max(e.from, from), text = `${e.name}, ${hm(e.from)}–${e.to ? hm(e.to) : t("now")}`;
     put(el("a", { className: "span", href: `/viewer?alarm=${encodeURIComponent(e.alarm)}&at=${e.from}`, title: text, "aria-label": text }), start, Math.min(e.to ?? to, to));
   }
+  const place = links.indexOf(document.activeElement);
   box.replaceChildren(...marks);
+  links = $$("a", box);
+  step(place < 0 ? links.length - 1 : Math.min(place, links.length - 1), place >= 0);
+}
+// The marks are one stop of the tab key, the newest; arrows go from one to the next.
+let links = [];
+function step(i, focus) {
+  links.forEach((a, k) => { a.tabIndex = k === i ? 0 : -1; });
+  if (focus) links[i]?.focus();
+}
+function stepping(e) {
+  const i = links.indexOf(e.target), to = { ArrowLeft: i - 1, ArrowRight: i + 1, Home: 0, End: links.length - 1 }[e.key];
+  if (i < 0 || to == null) return;
+  e.preventDefault();
+  step(Math.max(0, Math.min(links.length - 1, to)), true);
 }
 // pair makes episodes of start and end events, oldest first.
 export function pair(events, alarms = []) {
@@ -141,6 +156,7 @@ addEventListener("keydown", e => {
 
 menu(); popovers(); dialogs();
 if ($("#ruler")) {
+  $("#ruler").addEventListener("keydown", stepping);
   ruler();
   setInterval(ruler, 60e3);
   const again = () => ready().then(refreshAlarms).catch(() => {}); // each page says itself what fails

@@ -6,7 +6,7 @@ import { t } from "./i18n.js";
 export const OF_VALUE = { over: "over", under: "over", burnout: "open", nodata: "nodata", math: "math", NaN: "math" };
 
 // badge("alarm") is the mark with its word. States: alarm, over, open, nodata,
-// math, late, ok; of alarms: active, normal, unknown, off.
+// math, late, ahead, ended, ok; of alarms: active, normal, unknown, off.
 export const badge = state => el("span", { className: `state state-${state}` }, t("state." + state));
 
 // ofAlarm gives the state of an alarm's body.

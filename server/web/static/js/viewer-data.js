@@ -45,7 +45,8 @@ export function literal(match) {
 }
 
 // --- the view -------------------------------------------------------------------
-const ns = ms => (BigInt(Math.floor(ms)) * 1000000n + BigInt(Math.round((ms - Math.floor(ms)) * 1e6))).toString();
+const FIRST = -9.2e12; // ms; the server keeps 64 bits of nanoseconds
+const ns = at => { const ms = Math.max(FIRST, at); return (BigInt(Math.floor(ms)) * 1000000n + BigInt(Math.round((ms - Math.floor(ms)) * 1e6))).toString(); };
 
 // view asks for all channels in buckets of one width and gives the rows by key,
 // with the channels that are not there.
@@ -186,7 +187,7 @@ function bucketOf({ grid }, time) {
 export function at(v, ms) {
   const { grid } = v; let i = Math.floor((ms - grid.from) / grid.width); i = Math.max(0, Math.min(grid.n - 1, i));
   while (i > 0 && v.mean[i] === undefined) i--;
-  return v.mean[i] == null ? { q: v.q[i] || Q.gap } : { v: v.mean[i], q: 0 };
+  return v.mean[i] == null ? { q: v.q[i] || Q.gap } : { v: v.mean[i], q: 0, computed: v.count[i] > 1 };
 }
 // runsOf gives [first, last, code] of each run of one code for which pred holds.
 export function runsOf(v, pred) {

@@ -82,12 +82,13 @@ $("#add").onclick = $("#add-first").onclick = openPick;
 let axis = null;
 export function axisBox({ key, unit }) {
   const scale = plots.find(k => k.scales[key]).scales[key], own = state.axes[key] || { auto: true }; axis = key;
-  $("#axis-title").textContent = t("viewer.axis_of", { unit: unit || "1" }); $("#axis-auto").checked = own.auto; $("#axis-min").value = +scale.min.toPrecision(5); $("#axis-max").value = +scale.max.toPrecision(5); $("#axis-limits").checked = state.showLimits; $("#axis-band").checked = state.showBand;
-  enable(); $("#axis").returnValue = ""; $("#axis").showModal();
+  $("#axis-title").textContent = t("viewer.axis_of", { unit: unit || t("viewer.no_unit") }); $("#axis-auto").checked = own.auto; $("#axis-min").value = +scale.min.toPrecision(5); $("#axis-max").value = +scale.max.toPrecision(5); $("#axis-limits").checked = state.showLimits; $("#axis-band").checked = state.showBand;
+  enable(); for (const field of [$("#axis-min"), $("#axis-max")]) field.setCustomValidity(""); $("#axis").returnValue = ""; $("#axis").showModal();
 }
+for (const field of [$("#axis-min"), $("#axis-max")]) field.oninput = () => field.setCustomValidity(Number.isNaN(f.decimal(field.value)) ? t("number.unclear") : "");
 const enable = () => { $("#axis-min").disabled = $("#axis-max").disabled = $("#axis-auto").checked; };
 $("#axis-auto").onchange = enable;
 $("#axis").addEventListener("close", () => {
   if ($("#axis").returnValue !== "ok") return;
-  state.axes[axis] = { auto: $("#axis-auto").checked, min: +$("#axis-min").value, max: +$("#axis-max").value }; state.showLimits = $("#axis-limits").checked; state.showBand = $("#axis-band").checked; draw(); legend();
+  state.axes[axis] = { auto: $("#axis-auto").checked, min: f.decimal($("#axis-min").value), max: f.decimal($("#axis-max").value) }; state.showLimits = $("#axis-limits").checked; state.showBand = $("#axis-band").checked; draw(); legend();
 });

@@ -67,10 +67,11 @@ function qualityLane(g, list, X, y, height) {
 
 // --- overview strip ---------------------------------------------------------------
 let whole = [0, 0], overview = null, asked = "";
+const day = at => f.dated(at) ? f.iso(at) : f.dm(at); // short enough for its place
 const LENGTHS = [1, 3, 7, 30, 90, 365, 3650].map(d => d * f.DAY);
 export function stripDraw() {
   const canvas = $("#strip"); if ($("#chart").hidden || !canvas.clientWidth || !state.rows.length) return;
-  const s = span(), length = LENGTHS.find(d => d >= s * 4) || 2 * LENGTHS.at(-1), end = now();
+  const s = span(), length = LENGTHS.find(d => d >= s * 4) || Math.max(2 * LENGTHS.at(-1), s * 1.25), end = now();
   if (whole[1] - whole[0] !== length || state.from < whole[0] || state.to > whole[1]) { const b = Math.max(Math.min(end, state.to + (length - s) / 2), state.to) + (state.live ? length * .02 : 0); whole = [b - length, b]; }
   const [a, b] = whole, [left, w] = frame(), g = sheet(canvas, 46), X = ms => left + (ms - a) / (b - a) * w;
   g.fillStyle = css("--paper"); g.fillRect(left, 0, w, 46);
@@ -83,7 +84,7 @@ export function stripDraw() {
   }
   for (const e of overview?.episodes || state.episodes) if ((e.to ?? end) >= a && e.from <= b) { g.fillStyle = css("--alarm"); const x = X(Math.max(a, e.from)); g.fillRect(x, 0, Math.max(2, X(e.to ?? end) - x), 3); }
   g.fillStyle = css("--axis"); g.textAlign = "center"; g.strokeStyle = css("--line-strong");
-  const marks = ticks(a, b, w, 74); for (const at of marks.at) { const x = X(at); g.beginPath(); g.moveTo(x, 32); g.lineTo(x, 35); g.stroke(); if (x > left + 16 && x < left + w - 16) g.fillText(marks.step < f.DAY ? new Date(at).getHours() ? f.hm(at) : f.dm(at) : marks.step > 20 * f.DAY ? f.iso(at).slice(0, 7) : f.dm(at), x, 40.5); }
+  const marks = ticks(a, b, w, 74); for (const at of marks.at) { const x = X(at); g.beginPath(); g.moveTo(x, 32); g.lineTo(x, 35); g.stroke(); if (x > left + 16 && x < left + w - 16) g.fillText(marks.step < f.DAY ? new Date(at).getHours() ? f.hm(at) : day(at) : marks.step > 20 * f.DAY ? f.iso(at).slice(0, 7) : day(at), x, 40.5); }
   const x0 = X(state.from), x1 = Math.max(x0 + 3, X(state.to)); g.fillStyle = css("--paper"); g.globalAlpha = .62; g.fillRect(left, 0, x0 - left, 32); g.fillRect(x1, 0, left + w - x1, 32); g.globalAlpha = 1;
   g.strokeStyle = g.fillStyle = css("--accent"); g.lineWidth = 1.5; g.strokeRect(x0, .75, x1 - x0, 31); g.fillRect(x0 - 2, 9, 4, 14); g.fillRect(x1 - 2, 9, 4, 14);
 }

@@ -6,7 +6,7 @@ import { $, $$, el, icon, phone, swatch } from "./dom.js";
 import * as f from "./format.js";
 import { t } from "./i18n.js";
 import { clock, moment } from "./plot-time.js";
-import { dec } from "./plot.js";
+import { reading as shown } from "./plot.js";
 import { holds } from "./states.js";
 import { at, codeOf, path, Q, WORD } from "./viewer-data.js";
 import { draw, plots, redraw } from "./viewer-panes.js";
@@ -39,8 +39,8 @@ function row(r, className, ...cells) {
 const valueRow = r => row(r, "", cell("", "num v"), cell(r.c.unit, "unit"), state.mark != null && cell("", "num d"),
   el("td", {}, el("button", { className: "icon-button", "aria-label": t("viewer.remove", { name: r.c.name }), title: t("viewer.remove", { name: r.c.name }), onclick: () => remove(r.c.key) }, icon("close"))));
 function statisticsRow(r) {
-  const s = r.v.stats, d = dec(r), n = v => cell(s.count ? f.num(v, d) : "–");
-  return row(r, "statistic", n(s.min), n(s.mean), n(s.max), n(s.last), cell(f.num(s.count), "num", { title: s.bad ? t("viewer.without_number", { n: f.num(s.bad) }) : null }));
+  const s = r.v.stats, n = (v, computed) => cell(s.count ? shown(r, v, computed) : "–");
+  return row(r, "statistic", n(s.min), n(s.mean, true), n(s.max), n(s.last), cell(f.num(s.count), "num", { title: s.bad ? t("viewer.without_number", { n: f.num(s.bad) }) : null }));
 }
 export function focusOn(key) {
   state.focus = key;
@@ -50,34 +50,35 @@ export function focusOn(key) {
 export function marks() { for (const tr of $$("#legend tbody tr")) if (tr._row) { tr.classList.toggle("focus", tr._row.c.key === state.focus); tr.classList.toggle("pinned", tr._row.c.key === state.pinned); } }
 
 const alarming = (key, v) => state.alarms.some(a => a.key === key && a.enabled && holds(a.operator, v, a.threshold ?? a.low, a.high));
+const ENDED = 30 * f.DAY; // what is older is not waited for
 // What a row says at the crosshair, or of its newest sample: {text, className, v}.
 function reading(r) {
   const ms = state.cursor; let x = null, late = 0;
   if (ms != null) x = at(r.v, ms);
   else if (state.live) {
     const l = state.latest.get(r.c.key); if (!l || l.time == null) return { text: "–", className: "num v q-miss" };
-    const q = codeOf(l.value); x = q ? { q } : { q: 0, v: l.value }; const old = now() - l.time; if (old > 3 * (r.v.pace || Infinity) + 5e3) late = old;
+    const q = codeOf(l.value); x = q ? { q } : { q: 0, v: l.value }; const old = now() - l.time; if (old > (3 * r.v.pace || span()) + 5e3 || old < -5e3) late = old;
   } else x = at(r.v, Math.min(state.to - 1e-3, now()));
   if (x.q) return { text: t(WORD[x.q]), className: "num v " + (x.q === Q.over || x.q === Q.under ? "q-over" : "q-miss") };
-  return { text: f.num(x.v, dec(r)) + (late ? ` · ${t("viewer.late", { age: f.age(late) })}` : ""), className: "num v" + (late ? " q-miss" : alarming(r.c.key, x.v) ? " q-alarm" : ""), v: x.v };
+  return { text: shown(r, x.v, x.computed) + (late ? ` · ${late > 0 && late < ENDED ? t("viewer.late", { age: f.age(late) }) : f.age(late)}` : ""), className: "num v" + (late ? " q-miss" : alarming(r.c.key, x.v) ? " q-alarm" : ""), v: x.v };
 }
 export function values() {
   const ms = state.cursor, box = $("#readout"), averaged = state.rows.some(r => r.v.dense);
-  if (state.tab === "statistics") { box.replaceChildren(el("span", {}, el("b", {}, `${moment(state.from, 1e3)} – ${moment(state.to, 1e3)}`)), el("span", {}, f.span(span()))); return; }
+  if (state.tab === "statistics") { box.replaceChildren(el("span", {}, el("b", {}, `${moment(state.from, 1e3, state.to)} – ${moment(state.to, 1e3, state.from)}`)), el("span", {}, f.span(span()))); return; }
   box.replaceChildren(el("span", {}, el("b", {}, ms != null ? moment(ms, state.step) : t(state.live ? "viewer.latest" : "viewer.end_of_view")), ms == null && state.live ? "" : ` · ${averaged ? t("viewer.mean_of", { span: f.span(state.step) }) : t("viewer.as_recorded")}`), state.mark != null ? el("span", {}, `Δt ${f.span(Math.abs((ms ?? state.to) - state.mark))}`) : "");
   for (const tr of $$("#legend tbody tr")) {
     const r = tr._row; if (!r) continue;
     const x = reading(r), v = $(".v", tr), d = $(".d", tr);
     v.textContent = x.text; v.className = x.className;
-    if (d) { const m = at(r.v, state.mark); d.textContent = x.v == null || m.q ? "" : signed(x.v - m.v, dec(r)); }
+    if (d) { const m = at(r.v, state.mark); d.textContent = x.v == null || m.q ? "" : signed(x.v - m.v, r); }
   }
 }
-function signed(v, digits) { const text = f.num(v, digits); return /[1-9]/.test(text) ? (v > 0 ? "+" : "") + text : f.num(0, digits); }
+function signed(v, r) { const text = shown(r, v, true); return (v > 0 && /[1-9]/.test(text) ? "+" : "") + text; }
 function events() {
   const list = state.events.filter(e => e.time >= state.from && e.time <= state.to).reverse(), byKey = new Map(state.rows.map(r => [r.c.key, r])), days = f.iso(state.from) !== f.iso(state.to);
   $("#events").replaceChildren(...list.slice(0, 50).map(e => {
     const r = byKey.get(e.key), go = () => { setRange(e.time - span() / 4, e.time + span() / 4); };
-    return el("li", {}, el("span", { className: `mark mark-${e.kind === "start" ? "active" : "normal"}` }), el("button", { onclick: go }, el("time", {}, (days ? f.dm(e.time) + " " : "") + f.hm(e.time)), el("span", {}, t(e.kind === "start" ? "viewer.began" : "viewer.ended", { name: e.name })), el("b", {}, typeof e.value === "number" ? f.num(e.value, r ? dec(r) : 2) + f.unit(r?.c.unit) : "")));
+    return el("li", {}, el("span", { className: `mark mark-${e.kind === "start" ? "active" : "normal"}` }), el("button", { onclick: go }, el("time", {}, (days ? f.dm(e.time) + " " : "") + f.hm(e.time)), el("span", {}, t(e.kind === "start" ? "viewer.began" : "viewer.ended", { name: e.name })), el("b", {}, typeof e.value === "number" ? (r ? shown(r, e.value) : f.exact(e.value)) + f.unit(r?.c.unit) : "")));
   }));
   $("#events-box").hidden = !list.length;
 }
@@ -87,8 +88,10 @@ export function rangeText() {
   const s = span();
   if (state.live) return t("viewer.last", { span: s === f.DAY ? `24\u202f${t("span.h")}` : f.span(s) }) + (phone() ? "" : " · " + f.offset());
   const step = s < 60e3 ? Math.min(s / 100, 1e3) : 60e3, a = clock(state.from, step), b = clock(state.to, step);
-  if (s >= 4 * f.DAY) return `${f.dm(state.from)} – ${f.dm(state.to)}`;
-  return f.iso(state.from) === f.iso(state.to) ? `${f.dm(state.from)} ${a} – ${b}` : `${f.dm(state.from)} ${a} – ${f.dm(state.to)} ${b}`;
+  if (phone() && f.dated(state.from, state.to)) return f.iso(state.from) === f.iso(state.to) ? `${f.iso(state.from)} ${a} – ${b}` : `${f.iso(state.from)} – ${f.iso(state.to)}`;
+  const first = f.dm(state.from, state.to), end = f.dm(state.to, state.from);
+  if (s >= 4 * f.DAY) return `${first} – ${end}`;
+  return f.iso(state.from) === f.iso(state.to) ? `${first} ${a} – ${b}` : `${first} ${a} – ${end} ${b}`;
 }
 export function head() {
   const graph = state.mode === "graph", press = (id, on) => $(id).setAttribute("aria-pressed", String(on));

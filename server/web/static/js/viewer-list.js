@@ -6,7 +6,7 @@ import { $, el } from "./dom.js";
 import * as f from "./format.js";
 import { t } from "./i18n.js";
 import { clock } from "./plot-time.js";
-import { dec } from "./plot.js";
+import { reading } from "./plot.js";
 import { codeOf, path, Q, table, WORD } from "./viewer-data.js";
 import { state } from "./viewer-state.js";
 
@@ -49,7 +49,7 @@ function line([at, values]) {
   const day = f.iso(at); if (day !== list.day) { list.day = day; out.push(el("tr", { className: "day" }, el("td", {}, f.dmy(at)), el("td", { colspan: n }))); }
   out.push(el("tr", {}, el("td", {}, clock(at, at % 1e3 ? at % 1 ? .001 : 1 : 1e3)), values.map((x, i) => {
     if (x === null) return el("td");
-    const q = codeOf(x); return q ? el("td", { className: q === Q.over || q === Q.under ? "q-over" : "q-miss" }, q === Q.other && x !== "NaN" ? t("value." + x) : t(WORD[q])) : el("td", {}, f.num(x, dec(list.rows[i])));
+    const q = codeOf(x); return q ? el("td", { className: q === Q.over || q === Q.under ? "q-over" : "q-miss" }, q === Q.other && x !== "NaN" ? t("value." + x) : t(WORD[q])) : el("td", {}, reading(list.rows[i], x));
   })));
   return out;
 }

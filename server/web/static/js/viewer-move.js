@@ -2,7 +2,7 @@
 // the server is asked when the hand rests.
 import { now } from "./api.js";
 import { $ } from "./dom.js";
-import { DAY } from "./format.js";
+import { DAY, dmy } from "./format.js";
 import { t } from "./i18n.js";
 import { toast } from "./shell.js";
 import { span, state } from "./viewer-state.js";
@@ -11,13 +11,14 @@ import { lanesDraw } from "./viewer-lanes.js";
 import { head, legend } from "./viewer-legend.js";
 import { load } from "./viewer.js";
 
-const LEAST = 1, MOST = 20 * 366 * DAY; // ms
+const LEAST = 1, MOST = 100 * 366 * DAY; // ms
 let timer = 0;
 
 const note = () => { state.past.push([state.from, state.to, state.live]); if (state.past.length > 50) state.past.shift(); };
-export function setRange(a, b, { quiet = false, live = false } = {}) {
-  const s = Math.max(LEAST, Math.min(MOST, b - a)), mid = (a + b) / 2; a = mid - s / 2; b = mid + s / 2;
-  const last = now() + s / 2; if (b > last) { b = last; a = b - s; }
+export function setRange(a, b, { quiet = false, live = false, ahead = false } = {}) {
+  if (b - a > MOST) { a = b - MOST; toast(t("viewer.shortened", { from: dmy(a) })); } // the newest stays in view
+  const s = Math.max(LEAST, b - a); a = (a + b - s) / 2; b = a + s;
+  const last = now() + s / 2; if (b > last && !ahead) { b = last; a = b - s; }
   if (!quiet) note();
   clearTimeout(timer);
   state.from = a; state.to = b; state.live = live; rescale(); head(); load();

@@ -75,7 +75,7 @@ function labelWidth(group) {
   const digits = Math.max(0, Math.min(9, -Math.floor(Math.log10((hi - lo) / 5 || 1)))); return Math.min(120, 14 + 6.6 * Math.max(num(lo, digits).length, num(hi, digits).length));
 }
 const weight = n => Math.min(2.4, 1 + .32 * (n - 1));
-const axisButton = g => el("button", { "aria-label": t("viewer.axis_of", { unit: g.unit || "1" }), title: t("viewer.axis_of", { unit: g.unit || "1" }), onclick: () => axisBox(g) }, (g.unit || "1") + (state.axes[g.key]?.auto === false ? " ⇕" : ""));
+const axisButton = g => el("button", { "aria-label": t("viewer.axis_of", { unit: g.unit || t("viewer.no_unit") }), title: t("viewer.axis_of", { unit: g.unit || t("viewer.no_unit") }), onclick: () => axisBox(g) }, (g.unit || t("viewer.no_unit")) + (state.axes[g.key]?.auto === false ? " ⇕" : ""));
 
 // What panes may ask of the page.
 export const ctx = {

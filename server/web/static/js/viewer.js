@@ -3,7 +3,7 @@ import { api, live, now, setClock } from "./api.js";
 import * as arrivals from "./arrivals.js";
 import { MAX, selectors } from "./channels.js";
 import { $, el, store, themed } from "./dom.js";
-import { DAY, MINUTE, num, zone } from "./format.js";
+import { DAY, dm, hm, MINUTE, num, zone } from "./format.js";
 import { t } from "./i18n.js";
 import { keys, onAlarm, showGaps, toast } from "./shell.js";
 import * as data from "./viewer-data.js";
@@ -21,7 +21,7 @@ let current = null, loaded = 0, shown = 0;
 export async function load({ quiet = false } = {}) {
   current?.abort(); const job = current = new AbortController(), { signal } = job;
   head(); remember(); link();
-  if (!state.channels.length) { state.rows = []; draw(); legend(); stream(); return; }
+  if (!state.channels.length) { state.rows = []; $("#away").hidden = true; draw(); legend(); stream(); return; }
   const done = quiet ? () => {} : busy(job), started = performance.now(), since = arrivals.asked();
   try {
     const from = state.from, to = state.to, s = to - from, width = Math.max(240, $("#panes").clientWidth - 94 || $("#viewer").clientWidth * .6);
@@ -37,9 +37,19 @@ export async function load({ quiet = false } = {}) {
     if (signal.aborted) return;
     if (latest) { state.latest = latest; for (const { key, time, value } of since) newest(key, time, value); }
     stream(); probe().then(link, () => {}); rule().catch(() => {}); // the view itself says what fails
+    await away(signal);
     if (await data.words(state.rows.map(r => ({ channel: r.c, v: r.v })), from, to, signal)) settleAll();
     if (!signal.aborted) { draw(); redraw(); lanesDraw(); legend(); }
   } catch (e) { if (e.name !== "AbortError" && job === current) failed(e); } finally { done(); arrivals.done(since); }
+}
+// away says where there is data if the range holds none, and offers to go there.
+async function away(signal) {
+  const none = state.rows.every(r => !r.v.stats.count && !r.v.stats.bad); if (!none) { $("#away").hidden = true; return; }
+  const times = [...(await data.latest(state.channels, signal)).values()].map(l => l.time ?? -Infinity), newest = Math.max(...times); if (signal.aborted) return;
+  const some = newest > -Infinity, go = $("#away-go");
+  $("#away-text").textContent = some ? t("viewer.away", { time: `${dm(newest)} ${hm(newest)}` }) : t("viewer.never");
+  go.hidden = !some; go.textContent = t("viewer.away_go"); go.onclick = () => { const to = newest + span() * .02; setRange(to - span(), to, { ahead: true }); };
+  $("#away").hidden = false;
 }
 // rule shows the gaps of the last day in the ruler of every page.
 let ruled = "";

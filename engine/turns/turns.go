@@ -1,4 +1,5 @@
-package samples
+// Package turns shares places among tenants.
+package turns
 
 import (
 	"context"
@@ -8,11 +9,12 @@ import (
 	"github.com/hokan-db/hokan/engine/model"
 )
 
-// turns hands out places. Tenants that wait take turns, however many requests
+// Turns hands out places. Tenants that wait take turns, however many requests
 // each has waiting, and no tenant has all places: one that is slow to leave its
 // own never keeps others waiting.
-type turns struct {
+type Turns struct {
 	mu      sync.Mutex
+	changed *sync.Cond // on mu: somebody waits, or no longer
 	free    int
 	most    int // places of one tenant
 	tenants map[model.Tenant]*turn
@@ -25,12 +27,15 @@ type turn struct {
 	queue []chan struct{} // closed when a request has its place; first come, first served
 }
 
-func newTurns(places, most int) *turns {
-	return &turns{free: places, most: most, tenants: map[model.Tenant]*turn{}}
+// New returns turns with a number of places, of which one tenant may have most.
+func New(places, most int) *Turns {
+	t := &Turns{free: places, most: most, tenants: map[model.Tenant]*turn{}}
+	t.changed = sync.NewCond(&t.mu)
+	return t
 }
 
-// enter waits for a place, which must be left, unless ctx ends before.
-func (t *turns) enter(ctx context.Context, name model.Tenant) error {
+// Enter waits for a place, which must be left, unless ctx ends before.
+func (t *Turns) Enter(ctx context.Context, name model.Tenant) error {
 	place := make(chan struct{})
 	t.mu.Lock()
 	own := t.tenants[name]
@@ -42,6 +47,7 @@ func (t *turns) enter(ctx context.Context, name model.Tenant) error {
 		t.waiting = append(t.waiting, name)
 	}
 	t.hand()
+	t.changed.Broadcast()
 	t.mu.Unlock()
 	select {
 	case <-place:
@@ -59,33 +65,58 @@ func (t *turns) enter(ctx context.Context, name model.Tenant) error {
 		t.waiting = slices.DeleteFunc(t.waiting, func(other model.Tenant) bool { return other == name })
 	}
 	t.forget(name)
+	t.changed.Broadcast()
 	return ctx.Err()
 }
 
-// leave gives a place back.
-func (t *turns) leave(name model.Tenant) {
+// Leave gives a place back.
+func (t *Turns) Leave(name model.Tenant) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.back(name)
 }
 
-// back is leave. The caller holds mu.
-func (t *turns) back(name model.Tenant) {
+// back is Leave. The caller holds mu.
+func (t *Turns) back(name model.Tenant) {
 	t.free++
 	t.tenants[name].held--
 	t.forget(name)
 	t.hand()
+	t.changed.Broadcast()
+}
+
+// Free returns the number of places that nobody has.
+func (t *Turns) Free() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.free
+}
+
+// AwaitWaiting returns once n requests of a tenant wait. It is for tests.
+func (t *Turns) AwaitWaiting(name model.Tenant, n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for {
+		waiting := 0
+		if own := t.tenants[name]; own != nil {
+			waiting = len(own.queue)
+		}
+		if waiting == n {
+			return
+		}
+		t.changed.Wait()
+	}
 }
 
 // forget forgets a tenant that has nothing. The caller holds mu.
-func (t *turns) forget(name model.Tenant) {
+func (t *Turns) forget(name model.Tenant) {
 	if own := t.tenants[name]; own.held == 0 && len(own.queue) == 0 {
 		delete(t.tenants, name)
 	}
 }
 
 // hand gives free places to those that wait. The caller holds mu.
-func (t *turns) hand() {
+func (t *Turns) hand() {
 	for i := 0; t.free > 0 && i < len(t.waiting); {
 		name := t.waiting[i]
 		own := t.tenants[name]
