@@ -279,11 +279,11 @@ func (db *DB) installBlocks(t *tenant, f *frozenHead, m catalog.Manifest) {
 // writeBlocks writes one block per UTC day, or month, that f has rows of. On error it
 // returns those already written too.
 func (db *DB) writeBlocks(ctx context.Context, t *tenant, f *frozenHead) ([]block.Meta, error) {
-	channels, views, err := t.flushViews(f)
+	columns, err := t.flushColumns(f)
 	if err != nil {
 		return nil, err
 	}
-	spans, err := flushSpans(views)
+	spans, err := flushSpans(columns)
 	if err != nil {
 		return nil, err
 	}
@@ -292,7 +292,7 @@ func (db *DB) writeBlocks(ctx context.Context, t *tenant, f *frozenHead) ([]bloc
 		if err := ctx.Err(); err != nil {
 			return written, err
 		}
-		meta, err := db.writeBlock(t, f, span, channels, views)
+		meta, err := db.writeBlock(t, f, span, columns)
 		if err != nil {
 			return written, err
 		}
@@ -301,23 +301,53 @@ func (db *DB) writeBlocks(ctx context.Context, t *tenant, f *frozenHead) ([]bloc
 	return written, nil
 }
 
-// flushViews returns f's channels with their labels and properties, and a view
-// of each one's rows.
-func (t *tenant) flushViews(f *frozenHead) ([]model.Channel, []head.View, error) {
+// heldRows is how many decoded rows a flush holds at most, 16 MB, so that it
+// need not decode the same channel for every block that it has rows in.
+const heldRows = 1 << 20
+
+// flushColumn is a channel of a head with its labels and properties.
+type flushColumn struct {
+	channel model.Channel
+	view    head.View
+	// What view decodes to, held where several blocks may need it.
+	times  []int64
+	values []float64
+}
+
+// rowBuffer is memory to decode columns into, one after the other.
+type rowBuffer struct {
+	times  []int64
+	values []float64
+}
+
+// rows returns the rows that c holds, or else decodes them into b, where they
+// are valid until b's next use.
+func (c *flushColumn) rows(b *rowBuffer) ([]int64, []float64, error) {
+	if c.times != nil {
+		return c.times, c.values, nil
+	}
+	var err error
+	if b.times, b.values, err = c.view.Decode(b.times[:0], b.values[:0]); err != nil {
+		return nil, nil, fmt.Errorf("channel %d of the head: %w", c.channel.ID, err)
+	}
+	return b.times, b.values, nil
+}
+
+// flushColumns returns f's channels.
+func (t *tenant) flushColumns(f *frozenHead) ([]flushColumn, error) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	ids := f.Channels()
-	channels := make([]model.Channel, len(ids))
-	views := make([]head.View, len(ids))
+	columns := make([]flushColumn, len(ids))
 	for i, id := range ids {
 		c := t.index.Get(id)
 		view, ok := f.View(id)
 		if c == nil || !ok {
-			return nil, nil, fmt.Errorf("%w %d in the head", ErrUnknownChannel, id)
+			return nil, fmt.Errorf("%w %d in the head", ErrUnknownChannel, id)
 		}
-		channels[i], views[i] = *c, view
+		columns[i] = flushColumn{channel: *c, view: view}
 	}
-	return channels, views, nil
+	return columns, nil
 }
 
 // maxFlushDays is how many days a head is split into at most: one that spans
@@ -325,21 +355,27 @@ func (t *tenant) flushViews(f *frozenHead) ([]model.Channel, []head.View, error)
 // does not make a file for every row.
 const maxFlushDays = 3
 
-// flushSpans returns the UTC days, or months, that hold rows of the views,
-// ascending.
-func flushSpans(views []head.View) ([]model.Span, error) {
+// flushSpans returns the UTC days, or months, that hold rows of the columns,
+// ascending. Columns of more than one day hold their rows afterwards, as long
+// as these are no more than heldRows together.
+func flushSpans(columns []flushColumn) ([]model.Span, error) {
 	days := map[int64]bool{}
-	var times []int64
-	var values []float64
-	for _, v := range views {
-		first, last := v.Bounds()
+	var buffer rowBuffer
+	held := 0
+	for i := range columns {
+		c := &columns[i]
+		first, last := c.view.Bounds()
 		if dayOf(first) == dayOf(last) {
 			days[dayOf(first)] = true
 			continue
 		}
-		var err error
-		if times, values, err = v.Decode(times[:0], values[:0]); err != nil {
+		times, values, err := c.rows(&buffer)
+		if err != nil {
 			return nil, err
+		}
+		if held+len(times) <= heldRows {
+			held += len(times)
+			c.times, c.values = slices.Clone(times), slices.Clone(values)
 		}
 		for rest := times; len(rest) > 0; {
 			start := dayOf(rest[0])
@@ -376,7 +412,7 @@ func dayOf(t int64) int64 {
 }
 
 // writeBlock writes the rows of one span.
-func (db *DB) writeBlock(t *tenant, f *frozenHead, span model.Span, channels []model.Channel, views []head.View) (block.Meta, error) {
+func (db *DB) writeBlock(t *tenant, f *frozenHead, span model.Span, columns []flushColumn) (block.Meta, error) {
 	name := disk.BlockName{
 		Tenant: t.name, Level: block.Level, First: span.From, Last: span.To - 1,
 		FirstOffset: t.flushedTo + 1, LastOffset: f.lastOffset, Epoch: db.epoch,
@@ -385,20 +421,21 @@ func (db *DB) writeBlock(t *tenant, f *frozenHead, span model.Span, channels []m
 	var meta block.Meta
 	err := db.blocks.Put(name.String(), func(w io.Writer) error {
 		writer := block.NewWriter(w, block.WriterOptions{Name: name})
-		var times []int64
-		var values []float64
-		var err error
-		for i, view := range views {
-			if first, last := view.Bounds(); !span.Overlaps(first, last) {
+		var buffer rowBuffer
+		for i := range columns {
+			c := &columns[i]
+			if first, last := c.view.Bounds(); !span.Overlaps(first, last) {
 				continue
 			}
-			if times, values, err = view.Decode(times[:0], values[:0]); err != nil {
-				return fmt.Errorf("channel %d of the head: %w", channels[i].ID, err)
+			times, values, err := c.rows(&buffer)
+			if err != nil {
+				return err
 			}
-			if err = writeChannel(writer, channels[i], clip(times, span), times, values); err != nil {
+			if err := writeChannel(writer, c.channel, clip(times, span), times, values); err != nil {
 				return err
 			}
 		}
+		var err error
 		meta, err = writer.Close()
 		return err
 	})
