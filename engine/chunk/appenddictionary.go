@@ -26,7 +26,7 @@ func (e *Encoder) tryDictionary(dst []byte, start int, values []float64) []byte 
 	}
 	e.sorted = resized(e.sorted, len(values))
 	for i, v := range values {
-		e.sorted[i] = ordered(int64(math.Float64bits(v)))
+		e.sorted[i] = inOrder(v)
 	}
 	slices.Sort(e.sorted)
 	different := slices.Compact(e.sorted)
@@ -35,7 +35,7 @@ func (e *Encoder) tryDictionary(dst []byte, start int, values []float64) []byte 
 	}
 	e.indexes = resized(e.indexes, len(values))
 	for i, v := range values {
-		index, _ := slices.BinarySearch(different, ordered(int64(math.Float64bits(v))))
+		index, _ := slices.BinarySearch(different, inOrder(v))
 		e.indexes[i] = int64(index)
 	}
 	dictionary := resized(e.dictionary, len(different))
@@ -58,7 +58,7 @@ func (e *Encoder) tryDictionary(dst []byte, start int, values []float64) []byte 
 func (e *Encoder) repeats(values []float64) bool {
 	sample := e.trial[:0]
 	for i := range sampleRows {
-		sample = append(sample, ordered(int64(math.Float64bits(values[i*len(values)/sampleRows]))))
+		sample = append(sample, inOrder(values[i*len(values)/sampleRows]))
 	}
 	e.trial = sample
 	if !e.histogram.count(sample, 0, mostDifferent) {

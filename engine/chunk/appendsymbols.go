@@ -358,6 +358,10 @@ func (e *Encoder) zstdOf(residuals []int64) []byte {
 	return e.zstdOut
 }
 
+// zstdEncoder encodes for all Encoders. One column is always encoded by one
+// goroutine, so that its bytes do not depend on the machine; as many columns at
+// once as there are processors (0), since each takes some megabytes of tables.
+// Who checks the bytes is the block's frame, not zstd.
 var zstdEncoder = sync.OnceValues(func() (*zstd.Encoder, error) {
-	return zstd.NewWriter(nil, zstd.WithEncoderCRC(false), zstd.WithSingleSegment(true))
+	return zstd.NewWriter(nil, zstd.WithEncoderCRC(false), zstd.WithSingleSegment(true), zstd.WithEncoderConcurrency(0))
 })

@@ -78,5 +78,8 @@ const maxInteger = 1 << 53
 // the order of the floats. It is its own inverse.
 func ordered(bits int64) int64 { return bits ^ int64(uint64(bits>>63)>>1) }
 
+// inOrder returns the integer that stands for a float among others.
+func inOrder(f float64) int64 { return ordered(int64(math.Float64bits(f))) }
+
 // ordered32 is ordered for float32.
 func ordered32(bits int32) int32 { return bits ^ int32(uint32(bits>>31)>>1) }

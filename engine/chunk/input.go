@@ -8,8 +8,9 @@ import (
 )
 
 // Numbers of no fixed size are varints as encoding/binary has them: seven bits
-// a byte, the lowest first, the top bit set on all bytes but the last. Those
-// that may be negative are zigzag: 0, -1, 1, -2, 2 are 0, 1, 2, 3, 4.
+// a byte, the lowest first, the top bit set on all bytes but the last, and no
+// byte more than they need. Those that may be negative are zigzag: 0, -1, 1,
+// -2, 2 are 0, 1, 2, 3, 4.
 
 var errShort = errors.New("it ends in the middle")
 
@@ -41,6 +42,10 @@ func (in *input) uvarint() uint64 {
 	u, n := binary.Uvarint(in.rest)
 	if n <= 0 {
 		in.fail("%w", errShort)
+		return 0
+	}
+	if n > 1 && in.rest[n-1] == 0 {
+		in.fail("a number of more bytes than it needs")
 		return 0
 	}
 	in.rest = in.rest[n:]

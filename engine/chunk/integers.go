@@ -93,8 +93,8 @@ func (c *integers) open(in *input, rows, depth int) {
 	c.head = in.byte()
 	c.factor, c.origin, c.last, c.slope, c.base = 1, 0, 0, 0, 0
 	if c.head&headFactor != 0 {
-		if c.factor, c.origin = int64(in.uvarint()), in.varint(); c.factor == 1 {
-			in.fail("a factor of 1")
+		if c.factor, c.origin = int64(in.uvarint()), in.varint(); c.factor < 2 {
+			in.fail("a factor of %d", c.factor)
 		}
 	}
 	switch c.predictor() {
@@ -259,17 +259,20 @@ func (p *patches) open(in *input, c *integers) {
 		return
 	}
 	count := in.count("patches", c.rows)
+	if count == 0 {
+		in.fail("no patches")
+	}
 	p.rest = input{rest: in.rest}
 	row := uint64(0)
-	for range count {
+	for i := range count {
 		gap := in.uvarint()
 		in.uvarint()
-		if row += gap; gap > uint64(c.rows) || row >= uint64(c.rows) {
+		if row += gap; gap > uint64(c.rows) || row >= uint64(c.rows) || gap == 0 && i > 0 {
 			in.fail("a patch in row %d", row)
 			return
 		}
 	}
-	if in.err == nil && count > 0 {
+	if in.err == nil {
 		p.left = count
 		p.next = int(p.rest.uvarint())
 	}

@@ -13,7 +13,8 @@ import (
 //	row 0: lane 0 bits 0-63, lane 1 bits 0-63, … lane 7 bits 0-63
 //	row 1: lane 0 bits 64-127, …
 //
-// The words of the last row have only as many bytes as hold bits in use.
+// The words of the last row have only as many bytes as hold bits in use. All
+// lanes are of ⌈n/8⌉·w bits; what these and the bytes have to spare is zero.
 const (
 	lanes    = 8
 	rowBytes = lanes * 8
@@ -98,9 +99,21 @@ func (p *packed) open(in *input, n int, width uint) {
 	if whole > 0 {
 		copy(p.tail[:], p.data[whole-rowBytes:])
 	}
-	size := (used%64 + 7) / 8
+	size, padding := (used%64+7)/8, uint64(0)
 	for l := range lanes {
-		copy(p.tail[rowBytes+8*l:rowBytes+8*l+8], src[whole+l*size:whole+l*size+size])
+		word := p.tail[rowBytes+8*l : rowBytes+8*l+8]
+		copy(word, src[whole+l*size:whole+l*size+size])
+		padding |= binary.LittleEndian.Uint64(word) >> (used % 64)
+	}
+	if last := n % lanes; last > 0 && width > 0 {
+		var group [lanes]int64
+		unpack(group[:], p.tail[:], used%64+64-int(width), width, 0)
+		for _, x := range group[last:] {
+			padding |= uint64(x)
+		}
+	}
+	if padding != 0 {
+		in.fail("packed integers that go on after the last")
 	}
 }
 

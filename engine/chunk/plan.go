@@ -116,13 +116,13 @@ func (p valuePlan) integer(v float64) (x, up int64, ok bool) {
 		if p.digits&throughFloat32 != 0 {
 			near = float64(float32(near))
 		}
-		up = ordered(int64(math.Float64bits(v))) - ordered(int64(math.Float64bits(near)))
+		up = inOrder(v) - inOrder(near)
 		ok = -maxNear <= up && up <= maxNear
 	case modeFloat32:
 		f := float32(v)
 		x, ok = int64(ordered32(int32(math.Float32bits(f)))), same(float64(f), v)
 	case modeFloat64:
-		x, ok = ordered(int64(math.Float64bits(v))), true
+		x, ok = inOrder(v), true
 	}
 	return x, up, ok
 }

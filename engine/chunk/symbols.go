@@ -54,6 +54,10 @@ func (c *integers) openSymbols(in *input) {
 	clear(s.letters[letters:])
 	c.nested(in, s.letters[:letters], len(deepest)-1)
 	for i := range s.letters[:letters] {
+		if i > 0 && s.letters[i]<<s.lowBits <= s.letters[i-1] {
+			in.fail("letters that do not ascend")
+			return
+		}
 		s.letters[i] <<= s.lowBits
 	}
 	c.patches.open(in, c)
@@ -61,6 +65,10 @@ func (c *integers) openSymbols(in *input) {
 	c.scratch.bytes = resized(c.scratch.bytes, count)
 	s.codes = c.scratch.bytes
 	c.takeHuffman(in, s.codes)
+	if inLast := c.rows & (1<<s.group - 1); inLast > 0 && s.codes[count-1]>>(inLast*(8>>s.group)) != 0 {
+		in.fail("letters after the last row")
+		return
+	}
 	s.low.open(in, c.rows, s.lowBits)
 }
 
@@ -189,6 +197,9 @@ func (c *integers) openZstd(in *input) {
 	}
 }
 
+// zstdDecoder decodes for all Decoders, as many columns at once as there are
+// processors (0): by default it would be four, and queries would wait for each
+// other.
 var zstdDecoder = sync.OnceValues(func() (*zstd.Decoder, error) {
-	return zstd.NewReader(nil, zstd.WithDecodeAllCapLimit(true))
+	return zstd.NewReader(nil, zstd.WithDecodeAllCapLimit(true), zstd.WithDecoderConcurrency(0))
 })

@@ -74,7 +74,7 @@ type values struct {
 	second     integers // near: floats further up
 	listed     *values
 	dictionary []float64
-	outside    bool // an integer is not the number of a value in the dictionary, or too large to be folded
+	outside    bool // an integer is no value of the dictionary, or too large to be folded
 	exceptions exceptions
 	block      [blockRows]int64
 	blockMore  [blockRows]int64
@@ -170,6 +170,16 @@ func (v *values) openDictionary(in *input) {
 	}
 	v.dictionary = resized(v.dictionary, size)
 	v.listed.all(v.dictionary)
+	for i := range v.dictionary[1:] {
+		if inOrder(v.dictionary[i]) >= inOrder(v.dictionary[i+1]) {
+			in.fail("a dictionary that does not ascend")
+			return
+		}
+	}
+	if err := v.listed.finish(); err != nil {
+		in.fail("%w", err)
+		return
+	}
 	v.integers.open(in, v.rows, 0)
 }
 
@@ -210,7 +220,7 @@ func (v *values) near(dst []float64, integers []int64) {
 
 // nextFloat returns the float so many floats further up than f.
 func nextFloat(f float64, up int64) float64 {
-	return math.Float64frombits(uint64(ordered(ordered(int64(math.Float64bits(f))) + up)))
+	return math.Float64frombits(uint64(ordered(inOrder(f) + up)))
 }
 
 func (v *values) fromBits(dst []float64, integers []int64) {
@@ -256,10 +266,17 @@ type exceptions struct {
 
 func (e *exceptions) open(in *input, rows int) {
 	stretches := in.count("stretches of exceptions", rows)
+	if stretches == 0 {
+		in.fail("exceptions without a row")
+	}
 	e.rows.rest = in.rest
 	count, row := 0, 0 // row is the first one after the stretches so far
-	for range stretches {
-		row += in.count("rows between exceptions", rows-row)
+	for i := range stretches {
+		gap := in.count("rows between exceptions", rows-row)
+		if gap == 0 && i > 0 {
+			in.fail("stretches of exceptions that are one")
+		}
+		row += gap
 		length := in.count("exceptions", rows-row-1) + 1
 		if row += length; in.err != nil {
 			return
@@ -267,16 +284,17 @@ func (e *exceptions) open(in *input, rows int) {
 		count += length
 	}
 	e.values.rest = in.rest
+	before := uint64(0)
 	for left := count; left > 0; {
-		same := in.count("exceptions", left)
-		if same == 0 {
-			in.fail("no exceptions")
+		same, value := in.count("exceptions", left), math.Float64bits(in.float())
+		if same == 0 || left < count && value == before {
+			in.fail("exceptions that are not told once")
 			return
 		}
-		in.take(8)
+		before = value
 		left -= same
 	}
-	if in.err == nil && count > 0 {
+	if in.err == nil {
 		e.left = count
 		e.next, e.more = int(e.rows.uvarint()), int(e.rows.uvarint())
 	}
