@@ -2,8 +2,11 @@ package engine
 
 import (
 	"context"
+	"slices"
 
+	"github.com/hokan-db/hokan/engine/block"
 	"github.com/hokan-db/hokan/engine/disk"
+	"github.com/hokan-db/hokan/engine/merge"
 	"github.com/hokan-db/hokan/engine/model"
 )
 
@@ -32,7 +35,9 @@ type ChunkInfo struct {
 
 // Inspect visits the blocks, and in them the chunks of the channels that match,
 // of one tenant, or of every one where name is empty. Blocks without such
-// chunks are left out, and so is what is in no block yet.
+// chunks are left out, and so is what is in no block yet. It takes one block at
+// a time, and keeps none for its sake: a block that is merged before its turn is
+// left out, and so is what it is merged into.
 func (db *DB) Inspect(ctx context.Context, name model.Tenant, match model.Selector, visit func(*BlockInfo) error) error {
 	if err := db.gate.enter(); err != nil {
 		return err
@@ -65,28 +70,49 @@ func (db *DB) inspectTenant(ctx context.Context, t *tenant, match model.Selector
 		ids[i] = channels[i].ID
 		labels[ids[i]] = channels[i].Labels
 	}
-	s, err := db.snapshot(ctx, t, ids, model.AllTime())
-	if err != nil {
-		return err
-	}
-	defer s.close()
-	for i := range s.blocks {
-		b := &s.blocks[i]
-		if len(b.chunks) == 0 {
-			continue
-		}
+	t.mu.RLock()
+	blocks, revision := t.blocks, t.revision
+	t.mu.RUnlock()
+	for i := range blocks {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		info, err := b.inspect(labels)
-		if err != nil {
-			return err
+		info, err := db.inspectBlock(t, revision, blocks[i], ids, labels)
+		if err == nil && info != nil {
+			err = visit(info)
 		}
-		if err := visit(info); err != nil {
+		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// inspectBlock describes the chunks that a block, which t had at some revision,
+// has of some channels; nil where there is none, or t has the block no longer.
+func (db *DB) inspectBlock(t *tenant, revision uint64, m block.Meta, ids []model.ChannelID, labels map[model.ChannelID]model.Labels) (*BlockInfo, error) {
+	s := &snapshot{db: db, ids: ids, pieces: make([][]merge.Piece, len(ids))}
+	defer s.close()
+	if opened, err := s.openNamed(t, revision, m); err != nil || !opened {
+		return nil, err
+	}
+	if len(s.blocks[0].chunks) == 0 {
+		return nil, nil
+	}
+	return s.blocks[0].inspect(labels)
+}
+
+// openNamed adds a block, which t had at some revision, if it still has it.
+func (s *snapshot) openNamed(t *tenant, revision uint64, m block.Meta) (bool, error) {
+	t.choosing.RLock() // it is not deleted until it is open
+	defer t.choosing.RUnlock()
+	t.mu.RLock()
+	named := t.revision == revision || slices.ContainsFunc(t.blocks, func(other block.Meta) bool { return other.Name == m.Name })
+	t.mu.RUnlock()
+	if !named {
+		return false, nil
+	}
+	return true, s.addBlock(m, model.AllTime())
 }
 
 func (b *openBlock) inspect(labels map[model.ChannelID]model.Labels) (*BlockInfo, error) {
