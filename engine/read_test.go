@@ -219,3 +219,21 @@ func TestChunksAreReadTogether(t *testing.T) {
 		t.Errorf("one bucket took %d reads: want the index alone", n)
 	}
 }
+
+// TestCursorOfAClosedSelection is an error, whatever the selection held.
+func TestCursorOfAClosedSelection(t *testing.T) {
+	db := openTest(t, vfs.NewMem())
+	defer db.Close()
+	writeHours(t, db, 0, 3, 0)
+	for _, span := range []model.Span{model.AllTime(), {From: 5, To: 6}} {
+		s, err := db.Select(context.Background(), "t", []model.ChannelID{1}, span)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Close()
+		if times, _, err := s.Cursor(0).Next(); !errors.Is(err, ErrClosed) || len(times) != 0 {
+			t.Errorf("%d rows, %v", len(times), err)
+		}
+		s.Close() // again
+	}
+}

@@ -150,19 +150,40 @@ func (db *DB) selectPieces(ctx context.Context, name model.Tenant, ids []model.C
 	return s, position, nil
 }
 
+// closedRows stand for the rows of a selection that is closed.
+type closedRows struct{}
+
+// Decode implements merge.Source.
+func (closedRows) Decode([]int64, []float64) ([]int64, []float64, error) {
+	return nil, nil, fmt.Errorf("selection: %w", ErrClosed)
+}
+
+// Fold implements merge.Source.
+func (closedRows) Fold(model.Span, merge.Grid, []model.Aggregate) error {
+	return fmt.Errorf("selection: %w", ErrClosed)
+}
+
 // Cursor returns a cursor over the i-th channel's rows. Each call starts
-// anew; cursors of different channels are independent.
+// anew; cursors of different channels are independent. After Close the cursor
+// gives ErrClosed.
 func (s *Selection) Cursor(i int) *merge.Cursor {
-	c := cursors.Get().(*merge.Cursor)
-	c.Reset(s.snapshot.pieces[s.position[i]], s.span)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.snapshot == nil {
+		closed := merge.Piece{First: s.span.From, Last: s.span.To - 1, Source: closedRows{}}
+		return merge.NewCursor([]merge.Piece{closed}, s.span)
+	}
+	c := cursors.Get().(*merge.Cursor)
+	c.Reset(s.snapshot.pieces[s.position[i]], s.span)
 	s.cursors = append(s.cursors, c)
 	return c
 }
 
-// Close lets go of the snapshot. Cursors must not be used after it.
+// Close lets go of the snapshot. Cursors that were handed out before must not
+// be used after it.
 func (s *Selection) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.snapshot != nil {
 		for _, c := range s.cursors {
 			c.Reset(nil, s.span)
