@@ -1,13 +1,13 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"math"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/hokan-db/hokan/engine/block"
@@ -16,10 +16,22 @@ import (
 	"github.com/hokan-db/hokan/engine/model"
 )
 
+// mergeBlocks is how many blocks are open at once while they are merged, so
+// that a month of any number of blocks can be.
+const mergeBlocks = 128
+
 // compactor merges the blocks of one month at a time.
 type compactor struct {
-	running sync.Mutex
-	bytes   int64 // monthBytes, or fewer in tests
+	running chan struct{} // holds an element while one runs
+	// What follows is less in tests.
+	bytes  int64 // monthBytes
+	blocks int   // mergeBlocks
+	chunks int   // groupChunks
+}
+
+func (c *compactor) init() {
+	c.running = make(chan struct{}, 1)
+	c.bytes, c.blocks, c.chunks = monthBytes, mergeBlocks, groupChunks
 }
 
 // Compact flushes every head and then merges, for each tenant and UTC month,
@@ -35,8 +47,12 @@ func (db *DB) Compact(ctx context.Context) error {
 	if err := db.Flush(ctx); err != nil {
 		return err
 	}
-	db.compactor.running.Lock()
-	defer db.compactor.running.Unlock()
+	select {
+	case db.compactor.running <- struct{}{}:
+		defer func() { <-db.compactor.running }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	var damaged []error
 	for _, t := range db.allTenants(func(*tenant) bool { return true }) {
 		for _, month := range t.months() {
@@ -70,40 +86,99 @@ func (t *tenant) months() []model.Span {
 	return ascending
 }
 
-// blocksIn returns the blocks of a UTC month. No block spans two.
-func (t *tenant) blocksIn(month model.Span) []block.Meta {
+// blocksIn returns the blocks of a UTC month. No block spans two: one that does
+// is damage, as merging takes only what is in the month and deletes the rest.
+func (t *tenant) blocksIn(month model.Span) ([]block.Meta, error) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	var in []block.Meta
 	for _, m := range t.blocks {
-		if month.Contains(m.First) {
-			in = append(in, m)
+		if !month.Overlaps(m.First, m.Last) {
+			continue
 		}
+		if !month.Contains(m.First) || !month.Contains(m.Last) {
+			return nil, disk.Corrupt(m.Name, 0, "it has rows of %s and of other months", monthName(month))
+		}
+		in = append(in, m)
 	}
-	return in
+	return in, nil
 }
 
-// compacted reports whether blocks are those that one compaction wrote.
-func compacted(blocks []block.Meta) bool {
-	for i := range blocks {
-		name, ok := disk.ParseBlockName(blocks[i].Name)
-		if !ok || name.Level != monthLevel || blocks[i].LastOffset != blocks[0].LastOffset {
-			return false
+// unitsOf returns a month's blocks, those of one flush or one compaction
+// together, oldest first. No two units share an offset of the log.
+func unitsOf(blocks []block.Meta) [][]block.Meta {
+	blocks = slices.Clone(blocks)
+	slices.SortStableFunc(blocks, func(a, b block.Meta) int { return cmp.Compare(a.LastOffset, b.LastOffset) })
+	var units [][]block.Meta
+	for start := 0; start < len(blocks); {
+		end := start + 1
+		for end < len(blocks) && blocks[end].LastOffset == blocks[start].LastOffset {
+			end++
+		}
+		units = append(units, blocks[start:end:end])
+		start = end
+	}
+	return units
+}
+
+// compacted reports whether all of a month is what one compaction wrote.
+func compacted(units [][]block.Meta) bool {
+	if len(units) > 1 {
+		return false
+	}
+	for _, unit := range units {
+		for i := range unit {
+			name, ok := disk.ParseBlockName(unit[i].Name)
+			if !ok || name.Level != monthLevel {
+				return false
+			}
 		}
 	}
 	return true
 }
 
-// compactMonth puts the merged blocks of a month in place of those that it has.
-//
-// All of the month's blocks are merged, and blocks of different months have no
-// rows in common. So the result may rank with the newest of them: what is
-// flushed meanwhile or later has greater offsets and wins over it.
-func (db *DB) compactMonth(ctx context.Context, t *tenant, month model.Span) error {
-	old := t.blocksIn(month)
-	if compacted(old) {
-		return nil
+// takeUnits returns the blocks of the first units, so many that there are no
+// more than most, but of two units at least, and the units after them.
+func takeUnits(units [][]block.Meta, most int) (blocks []block.Meta, taken int) {
+	for taken < len(units) && (taken < 2 || len(blocks)+len(units[taken]) <= most) {
+		blocks = append(blocks, units[taken]...)
+		taken++
 	}
+	return blocks, taken
+}
+
+// compactMonth puts merged blocks in place of those that a month has, in as
+// many steps as it takes until all are of one compaction.
+func (db *DB) compactMonth(ctx context.Context, t *tenant, month model.Span) error {
+	for {
+		blocks, err := t.blocksIn(month)
+		if err != nil {
+			return err
+		}
+		units := unitsOf(blocks)
+		if compacted(units) {
+			return nil
+		}
+		// What is merged in a round is merged again in the next one, not in
+		// this: each row is written as often as there are rounds.
+		for alone := len(units) == 1; len(units) > 1 || alone; alone = false {
+			old, taken := takeUnits(units, db.compactor.blocks)
+			if err := db.mergeBlocks(ctx, t, month, old); err != nil {
+				return err
+			}
+			units = units[taken:]
+		}
+	}
+}
+
+// mergeBlocks puts the merged rows of old, some of a month's blocks, in place
+// of them.
+//
+// These are all of the month's that are made of the log from their least offset
+// to their greatest, and blocks of different months have no rows in common. So
+// the result may rank with the newest of them: of the others, and of what is
+// flushed meanwhile or later, each is older than all of them or newer.
+func (db *DB) mergeBlocks(ctx context.Context, t *tenant, month model.Span, old []block.Meta) error {
 	if err := db.catalog.Err(); err != nil {
 		return err // the result could not be committed: do not write it
 	}
@@ -164,7 +239,13 @@ func monthName(month model.Span) string { return time.Unix(0, month.From).UTC().
 
 // merged reports whether the rows of b, which no manifest names, are in blocks
 // that the manifest names: those that b was merged into, or those whose merging
-// into b was interrupted.
+// into b was interrupted. A month's named blocks hold all of its rows that were
+// ever flushed, and what is merged is contiguous among them. So a block into
+// which others were merged holds all of the month's rows between its offsets,
+// and so do all of the month's blocks together, in however many steps they were
+// merged and whichever of them was interrupted.
+//
+// It goes by names and reads nothing: it is for a database without damage.
 func (t *tenant) merged(b disk.BlockName) bool {
 	first, last := uint64(math.MaxUint64), uint64(0)
 	for i := range t.blocks {

@@ -165,7 +165,7 @@ func TestCompactSplitsWhatIsTooLarge(t *testing.T) {
 		}
 	}
 	const limit = 150_000
-	db.compactor.bytes = limit
+	db.compactor.bytes, db.compactor.blocks = limit, 2 // fewer than the parts of one compaction
 	sum := func() (rows uint64) {
 		t.Helper()
 		ids := make([]model.ChannelID, 42)
@@ -194,7 +194,7 @@ func TestCompactSplitsWhatIsTooLarge(t *testing.T) {
 		if rows := sum(); rows != 40*3000+20 {
 			t.Fatalf("%d rows", rows)
 		}
-		if names := db.tenants["t"].blocks; !compacted(names) {
+		if units := unitsOf(db.tenants["t"].blocks); !compacted(units) {
 			t.Error("parts of one month would be merged again")
 		}
 		writeHours(t, db, 0, 5, 100) // the same hours, new values
@@ -393,6 +393,147 @@ func TestADamagedMonthIsLeftAndOthersAreMerged(t *testing.T) {
 	wantFiles(t, db, "flush 1970-01-01", "flush 1970-01-02", "month 1970-02-01")
 }
 
+// TestCompactHasFewBlocksOpen merges a month of many blocks, every one over
+// some of the rows of the one before.
+func TestCompactHasFewBlocksOpen(t *testing.T) {
+	const most = 5
+	faulty := disktest.New(vfs.NewMem())
+	db := openTest(t, faulty)
+	defer db.Close()
+	db.compactor.blocks = most
+	for i := range 40 {
+		writeHours(t, db, i%7, 5, float64(100*i))
+	}
+	want := allRows(t, db)
+	if err := db.Close(); err != nil { // and with it every block
+		t.Fatal(err)
+	}
+	db = openTest(t, faulty)
+	db.compactor.blocks = most
+	open, creates := 0, 0
+	faulty.Observe(func(op disktest.Op) {
+		if op.Writes() && strings.HasPrefix(op.Path, "data/blocks/") {
+			db.readers.mu.Lock()
+			open = max(open, len(db.readers.open))
+			db.readers.mu.Unlock()
+		}
+		if op.Kind == "create" && strings.Contains(op.Path, monthLevel) {
+			creates++
+		}
+	})
+	compact(t, db)
+	faulty.Observe(nil)
+	wantFiles(t, db, "month 1970-01-01")
+	if got := allRows(t, db); !sameRows(got, want) {
+		t.Errorf("rows are %v, want %v", got, want)
+	}
+	if open != most || creates != 8+2+1 {
+		t.Errorf("%d blocks are open at once, %d are made", open, creates)
+	}
+}
+
+// TestCompactReadsLongChannelsInParts merges blocks that have many more chunks
+// of a channel than may be held.
+func TestCompactReadsLongChannelsInParts(t *testing.T) {
+	db := openTest(t, vfs.NewMem())
+	defer db.Close()
+	ctx := context.Background()
+	writeHours(t, db, 0, 700, 0) // nearly all of January
+	c := model.Column{Labels: testLabels("a")}
+	for i := range 30 * chunkRows {
+		c.Times = append(c.Times, 5*model.Day+int64(i)*1e9)
+		c.Values = append(c.Values, float64(i%1000))
+	}
+	for i := range 3 {
+		if _, err := db.Append(ctx, &model.Batch{Tenant: "t", Columns: []model.Column{c}}); err != nil {
+			t.Fatal(err)
+		}
+		c.Values[i] = -1
+		if err := db.Flush(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := allRows(t, db)
+	blocks, err := db.tenants["t"].blocksIn(monthOf(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	db.compactor.chunks = 8
+	rows, err := db.openMonth(ctx, db.tenants["t"], monthOf(0), blocks)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, held, chunks := 0, 0, 0
+	for ; len(rows.times) > 0; chunks++ {
+		now := 0
+		for i := range rows.snapshot.blocks {
+			now += len(rows.snapshot.blocks[i].chunks)
+		}
+		read, held = read+len(rows.times), max(held, now)
+		if err := rows.next(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rows.close()
+	all := len(want[0]) + len(want[1])
+	if full := (len(want[0])+monthChunkRows-1)/monthChunkRows + 1; read != all || held > 8 || chunks != full {
+		t.Errorf("%d rows of %d in %d chunks, full ones are %d; %d chunks are held at once", read, all, chunks, full, held)
+	}
+	compact(t, db)
+	wantFiles(t, db, "month 1970-01-01")
+	if got := allRows(t, db); !sameRows(got, want) {
+		t.Error("other rows than before")
+	}
+}
+
+// TestBlocksOfTwoMonthsAreNotMerged: what is outside the month would be lost.
+func TestBlocksOfTwoMonthsAreNotMerged(t *testing.T) {
+	db := openTest(t, vfs.NewMem())
+	defer db.Close()
+	writeHours(t, db, 31*24-3, 6, 0)
+	writeHours(t, db, 60*24, 1, 0)
+	want := allRows(t, db)
+	db.tenants["t"].blocks[0].Last = 32 * model.Day
+	err := db.Compact(context.Background())
+	if !errors.Is(err, disk.ErrCorrupt) || !strings.Contains(err.Error(), "1970-01") || !strings.Contains(err.Error(), "1970-02") {
+		t.Errorf("got %v", err)
+	}
+	wantFiles(t, db, "flush 1970-01-31", "flush 1970-02-01", "month 1970-03-01")
+	if got := allRows(t, db); !sameRows(got, want) {
+		t.Errorf("rows are %v, want %v", got, want)
+	}
+}
+
+// TestASecondCompactMayGiveUp: it does not wait for the first one for ever.
+func TestASecondCompactMayGiveUp(t *testing.T) {
+	faulty := disktest.New(vfs.NewMem())
+	db := openTest(t, faulty)
+	defer db.Close()
+	writeHours(t, db, 0, 48, 0)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	second := make(chan error, 1)
+	var asked atomic.Bool
+	faulty.Observe(func(op disktest.Op) {
+		if op.Kind != "create" || !strings.Contains(op.Path, monthLevel) || asked.Swap(true) {
+			return
+		}
+		go func() { second <- db.Compact(ctx) }()
+		select {
+		case err := <-second:
+			if !errors.Is(err, context.Canceled) {
+				t.Errorf("got %v", err)
+			}
+		case <-time.After(time.Minute):
+			t.Error("it waits for the first one")
+		}
+	})
+	compact(t, db)
+	if !asked.Load() {
+		t.Error("the first one made nothing")
+	}
+}
+
 func TestCompactOfAReadOnlyDatabaseIsRefused(t *testing.T) {
 	fs := vfs.NewMem()
 	db := openTest(t, fs)
@@ -412,14 +553,24 @@ func TestCompactOfAReadOnlyDatabaseIsRefused(t *testing.T) {
 	}
 }
 
-// mergeScenario makes a database whose next compaction has much to do, on fs.
-func mergeScenario(t *testing.T, fs disk.FS) (*DB, [2]map[int64]float64) {
+// openSmall opens a database whose compactions take many steps.
+func openSmall(t *testing.T, fs disk.FS) *DB {
 	t.Helper()
 	db := openTest(t, fs)
+	db.compactor.blocks, db.compactor.chunks = 2, 1
+	return db
+}
+
+// mergeScenario makes a database whose next compaction has much to do, on fs:
+// three merges of January in two rounds, and one of February.
+func mergeScenario(t *testing.T, fs disk.FS) (*DB, [2]map[int64]float64) {
+	t.Helper()
+	db := openSmall(t, fs)
 	writeHours(t, db, 0, 48, 0)
 	compact(t, db)
 	writeHours(t, db, 10, 48, 100)
 	writeHours(t, db, 31*24-2, 4, 200)
+	writeHours(t, db, 40, 3, 300)
 	return db, allRows(t, db)
 }
 
@@ -427,7 +578,7 @@ func mergeScenario(t *testing.T, fs disk.FS) (*DB, [2]map[int64]float64) {
 // nothing else lies about, and that compacting works.
 func checkAfterCrash(t *testing.T, what string, fs disk.FS, want [2]map[int64]float64) {
 	t.Helper()
-	db := openTest(t, fs)
+	db := openSmall(t, fs)
 	defer db.Close()
 	if faults, _ := db.Faults(); len(faults) > 0 {
 		t.Fatalf("%s: %v", what, faults)

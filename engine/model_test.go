@@ -131,7 +131,9 @@ type machine struct {
 	now     int64
 	tenants map[model.Tenant]*naiveTenant
 	seed    uint64
-	held    []heldSelection
+	// The bounds of compactions.
+	mergeBlocks, mergeChunks int
+	held                     []heldSelection
 }
 
 // heldSelection is a selection of a channel's rows that is read later, and what
@@ -152,6 +154,8 @@ func newMachine(t *rapid.T) *machine {
 		SegmentBytes: rapid.SampledFrom([]int64{300, 4096, 1 << 20}).Draw(t, "segment bytes"),
 		Manual:       rapid.Bool().Draw(t, "manual"),
 	}
+	m.mergeBlocks = rapid.SampledFrom([]int{mergeBlocks, 2, 3}).Draw(t, "merged blocks")
+	m.mergeChunks = rapid.SampledFrom([]int{groupChunks, 1, 3}).Draw(t, "merged chunks")
 	m.open()
 	for _, name := range machineTenants {
 		m.must(m.db.CreateTenant(context.Background(), name))
@@ -172,6 +176,7 @@ func (m *machine) open() {
 	db, err := Open(m.options)
 	m.must(err)
 	m.db = db
+	db.compactor.blocks, db.compactor.chunks = m.mergeBlocks, m.mergeChunks
 	faults, quarantined := db.Faults()
 	if len(faults) > 0 || quarantined > 0 {
 		m.t.Fatalf("faults after open: %v, %d entries quarantined", faults, quarantined)

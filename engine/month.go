@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"io"
 	"maps"
 	"slices"
@@ -26,7 +27,7 @@ const (
 // mergeMonth writes the rows of a month's blocks into new ones. On error it
 // returns those already written too.
 func (db *DB) mergeMonth(ctx context.Context, t *tenant, month model.Span, old []block.Meta) ([]block.Meta, error) {
-	rows, err := db.openMonth(t, month, old)
+	rows, err := db.openMonth(ctx, t, month, old)
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +75,7 @@ func writeMonth(ctx context.Context, name disk.BlockName, w io.Writer, rows *mon
 		if err := writer.AddChunk(rows.times, rows.values); err != nil {
 			return block.Meta{}, err
 		}
-		if err := rows.next(); err != nil {
+		if err := rows.next(ctx); err != nil {
 			return block.Meta{}, err
 		}
 	}
@@ -101,8 +102,9 @@ type monthRows struct {
 	month    model.Span
 	blocks   []block.Meta
 	channels []model.Channel // whose rows are still to come, ascending; the first one's are being read
-	group    int             // how many channels' pieces are found at once
+	group    int             // how many channels' pieces are found at once, where they are not too many
 	snapshot *snapshot
+	part     model.Span      // of month: what the pieces are of
 	pieces   [][]merge.Piece // of snapshot: those of the first of channels, and on
 	cursor   *merge.Cursor
 	// What of the cursor's last batch is not in a chunk yet.
@@ -113,18 +115,24 @@ type monthRows struct {
 	values []float64
 }
 
-// groupChunks is about how many chunks' headers are held at once: 4 MB.
+// groupChunks is how many chunks' headers are held at most at once: at about
+// 400 bytes with what reads them, 8 MB. A channel of 1 kHz has 640,000 a month,
+// and is read part by part.
 const groupChunks = 20_000
 
-// openMonth prepares to read a month's blocks, at least one, and reads the
-// first chunk.
-func (db *DB) openMonth(t *tenant, month model.Span, blocks []block.Meta) (*monthRows, error) {
+// openMonth prepares to read some blocks of a month, at least one, and reads
+// the first chunk.
+func (db *DB) openMonth(ctx context.Context, t *tenant, month model.Span, blocks []block.Meta) (*monthRows, error) {
 	r := &monthRows{db: db, month: month, blocks: blocks, cursor: merge.NewCursor(nil, month)}
 	channels := map[model.ChannelID]model.Channel{}
 	chunks := 0
 	for i := range blocks {
 		chunks += int(blocks[i].Chunks)
-		if err := db.readChannels(blocks[i].Name, channels); err != nil {
+		err := ctx.Err()
+		if err == nil {
+			err = db.readChannels(blocks[i].Name, channels)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -138,10 +146,10 @@ func (db *DB) openMonth(t *tenant, month model.Span, blocks []block.Meta) (*mont
 	for _, id := range slices.Sorted(maps.Keys(channels)) {
 		r.channels = append(r.channels, channels[id])
 	}
-	r.group = max(1, groupChunks*len(channels)/max(chunks, 1))
-	err := r.startChannel()
+	r.group = max(1, db.compactor.chunks*len(channels)/max(chunks, 1))
+	err := r.startChannel(ctx, month.From)
 	if err == nil {
-		err = r.next()
+		err = r.next(ctx)
 	}
 	if err != nil {
 		r.close()
@@ -172,7 +180,7 @@ func (r *monthRows) close() {
 func (r *monthRows) channel() *model.Channel { return &r.channels[0] }
 
 // next reads the next chunk.
-func (r *monthRows) next() error {
+func (r *monthRows) next(ctx context.Context) error {
 	r.times, r.values = r.times[:0], r.values[:0]
 	for len(r.channels) > 0 && len(r.times) < monthChunkRows {
 		if len(r.restTimes) == 0 {
@@ -181,12 +189,16 @@ func (r *monthRows) next() error {
 				return err
 			}
 		}
-		if len(r.restTimes) == 0 { // the end of the channel
-			if len(r.times) > 0 {
-				return nil
+		if len(r.restTimes) == 0 { // the end of the part
+			from := r.part.To
+			if from == r.month.To { // and of the channel
+				if len(r.times) > 0 {
+					return nil
+				}
+				r.channels, from = r.channels[1:], r.month.From
 			}
-			r.channels, r.pieces = r.channels[1:], r.pieces[1:]
-			if err := r.startChannel(); err != nil {
+			r.pieces = r.pieces[1:]
+			if err := r.startChannel(ctx, from); err != nil {
 				return err
 			}
 		}
@@ -197,33 +209,65 @@ func (r *monthRows) next() error {
 	return nil
 }
 
-// startChannel begins to read the first of channels, if there is one.
-func (r *monthRows) startChannel() error {
+// startChannel begins to read the first of channels, if there is one, at from.
+func (r *monthRows) startChannel(ctx context.Context, from int64) error {
 	if len(r.channels) == 0 {
 		return nil
 	}
 	if len(r.pieces) == 0 {
-		if err := r.findPieces(); err != nil {
+		if err := r.findPieces(ctx, from); err != nil {
 			return err
 		}
 	}
-	r.cursor.Reset(r.pieces[0], r.month)
+	r.cursor.Reset(r.pieces[0], r.part)
 	return nil
 }
 
-// findPieces finds the pieces of the next group of channels.
-func (r *monthRows) findPieces() error {
+// findPieces finds the pieces of the next group of channels; where these are
+// too many, of fewer channels; and where a single one has too many, of a part
+// of what it has after from.
+func (r *monthRows) findPieces(ctx context.Context, from int64) error {
+	n := min(r.group, len(r.channels))
+	part := model.Span{From: from, To: r.month.To}
+	if from != r.month.From {
+		n = 1
+	}
+	for {
+		err := r.findPiecesIn(ctx, n, part)
+		switch {
+		case !errors.Is(err, errManyChunks):
+			return err
+		case n > 1:
+			n /= 2
+		case part.To-part.From == 1:
+			return disk.Corrupt(r.blocks[0].Name, 0, "it or another block of its month has chunks that overlap")
+		default:
+			part.To = part.From + (part.To-part.From)/2
+		}
+	}
+}
+
+// findPiecesIn finds the pieces of the first n channels in part, unless that
+// is errManyChunks.
+func (r *monthRows) findPiecesIn(ctx context.Context, n int, part model.Span) error {
 	r.close()
-	ids := make([]model.ChannelID, min(r.group, len(r.channels)))
+	ids := make([]model.ChannelID, n)
 	for i := range ids {
 		ids[i] = r.channels[i].ID
 	}
-	r.snapshot = &snapshot{db: r.db, ids: ids, pieces: make([][]merge.Piece, len(ids))}
+	r.snapshot = &snapshot{db: r.db, ids: ids, pieces: make([][]merge.Piece, n)}
+	// A block has no more than one chunk of a channel at any time: with as many
+	// chunks as blocks some part is short enough.
+	r.snapshot.most = max(r.db.compactor.chunks, len(r.blocks))
 	for _, m := range r.blocks {
-		if err := r.snapshot.addBlock(m, r.month); err != nil {
+		err := ctx.Err()
+		if err == nil {
+			err = r.snapshot.addBlock(m, part)
+		}
+		if err != nil {
 			return err
 		}
 	}
-	r.pieces = r.snapshot.pieces
+	r.part, r.pieces = part, r.snapshot.pieces
 	return nil
 }

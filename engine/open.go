@@ -38,7 +38,7 @@ func Open(o Options) (db *DB, err error) {
 	local := disk.NewLocalBlocks(o.FS, o.Dir)
 	db.blocks, db.readers = local, newReaderCache(local)
 	db.flusher.init(db)
-	db.compactor.bytes = monthBytes
+	db.compactor.init()
 	db.helping = make(chan struct{}, runtime.GOMAXPROCS(0)/2)
 	steps := []struct {
 		name string

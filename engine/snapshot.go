@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"math"
 	"slices"
 
@@ -18,6 +19,8 @@ type snapshot struct {
 	ids    []model.ChannelID // of the query, ascending
 	pieces [][]merge.Piece   // of each of ids
 	blocks []openBlock
+	chunks int     // of blocks
+	most   int     // chunks that addBlock takes, 0: any number
 	loaded *loader // what load read for all of them
 }
 
@@ -77,6 +80,10 @@ func (s *snapshot) addHead(i int, h *head.Head, id model.ChannelID, rank uint64,
 	}
 }
 
+// errManyChunks says that blocks have more chunks than a snapshot may.
+var errManyChunks = errors.New("more chunks than are held at once")
+
+// addBlock opens a block and adds the pieces that may hold rows in span.
 func (s *snapshot) addBlock(m block.Meta, span model.Span) error {
 	r, err := s.db.readers.acquire(m.Name)
 	if err != nil {
@@ -85,6 +92,9 @@ func (s *snapshot) addBlock(m block.Meta, span model.Span) error {
 	s.blocks = append(s.blocks, openBlock{openReader: r})
 	b := &s.blocks[len(s.blocks)-1]
 	err = r.Chunks(s.ids, span, func(c block.ChunkRef) error {
+		if s.chunks++; s.most > 0 && s.chunks > s.most {
+			return errManyChunks
+		}
 		b.chunks = append(b.chunks, r.Chunk(c))
 		return nil
 	})
