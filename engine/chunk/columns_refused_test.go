@@ -36,6 +36,7 @@ func TestColumnsHaveOneForm(t *testing.T) {
 		{"factor of one", 5, join([]byte{modeDecimal, 1, headFactor, 3, 0}, zeros[1:]), join([]byte{modeDecimal, 1, headFactor, 1, 0}, zeros[1:])},
 		{"patches to one row", 5, []byte{modeDecimal, 1, headPatches, 0, 0, 2, 3, 8, 1, 8}, []byte{modeDecimal, 1, headPatches, 0, 0, 2, 3, 8, 0, 8}},
 		{"no patches", 5, []byte{modeDecimal, 1, headPatches, 0, 0, 1, 0, 8}, []byte{modeDecimal, 1, headPatches, 0, 0, 0}},
+		{"patches to runs", 5, []byte{modeDecimal, 1, coderRuns << predictorBits, 1, 0, 0, 0}, []byte{modeDecimal, 1, coderRuns<<predictorBits | headPatches, 1, 0, 0, 0}},
 		{"adjacent stretches", 9, exceptions([]byte{2, 1, 0, 1, 0}, []byte{2}, float(7)), exceptions([]byte{2, 1, 0, 0, 0}, []byte{2}, float(7))},
 		{"equal exceptions apart", 9, exceptions([]byte{1, 1, 1}, []byte{1}, float(7), []byte{1}, float(8)),
 			exceptions([]byte{1, 1, 1}, []byte{1}, float(7), []byte{1}, float(7))},

@@ -2,13 +2,15 @@ package chunk
 
 import "math"
 
-// scale turns integers into floats: the float nearest to integer·factor, where
-// the factor is known to twice the precision of a float: high + low. With the
-// factor 10^-k that is the float that a parser makes of a reading with k
-// decimals. There is no division in it: for |integer| < 2^53 and k up to 15 the
-// error of the product is far below the distance that integer/10^k keeps from
-// the middle between two floats. Nothing depends on that argument, as the
-// encoder compares every value with what at gives.
+// scale turns integers into floats, by a factor that is known to about twice the
+// precision of a float: high + low. What at makes of an integer is by definition
+// its value, see values.go. With the factor 10^-k that is the float that a parser
+// makes of a reading with k decimals, without a division: for |integer| < 2^53
+// and k up to 15 the error of the product is far below the distance that
+// integer/10^k keeps from the middle between two floats. Nothing depends on that
+// argument, as the encoder compares every value with what at gives; it does not
+// hold for every divisor, such as those next to the greatest float, whose low is
+// too small to be precise.
 type scale struct{ high, low float64 }
 
 // dividing returns the scale whose factor is 1/divisor.

@@ -26,10 +26,13 @@ import (
 //	                    residual of each run
 //
 // Patches, where the head has them, replace residuals that do not suit the
-// rest: uvarint count, then for each of them uvarint rows since the patch
-// before (the first: its row), varint residual less the coder's base.
+// rest: uvarint count, at least 1, then for each of them uvarint rows since the
+// patch before (the first: its row), varint residual less the coder's base, 0 for
+// symbols. Only packed integers and symbols may have them.
 //
-// Sums wrap around at 64 bits, so that no integer is too large.
+// Sums and products wrap around at 64 bits, so that no integer is too large. A
+// factor is 2 to 2^63-1. Columns in runs are kept by any coder but runs, and
+// letters are packed.
 const (
 	predictNone  = 0
 	predictDelta = 1
@@ -111,6 +114,10 @@ func (c *integers) open(in *input, rows, depth int) {
 		return
 	}
 	c.patches = patches{}
+	if c.head&headPatches != 0 && c.coder() > coderSymbols {
+		in.fail("patches to %s", coderNames[c.coder()])
+		return
+	}
 	switch c.coder() {
 	case coderPacked:
 		c.openPacked(in)

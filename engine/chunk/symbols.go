@@ -17,13 +17,20 @@ import (
 //	2   …  column of the letters, ascending and packed; see integers.go. A
 //	       residual is letter·2^(low bits) + its low bits
 //	…   …  patches; residuals that have one have any letter
-//	…   …  uvarint 2·size + 1 where there are four streams, the Huffman table
-//	       and code as klauspost/compress/huff0 makes them of the symbols; size
-//	       0: one byte, which is all the symbols
+//	…   …  uvarint 2·size + 1 where there are four streams, and size bytes: the
+//	       Huffman table and the code of ⌈rows/2^g⌉ symbols; or a 0 and one byte,
+//	       which is all the symbols
 //	…   …  packed low bits, see pack.go
 //
+// The table is a tree description as in RFC 8878, 4.2.1, the code one stream of
+// 4.2.2 or, behind a jump table, four of them, of which the first three have a
+// quarter of the symbols, rounded up: 3.1.1.3.1.6. Unlike there, symbols may be
+// more than 128 KiB, and tables are never those of a column before.
+//
 // A symbol is the number of a letter. Where it stands for several residuals,
-// their letters' numbers are in its bits from the lowest on, 8/2^g bits each.
+// their letters' numbers are in its bits from the lowest on, 8/2^g bits each, of
+// which there are 2^(8/2^g) at most; bits for residuals after the last row are 0.
+// Letters beyond those listed are 0, but no encoder uses them.
 // Symbols that stand for two or more residuals cost less time, get below one
 // bit a residual, and know how one residual depends on the one before.
 const (

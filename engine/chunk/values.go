@@ -27,8 +27,22 @@ import (
 //
 // "Integers" is a column of integers.go, one a row. "In order" means that of
 // bits with the sign set the others are inverted, so that integers compare as
-// floats do. Decimal, product and quotient are correctly rounded; decimal.go
-// says how.
+// floats do; of a float32's integer the low 32 bits count. With f, the float
+// nearest to the integer, and each step rounded once, to the nearest even:
+//
+//	product   f · base
+//	quotient  fma(f, high, f · low), where high = 1 / base and
+//	          low = fma(-high, base, 1) / base
+//	decimal   the same with the base 10^digits
+//
+// A decimal of up to 15 digits is so the float nearest to integer / 10^digits;
+// others may not be, and far from 1 a quotient is not: the formula is the format,
+// and the encoder compares each row with it. Digits are 22 at most; bases, high
+// and low are finite, and neither base nor high is 0.
+//
+// Integers of rows that are exceptions mean nothing, but they are numbers of
+// values in a dictionary. Stretches do not touch, values that follow each other
+// differ, and there is one of each at least.
 const (
 	modeDecimal = iota
 	modeProduct
