@@ -125,7 +125,9 @@ func (t *tenant) restoreChannel(c *model.Channel, latest latestSample) error {
 // left: blocks that no manifest names and whose rows the log or a named block
 // holds, and checkpoints that no record names. Anything else that nothing names
 // is left alone, and so is everything where any damage was found: it may be all
-// that is left.
+// that is left. Found is what opening finds: missing blocks, and damage to the
+// log, checkpoints and manifests. Bytes of blocks are not read for it: a block
+// that rots after it was merged has no other copy, interrupted or not.
 func (db *DB) removeUnnamed() error {
 	if faults, _ := db.listFaults(); len(faults) > 0 || db.options.ReadOnly {
 		return nil

@@ -172,6 +172,46 @@ func TestSparseHistoryMakesFewBlocks(t *testing.T) {
 	}
 }
 
+// TestMergedBlocksStayWhereOneIsMissing loses a month's block whose parts an
+// interrupted compaction left: they are the only copy and must not be deleted.
+func TestMergedBlocksStayWhereOneIsMissing(t *testing.T) {
+	fs := vfs.NewMem()
+	db := openTest(t, fs)
+	writeHours(t, db, 0, 20, 0)
+	writeHours(t, db, 10, 10, 100)
+	left := map[string][]byte{}
+	for _, m := range db.tenants["t"].blocks {
+		left[m.Name] = readFile(t, fs, "data/"+m.Name)
+	}
+	compact(t, db)
+	month := db.tenants["t"].blocks[0].Name
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	whole := readFile(t, fs, "data/"+month)
+	for _, missing := range []bool{true, false} {
+		for name, b := range left {
+			writeFile(t, fs, "data/"+name, b)
+		}
+		if missing {
+			if err := fs.Remove("data/" + month); err != nil {
+				t.Fatal(err)
+			}
+		} else {
+			writeFile(t, fs, "data/"+month, whole)
+		}
+		db = openTest(t, fs)
+		for name := range left {
+			if _, err := fs.Stat("data/" + name); (err == nil) != missing {
+				t.Errorf("the month's block is missing: %v; of %s: %v", missing, name, err)
+			}
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // checkpointBytes is a checkpoint with every kind of content.
 func checkpointBytes(tb testing.TB) []byte {
 	h := head.New()
