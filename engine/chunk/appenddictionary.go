@@ -42,19 +42,20 @@ func (e *Encoder) tryDictionary(dst []byte, start int, values []float64) []byte 
 	for i, bits := range different {
 		dictionary[i] = math.Float64frombits(uint64(ordered(bits)))
 	}
-	column := binary.AppendUvarint(append(e.line[:0], modeDictionary), uint64(len(dictionary)))
+	column := binary.AppendUvarint(append(e.other[:0], modeDictionary), uint64(len(dictionary)))
 	column = e.appendColumn(column, dictionary)
 	if len(column) < size {
 		column = e.appendIntegers(column, e.indexes, 0)
 	}
-	if e.dictionary, e.line = dictionary, column; len(column) < size {
+	if e.dictionary, e.other = dictionary, column; len(column) < size {
 		dst = append(dst[:start], column...)
 	}
 	return dst
 }
 
-// repeats reports whether values come again so often, and their integers, which
-// are still in e.integers, lie so far apart, that a dictionary may pay.
+// repeats reports whether values come again so often, and their integers lie so
+// far apart, that a dictionary may pay. e.integers has what appendColumn left of
+// these: without their common factor, which makes no difference here.
 func (e *Encoder) repeats(values []float64) bool {
 	sample := e.trial[:0]
 	for i := range sampleRows {

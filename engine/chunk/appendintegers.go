@@ -6,6 +6,26 @@ import (
 	"slices"
 )
 
+// The costs and thresholds here and in appendsymbols.go were found by trial on
+// the data of the table in doc.go; the choice between coders hardly depends on
+// them. To change one changes bytes, not the format.
+const (
+	// surelyRuns and maybeRuns are how many rows a run must have, on average, for
+	// runs to be taken without a look at the other coders, or to be compared.
+	surelyRuns = 64
+	maybeRuns  = 8
+	// leastSymbolBits is what packed residuals must cost, in bits, for symbols to
+	// be tried: their letters and table alone take some thirty bytes.
+	leastSymbolBits = 256
+	// leastPatched is from how many residuals on some may become patches.
+	leastPatched = 32
+	// mostPatched is how many residuals there must be to one patch.
+	mostPatched = 8
+	// patchRowBits is what a patch costs for its row: mostly one byte, at times
+	// two.
+	patchRowBits = 12
+)
+
 // appendIntegers appends a column of integers, at least one, with coders as
 // depth allows. It spoils values.
 func (e *Encoder) appendIntegers(dst []byte, values []int64, depth int) []byte {
@@ -23,7 +43,7 @@ func (e *Encoder) appendIntegers(dst []byte, values []int64, depth int) []byte {
 	if depth == 0 && e.may(partRuns) {
 		runs = countRuns(values)
 	}
-	if runs <= len(values)/64 {
+	if runs <= len(values)/surelyRuns {
 		dst[start] = head | coderRuns<<predictorBits
 		return e.appendRuns(dst, values, runs)
 	}
@@ -32,11 +52,11 @@ func (e *Encoder) appendIntegers(dst []byte, values []int64, depth int) []byte {
 	dst = e.appendPredictor(dst, values, predictor)
 	dst, coder := e.appendResiduals(dst, e.residuals, depth)
 	dst[start] = head | predictor | coder
-	if runs <= len(values)/8 {
-		e.spare = e.appendRuns(e.spare[:0], values, runs)
-		if len(e.spare) < len(dst)-body {
+	if runs <= len(values)/maybeRuns {
+		e.runs = e.appendRuns(e.runs[:0], values, runs)
+		if len(e.runs) < len(dst)-body {
 			dst[start] = head | coderRuns<<predictorBits
-			dst = append(dst[:body], e.spare...)
+			dst = append(dst[:body], e.runs...)
 		}
 	}
 	return dst
@@ -87,7 +107,7 @@ func countRuns(values []int64) int {
 // appendRuns appends runs of equal residuals.
 func (e *Encoder) appendRuns(dst []byte, values []int64, runs int) []byte {
 	dst = binary.AppendUvarint(dst, uint64(runs))
-	lengths, each := e.lengths[:0], e.runs[:0]
+	lengths, each := e.lengths[:0], e.each[:0]
 	first := 0
 	for i := 1; i <= len(values); i++ {
 		if i == len(values) || values[i] != values[first] {
@@ -100,7 +120,7 @@ func (e *Encoder) appendRuns(dst []byte, values []int64, runs int) []byte {
 		dst = e.appendIntegers(dst, lengths[:runs-1], 1)
 	}
 	dst = e.appendIntegers(dst, each, 1)
-	e.lengths, e.runs = lengths, each
+	e.lengths, e.each = lengths, each
 	return dst
 }
 
@@ -229,7 +249,7 @@ func (e *Encoder) appendResiduals(dst []byte, residuals []int64, depth int) ([]b
 	plan := e.planPacked(residuals)
 	coder := byte(coderPacked)
 	done := false
-	if e.small && deepest[depth] >= coderSymbols && plan.cost > 256 {
+	if e.small && deepest[depth] >= coderSymbols && plan.cost > leastSymbolBits {
 		if symbols, ok := e.planSymbols(residuals, 1); ok && symbols.cost < plan.cost-plan.cost/100 {
 			var patched bool
 			dst, patched, done = e.appendSymbols(dst, residuals, symbols)
@@ -245,7 +265,7 @@ func (e *Encoder) appendResiduals(dst []byte, residuals []int64, depth int) ([]b
 		coder = coderPacked << predictorBits
 		dst = append(dst, byte(plan.width))
 		dst = appendVarint(dst, plan.base)
-		if e.outside(residuals, plan); len(e.patches) > 0 {
+		if e.findPatches(residuals, plan); len(e.patches) > 0 {
 			coder |= headPatches
 			dst = e.appendPatches(dst, residuals, plan.base)
 		}
@@ -260,8 +280,9 @@ func (e *Encoder) appendResiduals(dst []byte, residuals []int64, depth int) ([]b
 	return dst, coder
 }
 
-// outside lists the rows whose residuals the plan's width does not hold.
-func (e *Encoder) outside(residuals []int64, plan packedPlan) {
+// findPatches lists in e.patches the rows whose residuals the plan's width does
+// not hold.
+func (e *Encoder) findPatches(residuals []int64, plan packedPlan) {
 	e.patches = e.patches[:0]
 	if plan.patches == 0 {
 		return
@@ -303,7 +324,7 @@ func (e *Encoder) planPacked(residuals []int64) packedPlan {
 	n := len(residuals)
 	full := bitWidth(uint64(largest - smallest))
 	best := packedPlan{base: smallest, width: full, cost: 8 * packedSize(n, full)}
-	if n < 32 || full == 0 || !e.may(partPatches) {
+	if n < leastPatched || full == 0 || !e.may(partPatches) {
 		return best
 	}
 	best = bestWidth(residuals, best, full)
@@ -332,11 +353,12 @@ func bestWidth(residuals []int64, plan packedPlan, full uint) packedPlan {
 	patches := 0
 	best := plan
 	for width := 64; width >= 0; width-- {
-		if patches > len(residuals)/8 {
+		if patches > len(residuals)/mostPatched {
 			break
 		}
 		if width <= int(full) {
-			cost := 8*packedSize(len(residuals), uint(width)) + patches*(12+(int(full)+7)/7*8)
+			patchBits := patchRowBits + 8*(int(full)/7+1) // and a varint of the residual
+			cost := 8*packedSize(len(residuals), uint(width)) + patches*patchBits
 			if cost < best.cost {
 				best = packedPlan{plan.base, uint(width), patches, cost}
 			}

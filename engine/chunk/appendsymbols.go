@@ -24,8 +24,26 @@ const (
 	widerTried    = 3
 	// mostGrouped is how many letters there may be in symbols for two residuals.
 	mostGrouped = 16
-	// patchBits is about what a residual costs that has no letter.
-	patchBits = 32
+	// patchBits is about what a residual costs that has no letter, groupPatchBits
+	// what it costs where its group has letters for all others.
+	patchBits      = 32
+	groupPatchBits = 20
+	// mostPatches and mostGroupPatches are how many residuals there must be to one
+	// patch, so that patches stay as rare as they are taken to be.
+	mostPatches      = 16
+	mostGroupPatches = 24
+	// symbolsBits is what symbols cost besides letters and code: heads, and the
+	// least of tables. letterBits is what each letter adds to the Huffman table
+	// where letters are many, groupLetterBits where they are of groups, whose
+	// weights are more irregular.
+	symbolsBits     = 160
+	letterBits      = 3
+	groupLetterBits = 4
+	// groupLoss is how many residuals there are to a bit that codes of groups
+	// take above the entropy.
+	groupLoss = 32
+	// fewLetters is with how many there is nothing to gain from more low bits.
+	fewLetters = 24
 )
 
 // planSymbols chooses how many low bits to leave to packing. It reports false
@@ -54,7 +72,7 @@ func (e *Encoder) planSymbols(residuals []int64, share int) (symbolPlan, bool) {
 			plan.letters = e.letters[1]
 			best, found = plan, true
 		}
-		if len(letters) < 24 || low == maxLowBits || !e.may(partLowBits) {
+		if len(letters) < fewLetters || low == maxLowBits || !e.may(partLowBits) {
 			break
 		}
 		letters = widen(letters)
@@ -105,14 +123,15 @@ func (e *Encoder) priceSymbols(letters []letter, low uint, n, share int) symbolP
 	}
 	e.letters[2], e.counts = kept, counts
 	patches := n - keptRows
-	if patches > n/16 || len(kept) == 0 {
+	if patches > n/mostPatches || len(kept) == 0 {
 		return symbolPlan{}
 	}
 	span := uint64(kept[len(kept)-1].value - kept[0].value)
-	table := 160 + 3*len(kept) + len(kept)*int(bitWidth(span/uint64(len(kept))))
+	gapBits := int(bitWidth(span / uint64(len(kept)))) // from a letter to the next, on average
+	table := symbolsBits + len(kept)*(letterBits+gapBits)
 	cost := table/share + 8*packedSize(n, low) + patches*patchBits
 	if low == 0 && len(counts) <= mostGrouped && e.may(partGroups) {
-		cost += entropyBits(counts, n) + n/32
+		cost += entropyBits(counts, n) + n/groupLoss
 	} else {
 		cost += huffmanBits(counts)
 	}
@@ -132,7 +151,7 @@ func (e *Encoder) appendSymbols(dst []byte, residuals []int64, plan symbolPlan) 
 	codes := e.codes
 	e.patches = e.patches[:0]
 	if group > 0 {
-		codes = e.group(residuals, plan, group)
+		codes = e.groupSymbols(residuals, plan, group)
 	} else {
 		for i, code := range codes {
 			if residuals[i]>>plan.low != plan.letters[code].value {
@@ -194,7 +213,7 @@ func (e *Encoder) chooseGroup(plan *symbolPlan) uint {
 	for _, l := range plan.letters {
 		counts = append(counts, l.count)
 	}
-	best, bestCost := uint(0), huffmanBits(counts)+4*len(counts)
+	best, bestCost := uint(0), huffmanBits(counts)+groupLetterBits*len(counts)
 	common := slices.Clone(plan.letters)
 	slices.SortStableFunc(common, func(a, b letter) int { return b.count - a.count })
 	for group := uint(1); group <= 3; group++ {
@@ -204,11 +223,11 @@ func (e *Encoder) chooseGroup(plan *symbolPlan) uint {
 		for _, l := range kept {
 			rows += l.count
 		}
-		if n-rows > n/24 {
+		if n-rows > n/mostGroupPatches {
 			break
 		}
 		number := e.numbers(plan.letters, kept)
-		cost := (n - rows) * 20
+		cost := (n - rows) * groupPatchBits
 		clear(e.groups[:])
 		for i := 0; i < n; i += 1 << group {
 			e.groups[groupCode(e.codes[i:min(i+1<<group, n)], &number, group)]++
@@ -219,7 +238,7 @@ func (e *Encoder) chooseGroup(plan *symbolPlan) uint {
 				counts = append(counts, count)
 			}
 		}
-		if cost += huffmanBits(counts) + 4*len(counts); cost < bestCost {
+		if cost += huffmanBits(counts) + groupLetterBits*len(counts); cost < bestCost {
 			best, bestCost = group, cost
 		}
 	}
@@ -248,9 +267,9 @@ func groupCode(codes []byte, number *[maxLetters]uint8, group uint) (code byte) 
 	return code
 }
 
-// group returns symbols for groups of residuals, and lists those that have no
-// letter in e.patches.
-func (e *Encoder) group(residuals []int64, plan symbolPlan, group uint) []byte {
+// groupSymbols returns symbols for groups of residuals, and lists those that have
+// no letter in e.patches.
+func (e *Encoder) groupSymbols(residuals []int64, plan symbolPlan, group uint) []byte {
 	grouped := e.grouped[:0]
 	for i := 0; i < len(residuals); i += 1 << group {
 		end := min(i+1<<group, len(residuals))
@@ -274,7 +293,7 @@ func (e *Encoder) appendLetters(dst []byte, letters []letter) []byte {
 	residualsOf(gaps[:len(letters)], values[:len(letters)], predictDelta)
 	plan := e.planPacked(gaps[:len(letters)])
 	head := byte(predictDelta | coderPacked<<predictorBits)
-	if e.outside(gaps[:len(letters)], plan); len(e.patches) > 0 {
+	if e.findPatches(gaps[:len(letters)], plan); len(e.patches) > 0 {
 		head |= headPatches
 	}
 	dst = append(dst, head)

@@ -12,9 +12,9 @@ func (e *Encoder) appendTimes(dst []byte, times []int64) []byte {
 		return dst
 	}
 	e.integers = append(e.integers[:0], times...)
-	e.line = e.appendIntegers(append(e.line[:0], timesIntegers), e.integers, 0)
-	if len(dst) == start || len(e.line) < len(dst)-start {
-		dst = append(dst[:start], e.line...)
+	e.other = e.appendIntegers(append(e.other[:0], timesIntegers), e.integers, 0)
+	if len(dst) == start || len(e.other) < len(dst)-start {
+		dst = append(dst[:start], e.other...)
 	}
 	return dst
 }

@@ -13,32 +13,44 @@ import (
 type Encoder struct {
 	without parts
 
-	small      bool
-	integers   []int64
-	second     []int64
-	residuals  []int64
-	trial      []int64
-	sorted     []int64
-	indexes    []int64
+	small bool // the form is Small
+
+	// What follows is scratch memory. Each field belongs to the functions named,
+	// and means nothing outside of them and what they call.
+
+	// Columns: convert, appendColumn, appendLine, appendTimes.
+	integers   []int64 // what values or times became; appendIntegers spoils it
+	second     []int64 // of near: floats further up
+	exceptions []int   // rows, ascending
+	other      []byte  // tryDictionary, appendTimes: the same column kept another way
+
+	// tryDictionary.
+	sorted     []int64 // the values' bits in order
 	dictionary []float64
-	exceptions []int
-	patches    []int
-	codes      []byte
-	grouped    []byte
-	zstdIn     []byte
-	zstdOut    []byte
-	spare      []byte
-	line       []byte
-	lengths    []int64
-	runs       []int64
-	histogram  histogram
-	letters    [3][]letter
-	counts     []int
-	groups     [256]int
-	number     [maxLetters]uint8 // of a letter among those that groups are made of
-	direct     [4096]uint8
-	recurring  [1 << recurringBits]uint32
-	huffman    huff0.Scratch
+	indexes    []int64 // of each row in dictionary
+
+	// appendIntegers. The columns in runs use these too, once those around them
+	// have done with them.
+	residuals []int64 // appendPredictor makes them for appendResiduals
+	trial     []int64 // choosePredictor, repeats: a sample
+	runs      []byte  // the column as runs, next to the one that it may replace
+	lengths   []int64 // appendRuns: of each run, less one
+	each      []int64 // appendRuns: the residual of each run
+	patches   []int   // misfits, findPatches and groupSymbols, to whoever calls: rows, ascending
+
+	// planSymbols and appendSymbols.
+	histogram histogram                  // of what its caller counts last
+	letters   [3][]letter                // all of a sample, the best plan's, those of the plan that is priced
+	counts    []int                      // priceSymbols: of each letter
+	codes     []byte                     // codesOf: the number of each residual's letter
+	direct    [4096]uint8                // codesOf: number of a letter by its distance from the first
+	groups    [256]int                   // chooseGroup: how often each symbol occurs
+	number    [maxLetters]uint8          // chooseGroup, for groupSymbols: among the letters that it keeps
+	grouped   []byte                     // groupSymbols: what it returns
+	huffman   huff0.Scratch              // appendHuffman
+	recurring [1 << recurringBits]uint32 // recurs: hashes of windows
+	zstdIn    []byte                     // zstdOf: residuals as varints
+	zstdOut   []byte                     // zstdOf: what it returns
 }
 
 // parts are what an encoder may be made to do without, to see what it is worth:

@@ -71,7 +71,7 @@ type integers struct {
 	packed  packed
 	symbols symbols
 	patches patches
-	listed  []int64 // residuals, or the residual of each run
+	ready   []int64 // zstd: all residuals; runs: that of each
 	ends    []int64 // row after each run
 	run     int
 
@@ -148,9 +148,9 @@ func (c *integers) openRuns(in *input) {
 		return
 	}
 	c.ends = resized(c.ends, runs)
-	c.listed = resized(c.listed, runs)
+	c.ready = resized(c.ready, runs)
 	c.nested(in, c.ends[:runs-1], 1)
-	c.nested(in, c.listed, 1)
+	c.nested(in, c.ready, 1)
 	end := int64(0)
 	for i, more := range c.ends[:runs-1] {
 		if more < 0 || more >= int64(c.rows) {
@@ -230,7 +230,7 @@ func (c *integers) fillResiduals(dst []int64) {
 	case coderSymbols:
 		c.symbols.fill(dst)
 	case coderZstd:
-		copy(dst, c.listed[c.at:])
+		copy(dst, c.ready[c.at:])
 	case coderRuns:
 		c.fillRuns(dst)
 	}
@@ -242,7 +242,7 @@ func (c *integers) fillRuns(dst []int64) {
 	at := c.at
 	for len(dst) > 0 {
 		n := min(len(dst), int(c.ends[c.run])-at)
-		value := c.listed[c.run]
+		value := c.ready[c.run]
 		for i := range dst[:n] {
 			dst[i] = value
 		}

@@ -194,10 +194,10 @@ func (c *integers) openZstd(in *input) {
 		in.fail("zstd: %w", err)
 		return
 	}
-	c.listed = resized(c.listed, c.rows)
+	c.ready = resized(c.ready, c.rows)
 	varints := input{rest: plain}
-	for i := range c.listed {
-		c.listed[i] = varints.varint()
+	for i := range c.ready {
+		c.ready[i] = varints.varint()
 	}
 	if varints.err != nil || len(varints.rest) != 0 {
 		in.fail("zstd: not %d residuals", c.rows)

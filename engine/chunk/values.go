@@ -30,7 +30,7 @@ import (
 // floats do; of a float32's integer the low 32 bits count. With f, the float
 // nearest to the integer, and each step rounded once, to the nearest even:
 //
-//	product   f · base
+//	product   fma(f, base, 0)
 //	quotient  fma(f, high, f · low), where high = 1 / base and
 //	          low = fma(-high, base, 1) / base
 //	decimal   the same with the base 10^digits
@@ -86,7 +86,7 @@ type values struct {
 	float32    bool // near goes through float32
 	integers   integers
 	second     integers // near: floats further up
-	listed     *values
+	different  *values  // the column of the dictionary
 	dictionary []float64
 	outside    bool // an integer is no value of the dictionary, or too large to be folded
 	exceptions exceptions
@@ -176,21 +176,21 @@ func (v *values) openDictionary(in *input) {
 		in.fail("an empty dictionary")
 		return
 	}
-	if v.listed == nil {
-		v.listed = new(values)
+	if v.different == nil {
+		v.different = new(values)
 	}
-	if v.listed.openPart(in, size, modeDictionary-1); in.err != nil {
+	if v.different.openPart(in, size, modeDictionary-1); in.err != nil {
 		return
 	}
 	v.dictionary = resized(v.dictionary, size)
-	v.listed.all(v.dictionary)
+	v.different.all(v.dictionary)
 	for i := range v.dictionary[1:] {
 		if inOrder(v.dictionary[i]) >= inOrder(v.dictionary[i+1]) {
 			in.fail("a dictionary that does not ascend")
 			return
 		}
 	}
-	if err := v.listed.finish(); err != nil {
+	if err := v.different.finish(); err != nil {
 		in.fail("%w", err)
 		return
 	}
