@@ -146,6 +146,7 @@ func (s *Server) addBulk() {
 		query("format", "csv", true), query("match", "Which channels: a selector; left out: all", false),
 		query("from", "Start of the span", false), query("to", "End of the span, itself left out", false),
 		query("zone", "Of the time column: a name such as Asia/Shanghai; left out: UTC", false),
+		query("unit", "Taken as everywhere; without effect, as times are text", false),
 	}
 	export.Responses = content(http.StatusOK, "A zip archive with samples.csv", "application/zip", binary())
 	s.raw(export, operation{export: true}, s.export)
