@@ -60,8 +60,8 @@ type Description struct {
 
 func (c *integers) describe(mode string) Description {
 	description := Description{mode, predictorNames[c.predictor()], coderNames[c.coder()]}
-	if c.coder() == coderSymbols && c.symbols.group > 0 {
-		description.Coder += fmt.Sprintf("/%d", 1<<c.symbols.group)
+	if c.coder() == coderSymbols && c.symbols.logGroup > 0 {
+		description.Coder += fmt.Sprintf("/%d", 1<<c.symbols.logGroup)
 	}
 	return description
 }

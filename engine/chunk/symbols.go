@@ -42,19 +42,19 @@ const (
 
 // symbols reads residuals made of letters.
 type symbols struct {
-	letters [maxLetters]int64
-	codes   []byte
-	low     packed
-	lowBits uint
-	group   uint // log2 of the residuals a symbol stands for
+	letters  [maxLetters]int64
+	codes    []byte
+	low      packed
+	lowBits  uint
+	logGroup uint // log2 of the residuals a symbol stands for
 }
 
 func (c *integers) openSymbols(in *input) {
 	s := &c.symbols
 	form := in.byte()
-	s.lowBits, s.group = uint(form&lowBitsMask), uint(form>>groupShift)
+	s.lowBits, s.logGroup = uint(form&lowBitsMask), uint(form>>groupShift)
 	letters := int(in.byte()) + 1
-	if s.lowBits > maxLowBits || s.group > 0 && (s.lowBits > 0 || letters > 1<<(8>>s.group)) {
+	if s.lowBits > maxLowBits || s.logGroup > 0 && (s.lowBits > 0 || letters > 1<<(8>>s.logGroup)) {
 		in.fail("%d letters in symbols of form %d", letters, form)
 		return
 	}
@@ -68,11 +68,11 @@ func (c *integers) openSymbols(in *input) {
 		s.letters[i] <<= s.lowBits
 	}
 	c.patches.open(in, c)
-	count := (c.rows + 1<<s.group - 1) >> s.group
+	count := (c.rows + 1<<s.logGroup - 1) >> s.logGroup
 	c.scratch.bytes = resized(c.scratch.bytes, count)
 	s.codes = c.scratch.bytes
 	c.takeHuffman(in, s.codes)
-	if inLast := c.rows & (1<<s.group - 1); inLast > 0 && s.codes[count-1]>>(inLast*(8>>s.group)) != 0 {
+	if inLast := c.rows & (1<<s.logGroup - 1); inLast > 0 && s.codes[count-1]>>(inLast*(8>>s.logGroup)) != 0 {
 		in.fail("letters after the last row")
 		return
 	}
@@ -115,10 +115,10 @@ func (c *integers) takeHuffman(in *input, dst []byte) {
 // fill writes the next len(dst) residuals. All calls but the last must ask for
 // a multiple of eight.
 func (s *symbols) fill(dst []int64) {
-	codes := s.codes[:(len(dst)+1<<s.group-1)>>s.group]
+	codes := s.codes[:(len(dst)+1<<s.logGroup-1)>>s.logGroup]
 	s.codes = s.codes[len(codes):]
 	switch {
-	case s.group > 0:
+	case s.logGroup > 0:
 		s.fillGroups(dst, codes)
 	case s.lowBits > 0:
 		s.low.fillLetters(dst, codes, &s.letters)
@@ -143,7 +143,7 @@ func spell(dst []int64, codes []byte, letters *[maxLetters]int64) {
 }
 
 func (s *symbols) fillGroups(dst []int64, codes []byte) {
-	if s.group == 1 {
+	if s.logGroup == 1 {
 		letters := (*[16]int64)(s.letters[:])
 		for i := 0; i+4 <= len(codes) && 2*i+8 <= len(dst); i += 4 {
 			code, group := (*[4]byte)(codes[i:]), (*[lanes]int64)(dst[2*i:])
@@ -152,7 +152,7 @@ func (s *symbols) fillGroups(dst []int64, codes []byte) {
 			group[4], group[5] = letters[code[2]&15], letters[code[2]>>4]
 			group[6], group[7] = letters[code[3]&15], letters[code[3]>>4]
 		}
-	} else if s.group == 2 {
+	} else if s.logGroup == 2 {
 		letters := (*[4]int64)(s.letters[:])
 		for i := 0; i+2 <= len(codes) && 4*i+8 <= len(dst); i += 2 {
 			code, group := (*[2]byte)(codes[i:]), (*[lanes]int64)(dst[4*i:])
@@ -166,10 +166,10 @@ func (s *symbols) fillGroups(dst []int64, codes []byte) {
 			dst[i] = s.letters[codes[i>>3]>>(i&7)&1]
 		}
 	}
-	step := uint(8) >> s.group // bits a residual
+	step := uint(8) >> s.logGroup // bits a residual
 	for i := len(dst) &^ (lanes - 1); i < len(dst); i++ {
-		inside := uint(i) & (1<<s.group - 1)
-		dst[i] = s.letters[codes[i>>s.group]>>(inside*step)&(1<<step-1)]
+		inside := uint(i) & (1<<s.logGroup - 1)
+		dst[i] = s.letters[codes[i>>s.logGroup]>>(inside*step)&(1<<step-1)]
 	}
 }
 
