@@ -225,9 +225,11 @@ func (db *DB) replaceBlocks(t *tenant, old, merged []block.Meta) error {
 // that chose them have them open and read on.
 func (db *DB) deleteBlocks(t *tenant, blocks []block.Meta) {
 	t.choosing.Lock() // until those who choose have opened them
-	t.choosing.Unlock()
 	for i := range blocks {
 		db.readers.forget(blocks[i].Name)
+	}
+	t.choosing.Unlock()
+	for i := range blocks {
 		if err := db.blocks.Delete(blocks[i].Name); err != nil {
 			db.faults.add(fmt.Errorf("old block: %w", err)) // the next opening removes it
 		}
