@@ -190,10 +190,6 @@ func (v *values) openDictionary(in *input) {
 			return
 		}
 	}
-	if err := v.different.finish(); err != nil {
-		in.fail("%w", err)
-		return
-	}
 	v.integers.open(in, v.rows, 0)
 }
 
