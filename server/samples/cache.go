@@ -10,7 +10,7 @@ import (
 // Gateways send the same labels and properties for ever: what was made from
 // their bytes once is kept.
 var (
-	labelsSeen     = cache[model.Labels]{most: 16 << 20}
+	labelsSeen     = cache[model.Labels]{most: 64 << 20}
 	propertiesSeen = cache[*model.Properties]{most: 4 << 20}
 )
 
