@@ -60,7 +60,7 @@ func (v *values) readForFold(floats *[blockRows]float64, n int) func(d *Decoder,
 
 func (d *Decoder) foldFloats(a *model.Aggregate, from, to int) {
 	if a != nil {
-		foldFloats(a, d.block[from:to])
+		a.AddValues(d.block[from:to])
 	}
 }
 
@@ -113,47 +113,4 @@ func (v *values) merge(a *model.Aggregate, rows int, smallest, largest, first, l
 		later.Min, later.Max = later.Max, later.Min
 	}
 	a.Merge(&later)
-}
-
-// foldFloats adds rows to a, which says nothing of times, as Aggregate.Add
-// would, bit for bit.
-func foldFloats(a *model.Aggregate, values []float64) {
-	for a.Count == 0 && len(values) > 0 { // until there is a number
-		a.Add(0, values[0])
-		values = values[1:]
-	}
-	before := *a
-	smallest, largest, last := a.Min, a.Max, a.Last
-	sum, compensation := a.Sum, a.Compensation
-	quality := uint64(0)
-	for _, v := range values {
-		if v != v {
-			quality++
-			continue
-		}
-		if v < smallest {
-			smallest = v
-		}
-		if v > largest {
-			largest = v
-		}
-		last = v
-		// Knuth's sum of two has no branch, which is unpredictable for noise
-		// about zero. Both are exact where nothing overflows; next to the
-		// greatest float it does on its way even where the sum does not.
-		s := sum + v
-		virtual := s - sum
-		compensation += (sum - (s - virtual)) + (v - virtual)
-		sum = s
-	}
-	a.Count += uint64(len(values)) - quality
-	a.Quality += quality
-	a.Min, a.Max, a.Last = smallest, largest, last
-	a.Sum, a.Compensation = sum, compensation
-	if !isFinite(sum) || !isFinite(compensation) {
-		*a = before
-		for _, v := range values {
-			a.Add(0, v)
-		}
-	}
 }

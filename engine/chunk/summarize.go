@@ -12,7 +12,7 @@ func Summarize(times []int64, values []float64) Summary {
 	if len(times) == 0 {
 		return a
 	}
-	foldFloats(&a, values[:len(times)])
+	a.AddValues(values[:len(times)])
 	a.FirstTime, a.LastTime = times[0], times[len(times)-1]
 	return a
 }

@@ -2,7 +2,6 @@ package merge
 
 import (
 	"fmt"
-	"math"
 	"sync"
 
 	"github.com/hokan-db/hokan/engine/model"
@@ -142,41 +141,12 @@ func FoldRows(g Grid, times []int64, values []float64, out []model.Aggregate) er
 	return nil
 }
 
-// addRows is a.Add for each row, to the same bits, with the state in
-// registers.
+// addRows is a.Add for each row, to the same bits.
 func addRows(a *model.Aggregate, times []int64, values []float64) {
-	first := 0
-	for first < len(values) && a.Count == 0 {
-		a.Add(times[first], values[first]) // up to the first number
-		first++
+	first := times[0]
+	if a.Rows() > 0 {
+		first = a.FirstTime
 	}
-	a.LastTime = times[len(times)-1]
-	values = values[first:]
-	least, most, last := a.Min, a.Max, a.Last
-	sum, compensation := a.Sum, a.Compensation
-	quality := 0
-	for _, v := range values {
-		if v != v {
-			quality++
-			continue
-		}
-		if v < least {
-			least = v
-		}
-		if v > most {
-			most = v
-		}
-		last = v
-		s := sum + v
-		if math.Abs(sum) >= math.Abs(v) {
-			compensation += (sum - s) + v
-		} else {
-			compensation += (v - s) + sum
-		}
-		sum = s
-	}
-	a.Min, a.Max, a.Last = least, most, last
-	a.Sum, a.Compensation = sum, compensation
-	a.Quality += uint64(quality)
-	a.Count += uint64(len(values) - quality)
+	a.AddValues(values)
+	a.FirstTime, a.LastTime = first, times[len(times)-1]
 }

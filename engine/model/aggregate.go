@@ -46,6 +46,49 @@ func (a *Aggregate) Add(t int64, v float64) {
 	a.addToSum(v)
 }
 
+// AddValues folds in rows, later than all before, as Add does one by one, bit
+// for bit, but leaves FirstTime and LastTime for the caller to set.
+func (a *Aggregate) AddValues(values []float64) {
+	for a.Count == 0 && len(values) > 0 { // until there is a number
+		a.Add(0, values[0])
+		values = values[1:]
+	}
+	before := *a
+	smallest, largest, last := a.Min, a.Max, a.Last
+	sum, compensation := a.Sum, a.Compensation
+	quality := uint64(0)
+	for _, v := range values {
+		if v != v {
+			quality++
+			continue
+		}
+		if v < smallest {
+			smallest = v
+		}
+		if v > largest {
+			largest = v
+		}
+		last = v
+		// Knuth's sum of two has no branch, which is unpredictable for noise
+		// about zero. Both are exact where nothing overflows; next to the
+		// greatest float it does on its way even where the sum does not.
+		s := sum + v
+		virtual := s - sum
+		compensation += (sum - (s - virtual)) + (v - virtual)
+		sum = s
+	}
+	a.Count += uint64(len(values)) - quality
+	a.Quality += quality
+	a.Min, a.Max, a.Last = smallest, largest, last
+	a.Sum, a.Compensation = sum, compensation
+	if sum-sum != 0 || compensation-compensation != 0 {
+		*a = before
+		for _, v := range values {
+			a.Add(0, v)
+		}
+	}
+}
+
 func (a *Aggregate) addToSum(v float64) {
 	s := a.Sum + v
 	if math.Abs(a.Sum) >= math.Abs(v) {
