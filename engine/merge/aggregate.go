@@ -78,7 +78,7 @@ func (p *Piece) fold(span model.Span, g Grid, out []model.Aggregate) error {
 			return nil
 		}
 	}
-	return p.Source.Fold(span, g, out)
+	return p.Source.Fold(p.clip(span), g, out)
 }
 
 // foldTogether decodes and merges sorted pieces and folds their rows.

@@ -50,6 +50,9 @@ func scan(pieces []Piece, span model.Span) (times []int64, values []float64) {
 	for _, p := range pieces {
 		r := p.Source.(*rows)
 		for i, t := range r.times {
+			if p.Clipped && (t < p.First || t > p.Last) {
+				continue
+			}
 			if old, ok := all[t]; span.Contains(t) && (!ok || old.rank < p.Rank) {
 				all[t] = cell{p.Rank, r.values[i]}
 			}
@@ -102,9 +105,31 @@ func drawPieces(t *rapid.T, value *rapid.Generator[float64]) []Piece {
 		if rapid.Bool().Draw(t, "no summary") {
 			p.Summary = nil
 		}
+		if rapid.IntRange(0, 3).Draw(t, "clip") == 0 {
+			pieces = append(pieces, drawClipped(t, p)...)
+			continue
+		}
 		pieces = append(pieces, p)
 	}
 	return pieces
+}
+
+// drawClipped returns what is left of p when some of its rows are taken: a
+// clipped piece, or two with a gap between them, whose bounds may or may not be
+// times of rows.
+func drawClipped(t *rapid.T, p Piece) []Piece {
+	p.Clipped, p.Summary = true, nil
+	length := int(p.Last - p.First)
+	left, right := p, p
+	left.Last = p.First + int64(rapid.IntRange(0, length).Draw(t, "left"))
+	right.First = left.Last + 1 + int64(rapid.IntRange(0, length).Draw(t, "gap"))
+	switch {
+	case right.First > right.Last || rapid.Bool().Draw(t, "only left"):
+		return []Piece{left}
+	case rapid.Bool().Draw(t, "only right"):
+		return []Piece{right}
+	}
+	return []Piece{right, left}
 }
 
 func drawSpan(t *rapid.T, pieces []Piece) model.Span {
@@ -417,6 +442,28 @@ func TestRowsThatContradictTheirPieceAreRefused(t *testing.T) {
 	out := make([]model.Aggregate, 4)
 	if err := Aggregate([]Piece{jumbled}, model.Buckets{From: 0, Width: 10, Count: 4}, out, nil); !errors.Is(err, ErrPiece) {
 		t.Errorf("jumbled: %v", err)
+	}
+}
+
+// TestAClippedPieceHasNoRowsOutside asks the source of a clipped piece for what
+// is inside only, whichever way it is read.
+func TestAClippedPieceHasNoRowsOutside(t *testing.T) {
+	source := &rows{times: []int64{10, 20, 30, 40}, values: []float64{1, 2, 3, 4}}
+	clipped := func(first, last int64) Piece {
+		return Piece{First: first, Last: last, Clipped: true, Source: source}
+	}
+	pieces := []Piece{clipped(35, 40), clipped(31, 34), clipped(5, 20)} // without 30
+	times, values := collect(t, NewCursor(pieces, model.AllTime()))
+	if !slices.Equal(times, []int64{10, 20, 40}) || !slices.Equal(values, []float64{1, 2, 4}) {
+		t.Errorf("rows at %v: %v", times, values)
+	}
+	if got, err := Summarize(pieces, model.AllTime()); err != nil || got.Count != 3 || got.Total() != 7 {
+		t.Errorf("in all %+v, %v", got, err)
+	}
+	turned := &rows{times: []int64{30, 10}, values: []float64{1, 2}}
+	bad := Piece{First: 15, Last: 25, Clipped: true, Source: turned}
+	if _, _, err := NewCursor([]Piece{bad}, model.AllTime()).Next(); !errors.Is(err, ErrPiece) {
+		t.Errorf("rows in the wrong order: %v", err)
 	}
 }
 

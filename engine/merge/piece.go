@@ -21,6 +21,11 @@ type Piece struct {
 	Rank uint64
 	// First and Last are the times of its first and last row.
 	First, Last int64
+	// Clipped says that First and Last are narrower than the source's rows: a
+	// deletion or the end of their retention took the others. Rows outside are
+	// not the piece's, there may be none inside, and Summary is nil. Several
+	// clipped pieces may share one Source.
+	Clipped bool
 	// Summary is exact over all its rows; nil where only decoding tells. It is
 	// read, never changed.
 	Summary *model.Aggregate
@@ -32,9 +37,9 @@ type Source interface {
 	// Decode appends all rows, in ascending time, to the two slices. It keeps
 	// neither.
 	Decode(times []int64, values []float64) ([]int64, []float64, error)
-	// Fold adds the rows in span to the buckets of g, as DecodeAndFold
-	// does. What out holds already is of earlier rows. It is asked only of a
-	// piece that overlaps no other.
+	// Fold adds the rows in span, which may be none, to the buckets of g, as
+	// DecodeAndFold does. What out holds already is of earlier rows. It is asked
+	// only of a piece that overlaps no other.
 	Fold(span model.Span, g Grid, out []model.Aggregate) error
 }
 
@@ -54,6 +59,14 @@ func appendSorted(dst, pieces []Piece, span model.Span) []Piece {
 		slices.SortFunc(added, byFirst)
 	}
 	return dst
+}
+
+// clip returns the part of span in which rows of the source are the piece's.
+func (p *Piece) clip(span model.Span) model.Span {
+	if p.Clipped {
+		span.From, span.To = max(span.From, p.First), min(span.To, p.Last+1)
+	}
+	return span
 }
 
 // run holds those decoded rows of one piece that were not handed out yet.
@@ -77,16 +90,19 @@ func (r *run) decode(p *Piece, span model.Span) error {
 	if len(times) != len(values) {
 		return fmt.Errorf("%w: %d times, %d values", ErrPiece, len(times), len(values))
 	}
+	span = p.clip(span)
 	// A row outside the bounds would break the order of what is handed out.
-	if n := len(times); n > 0 && (times[0] < p.First || times[n-1] > p.Last || times[0] > times[n-1]) {
+	n := len(times)
+	outside := n > 0 && !p.Clipped && (times[0] < p.First || times[n-1] > p.Last)
+	if outside || n > 0 && times[0] > times[n-1] {
 		return fmt.Errorf("%w: rows from %d to %d, said to be from %d to %d",
 			ErrPiece, times[0], times[n-1], p.First, p.Last)
 	}
-	if p.Last >= span.To {
+	if n > 0 && times[n-1] >= span.To {
 		n := before(times, span.To)
 		times, values = times[:n], values[:n]
 	}
-	if p.First < span.From {
+	if n > 0 && times[0] < span.From {
 		n := before(times, span.From)
 		times, values = times[n:], values[n:]
 	}
