@@ -20,7 +20,16 @@ func TestMain(m *testing.M) {
 	if os.Getenv(actAsProgram) != "" {
 		main()
 	}
-	os.Exit(m.Run())
+	os.Exit(runTests(m))
+}
+
+func runTests(m *testing.M) int {
+	var err error
+	if scratch, err = os.MkdirTemp("", "hokan-test-"); err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(scratch)
+	return m.Run()
 }
 
 const (

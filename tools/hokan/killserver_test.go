@@ -2,10 +2,15 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -16,200 +21,281 @@ import (
 	"github.com/hokan-db/hokan/server/client"
 )
 
-// writer writes one channel, row by row of time, through as many servers as it
-// takes. Row n is at n milliseconds; its value is n or -n, by turns of seven,
-// so that an alarm above 0 goes off and ends again and again.
-type writer struct {
-	name  string
-	acked int // rows that a server said are durable: 0 to acked-1
-	sent  int // rows that may be there
-}
-
-const killedBatch = 10
-
-func killedValue(n int) float64 {
-	if n/7%2 == 0 {
-		return -float64(n)
-	}
-	return float64(n)
-}
-
-func (w *writer) labels(t *testing.T) model.Labels {
-	labels, err := model.NewLabels(model.Label{Name: "instrument", Value: "i"}, model.Label{Name: "channel", Value: w.name})
+// program builds the program, once for all tests that kill it.
+var program = sync.OnceValues(func() (string, error) {
+	name := filepath.Join(scratch, "hokan")
+	out, err := exec.Command("go", "build", "-buildvcs=false", "-o", name, ".").CombinedOutput()
 	if err != nil {
-		t.Error(err)
+		return "", fmt.Errorf("%w: %s", err, out)
 	}
-	return labels
+	return name, nil
+})
+
+// scratch is a folder that is removed when all tests are done.
+var scratch string
+
+// drill kills a server again and again on one folder.
+type drill struct {
+	t       *testing.T
+	program string
+	data    string
+	token   string
+	deletes bool // the server has them
+	random  *rand.Rand
+	clients []*killedClient
+	bulk    bulkWriter
+	clock   time.Time // of the next process, always later
 }
 
-// write writes until the server is gone. What was not acknowledged is written
-// again by the next call.
-func (w *writer) write(t *testing.T, address, token string) {
-	c, err := client.New(address, token)
-	if err != nil {
-		t.Error(err)
-		return
-	}
-	defer c.Close()
-	labels := w.labels(t)
-	for {
-		times, values := make([]int64, killedBatch), make([]float64, killedBatch)
-		for i := range times {
-			times[i], values[i] = int64(w.acked+i)*int64(time.Millisecond), killedValue(w.acked+i)
-		}
-		w.sent = w.acked + killedBatch
-		body, err := c.Write(context.Background(), &model.Batch{Columns: []model.Column{{Labels: labels, Times: times, Values: values}}})
-		if err != nil {
-			return
-		}
-		if body.Accepted != killedBatch {
-			t.Errorf("accepted %d of %d: %+v", body.Accepted, killedBatch, body)
-			return
-		}
-		w.acked += killedBatch
-	}
-}
-
-// TestKilledServers kills the server under eight clients that write, again and
-// again on one folder: every row that was acknowledged is there, and every
-// event once.
+// TestKilledServers kills the server at random moments under clients that
+// write, correct, delete and read, with an alarm on every channel, and now and
+// then a compaction of its folder or a server that is still starting. After each restart every acknowledged
+// row and deletion is there, every event once, and what was not acknowledged
+// is there wholly or not at all.
 func TestKilledServers(t *testing.T) {
-	rounds := 4
+	rounds := 10
 	if os.Getenv("HOKAN_LONG") != "" {
-		rounds = 20
+		rounds = 100
 	}
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	random := rand.New(rand.NewPCG(seed, 0))
-	data := filepath.Join(t.TempDir(), "d")
-	token := newToken(t, data, "--tenant", "t")
-	writers := make([]*writer, 8)
-	for i := range writers {
-		writers[i] = &writer{name: fmt.Sprint(i)}
-	}
-	for round := range rounds {
-		p, address := serveFolder(t, data)
-		if round == 0 {
-			watch(t, address, token, writers)
-		}
-		var writing sync.WaitGroup
-		for _, w := range writers {
-			writing.Go(func() { w.write(t, address, token) })
-		}
-		killed := time.AfterFunc(time.Duration(50+random.IntN(350))*time.Millisecond, func() { p.command.Process.Kill() })
-		writing.Wait()
-		killed.Stop()
-		p.command.Process.Kill()
-		p.command.Wait()
-		if t.Failed() {
-			t.FailNow()
-		}
-		total := 0
-		for _, w := range writers {
-			total += w.acked
-		}
-		t.Logf("killed %d: %d rows acknowledged", round+1, total)
-	}
-	if r := hokan("verify", "--data", data); r.code != 0 {
-		t.Fatalf("verify: exit %d\n%s%s", r.code, r.stdout, r.stderr)
-	}
-	p, address := serveFolder(t, data)
-	c, err := client.New(address, token)
+	name, err := program()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, w := range writers {
-		rows := w.check(t, c)
-		w.checkEvents(t, c, rows)
+	d := &drill{
+		t: t, program: name, data: filepath.Join(t.TempDir(), "d"), random: rand.New(rand.NewPCG(seed, 0)),
+		clock: time.Date(2026, 1, 30, 0, 0, 0, 0, time.UTC),
 	}
-	c.Close()
+	d.token = newToken(t, d.data, "--tenant", "t")
+	for i := range killedClients {
+		d.clients = append(d.clients, newKilledClient(i, seed))
+	}
+	for round := range rounds {
+		d.round(round)
+	}
+	p, address := d.serve()
+	d.check(address)
 	p.stop(t, syscall.SIGTERM)
 }
 
-// watch writes a first row of every channel and sets an alarm on it.
-func watch(t *testing.T, address, token string, writers []*writer) {
+// serve starts a server, some hours after the one before.
+func (d *drill) serve() (*process, string) {
+	d.t.Helper()
+	d.clock = d.clock.Add(time.Duration(d.random.Int64N(int64(12 * time.Hour))))
+	command := exec.Command(d.program, "serve", "--data", d.data, "--listen", "127.0.0.1:0", "--clock", d.clock.Format(time.RFC3339))
+	p := startCommand(d.t, command).launched(d.t)
+	address := strings.TrimSuffix(p.first, "/")
+	for _, k := range d.clients {
+		if err := k.connect(address, d.token, d.clock.UnixMilli()); err != nil {
+			d.t.Fatal(err)
+		}
+	}
+	return p, address
+}
+
+// each lets every client do something at once.
+func (d *drill) each(what string, do func(*killedClient) error) {
+	d.t.Helper()
+	var clients sync.WaitGroup
+	for _, k := range d.clients {
+		clients.Go(func() {
+			if err := do(k); err != nil {
+				d.t.Errorf("%s: %v", what, err)
+			}
+		})
+	}
+	clients.Wait()
+	if d.t.Failed() {
+		d.t.FailNow()
+	}
+}
+
+// check compares all that the server has.
+func (d *drill) check(address string) {
+	d.t.Helper()
+	d.each("after a restart", (*killedClient).check)
+	if err := d.bulk.check(address, d.token); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+// round checks what the kill before left, and works until the next one.
+func (d *drill) round(round int) {
+	d.t.Helper()
+	p, address := d.serve()
+	if round == 0 {
+		d.deletes = hasDeletes(d.t, address)
+		d.each("watch", (*killedClient).watch)
+	}
+	d.check(address)
+	killed := time.AfterFunc(time.Duration(20+d.random.IntN(900))*time.Millisecond, func() { p.command.Process.Kill() })
+	defer killed.Stop()
+	var others sync.WaitGroup
+	others.Go(func() { d.report(d.bulk.write(address, d.token)) })
+	others.Go(func() { d.report(roam(address, d.token)) })
+	d.each("at work", func(k *killedClient) error { return k.work(d.deletes) })
+	others.Wait()
+	p.command.Wait()
+	sent, rows := 0, 0
+	for _, k := range d.clients {
+		sent += k.sent
+		for _, c := range k.channels {
+			rows += len(c.rows)
+		}
+	}
+	d.t.Logf("killed %d: %d requests, %d rows, and %d in bulk", round+1, sent, rows, d.bulk.acknowledged)
+	switch d.random.IntN(3) {
+	case 0:
+		d.interrupt("compact")
+	case 1:
+		d.interrupt("serve", "--listen", "127.0.0.1:0") // while it recovers
+	}
+	if r := hokan("verify", "--data", d.data); r.code != 0 {
+		d.t.Fatalf("verify: exit %d\n%s%s", r.code, r.stdout, r.stderr)
+	}
+}
+
+func (d *drill) report(err error) {
+	if err != nil {
+		d.t.Error(err)
+	}
+}
+
+// interrupt runs a command on the folder and kills it, if it is not done by
+// then.
+func (d *drill) interrupt(args ...string) {
+	d.t.Helper()
+	command := exec.Command(d.program, append(args, "--data", d.data, "--clock", d.clock.Format(time.RFC3339))...)
+	killer := time.AfterFunc(time.Duration(d.random.IntN(300))*time.Millisecond, func() { command.Process.Kill() })
+	defer killer.Stop()
+	out, err := command.CombinedOutput()
+	var exit *exec.ExitError
+	if err != nil && (!errors.As(err, &exit) || exit.ExitCode() != -1) {
+		d.t.Fatalf("%q: %v: %s", args, err, out)
+	}
+}
+
+// hasDeletes reports whether the server's API deletes samples.
+func hasDeletes(t *testing.T, address string) bool {
 	t.Helper()
+	answer, err := http.Get(address + "/api/v1/openapi.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	var document struct {
+		Paths map[string]map[string]any
+	}
+	if err := json.NewDecoder(answer.Body).Decode(&document); err != nil {
+		t.Fatal(err)
+	}
+	return document.Paths["/api/v1/samples"]["delete"] != nil
+}
+
+// bulkWriter writes one channel in requests that take several log entries:
+// of one that was not acknowledged the first rows may be there.
+type bulkWriter struct {
+	acknowledged, sent int
+}
+
+const (
+	bulkRows     = 100_000
+	bulkRequests = 4 // to one server
+)
+
+func bulkValue(n int) float64 { return float64(n*7919%100_003) / 16 }
+
+// write writes some requests, unless the server is gone before. Row n is at n ms.
+func (w *bulkWriter) write(address, token string) error {
 	c, err := client.New(address, token)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	defer c.Close()
-	for _, w := range writers {
-		labels := w.labels(t)
-		_, err := c.Write(t.Context(), &model.Batch{Columns: []model.Column{{Labels: labels, Times: []int64{0}, Values: []float64{killedValue(0)}}}})
-		if err != nil {
-			t.Fatal(err)
+	for range bulkRequests {
+		column := model.Column{Labels: killedLabels("bulk", "0"), Times: make([]int64, bulkRows), Values: make([]float64, bulkRows)}
+		for i := range column.Times {
+			column.Times[i], column.Values[i] = int64(w.acknowledged+i)*1e6, bulkValue(w.acknowledged+i)
 		}
-		w.acked, w.sent = 1, 1
-		above := 0.0
-		if _, err := c.CreateAlarm(t.Context(), api.AlarmRequest{Name: w.name, Match: labels.String(), Operator: ">", Threshold: &above}, ""); err != nil {
-			t.Fatal(err)
+		w.sent = w.acknowledged + bulkRows
+		body, err := c.Write(context.Background(), &model.Batch{Columns: []model.Column{column}})
+		if isGone(err) {
+			return nil
 		}
+		if err != nil || body.Accepted != bulkRows {
+			return fmt.Errorf("bulk: accepted %+v: %w", body, err)
+		}
+		w.acknowledged += bulkRows
 	}
+	return nil
 }
 
-// check reads every row of the writer's channel and returns how many there are.
-func (w *writer) check(t *testing.T, c *client.Client) (rows int) {
-	t.Helper()
-	request := api.TableRequest{Selection: api.Selection{Match: w.labels(t).String()}, Limit: 10000}
-	for {
-		page, err := c.Table(t.Context(), request)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i, at := range page.Times {
-			if got := page.Rows.Row(i)[0]; at != int64(rows) || !got.Known || got.Number != killedValue(rows) {
-				t.Fatalf("channel %s, row %d: %d %v", w.name, rows, at, got)
-			}
-			rows++
-		}
-		if page.Next == nil {
-			break
-		}
-		request.After = *page.Next
+// check compares the rows bucket by bucket, and goes on after the last.
+func (w *bulkWriter) check(address, token string) error {
+	if w.sent == 0 {
+		return nil
 	}
-	if rows < w.acked || rows > w.sent {
-		t.Fatalf("channel %s has %d rows, %d were acknowledged and %d sent", w.name, rows, w.acked, w.sent)
-	}
-	return rows
-}
-
-// checkEvents holds the events of the writer's alarm to the rows.
-func (w *writer) checkEvents(t *testing.T, c *client.Client, rows int) {
-	t.Helper()
-	alarms, err := c.Alarms(t.Context(), "")
+	c, err := client.New(address, token)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
-	request := api.EventsRequest{Limit: 10000}
-	for i := range alarms.Alarms {
-		if alarms.Alarms[i].Name == w.name {
-			request.Alarm = alarms.Alarms[i].ID
+	defer c.Close()
+	view, err := c.View(context.Background(), api.ViewRequest{
+		Selection: api.Selection{Match: `{instrument="bulk"}`, From: "0", To: fmt.Sprint(int64(w.sent) * 1e6)}, Buckets: 100, Fields: "count,sum,first,last"})
+	if err != nil && w.acknowledged == 0 && strings.HasPrefix(err.Error(), "no_channel") {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	n := 0
+	for i, count := range view.Channels[0].Count {
+		first, sum := n, 0.0
+		for range count {
+			sum += bulkValue(n)
+			n++
+		}
+		got := view.Channels[0]
+		if count > 0 && (got.First[i].Number != bulkValue(first) || got.Last[i].Number != bulkValue(n-1) || got.Sum[i].Number != sum ||
+			view.From+int64(i)*view.Width != int64(first)) {
+			return fmt.Errorf("bulk: bucket %d with %d rows is wrong: it should begin with row %d", i, count, first)
 		}
 	}
-	seen, next := map[string]bool{}, 7 // the first row above 0
+	if n < w.acknowledged || n > w.sent {
+		return fmt.Errorf("bulk: %d rows, %d were acknowledged and %d sent", n, w.acknowledged, w.sent)
+	}
+	w.acknowledged, w.sent = n, n
+	return nil
+}
+
+// roam reads all channels until the server is gone: no value may be another
+// channel's.
+func roam(address, token string) error {
+	c, err := client.New(address, token)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
 	for {
-		page, err := c.Events(t.Context(), request)
+		latest, err := c.Latest(context.Background(), api.Selection{Match: `{instrument!="bulk"}`})
+		if isGone(err) {
+			return nil
+		}
 		if err != nil {
-			t.Fatal(err)
+			return fmt.Errorf("latest of all: %w", err)
 		}
-		for _, e := range page.Events {
-			kind := "start"
-			if next/7%2 == 0 {
-				kind = "end"
+		for i, got := range latest.Channels {
+			var client, channel int
+			if _, err := fmt.Sscanf(got.Labels.Instrument()+" "+got.Labels.Channel(), "i%d %d", &client, &channel); err != nil {
+				return err
 			}
-			if seen[e.ID] || e.Kind != kind || e.Time != int64(next) || e.Value.Number != killedValue(next) {
-				t.Fatalf("channel %s: event %+v, want the %s at row %d, once", w.name, e, kind, next)
+			if got.Time != nil && !ownValue(client*clientChannels+channel, got.Value.Number) {
+				return fmt.Errorf("latest %d: %s has %v, which is not its own", i, got.Labels, got.Value)
 			}
-			seen[e.ID] = true
-			next += 7
 		}
-		if page.Next == nil {
-			break
+		if _, err := c.View(context.Background(), api.ViewRequest{Selection: api.Selection{Match: `{channel="0"}`}}); err != nil && !isGone(err) {
+			return fmt.Errorf("view of all: %w", err)
 		}
-		request.After = *page.Next
-	}
-	if next < rows {
-		t.Fatalf("channel %s: no event at row %d of %d", w.name, next, rows)
 	}
 }

@@ -56,11 +56,16 @@ func (l *lockedBuffer) String() string {
 // launch starts the program and waits for its first line.
 func launch(t testing.TB, environment []string, args ...string) *process {
 	t.Helper()
-	p := start(t, environment, args...)
+	return start(t, environment, args...).launched(t)
+}
+
+// launched waits for the first line.
+func (p *process) launched(t testing.TB) *process {
+	t.Helper()
 	line, err := p.stdout.ReadString('\n')
 	if err != nil {
 		p.command.Wait()
-		t.Fatalf("hokan %q ended before its first line: %s", args, p.stderr)
+		t.Fatalf("hokan %q ended before its first line: %s", p.command.Args[1:], p.stderr)
 	}
 	p.first = strings.TrimSuffix(line, "\n")
 	return p
@@ -69,8 +74,15 @@ func launch(t testing.TB, environment []string, args ...string) *process {
 // start starts the program.
 func start(t testing.TB, environment []string, args ...string) *process {
 	t.Helper()
-	p := &process{command: exec.Command(os.Args[0], args...), stderr: &lockedBuffer{}}
-	p.command.Env = append(append(os.Environ(), actAsProgram+"=1"), environment...)
+	command := exec.Command(os.Args[0], args...)
+	command.Env = append(append(os.Environ(), actAsProgram+"=1"), environment...)
+	return startCommand(t, command)
+}
+
+// startCommand starts a command whose output is read.
+func startCommand(t testing.TB, command *exec.Cmd) *process {
+	t.Helper()
+	p := &process{command: command, stderr: &lockedBuffer{}}
 	p.command.Stderr = p.stderr
 	out, err := p.command.StdoutPipe()
 	if err != nil {
