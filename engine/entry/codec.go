@@ -20,6 +20,14 @@ package entry
 //	                 u8 operator, f64 threshold, f64 low, f64 high, u8 enabled (0, 1)
 //	5 switch alarm   u64 ID, u8 enabled (0, 1)
 //	6 delete alarm   u64 ID
+//	7 delete rows    i64 from, i64 to (exclusive, greater), u8 all channels
+//	                 (0, 1), with 0: channel IDs
+//	8 delete channels channel IDs
+//	9 delete tenant  uvarint bytes, uvarint channels
+//	10 set retention the rules, as engine/policy/retention.go says
+//
+// Channel IDs are a uvarint count, at least 1, then each, ascending: uvarint ID
+// minus the one before, the first minus 0.
 //
 // Definitions are a uvarint count, then each:
 //
@@ -101,7 +109,7 @@ func (e *Entry) AppendTo(dst []byte) ([]byte, error) {
 	case *DeleteAlarm:
 		out = binary.LittleEndian.AppendUint64(out, body.ID)
 	default:
-		err = fmt.Errorf("%w: a body of type %T", ErrMalformed, e.Body)
+		out, err = appendDeletion(out, e.Body)
 	}
 	if err != nil {
 		return dst, err

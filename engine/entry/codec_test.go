@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,6 +13,7 @@ import (
 
 	"github.com/hokan-db/hokan/engine/entry"
 	"github.com/hokan-db/hokan/engine/model"
+	"github.com/hokan-db/hokan/engine/policy"
 )
 
 func mustLabels(t testing.TB, channel string) model.Labels {
@@ -87,7 +89,7 @@ func anyBody() *rapid.Generator[entry.Body] {
 	return rapid.Custom(func(t *rapid.T) entry.Body {
 		id := rapid.Uint64().Draw(t, "alarm")
 		enabled := rapid.Bool().Draw(t, "enabled")
-		switch rapid.IntRange(1, 6).Draw(t, "kind") {
+		switch rapid.IntRange(1, 10).Draw(t, "kind") {
 		case 1:
 			return &entry.Rows{Definitions: anyDefinitions().Draw(t, "definitions"), Columns: anyColumns().Draw(t, "columns")}
 		case 2:
@@ -101,10 +103,54 @@ func anyBody() *rapid.Generator[entry.Body] {
 				Enabled: enabled}
 		case 5:
 			return &entry.SwitchAlarm{ID: id, Enabled: enabled}
-		default:
+		case 6:
 			return &entry.DeleteAlarm{ID: id}
+		case 7:
+			from := rapid.Int64Max(math.MaxInt64-1).Draw(t, "from")
+			body := &entry.DeleteRows{Span: model.Span{From: from, To: rapid.Int64Min(from+1).Draw(t, "to")}}
+			if enabled {
+				body.Channels = anyIDs().Draw(t, "channels")
+			}
+			return body
+		case 8:
+			return &entry.DeleteChannels{Channels: anyIDs().Draw(t, "channels")}
+		case 9:
+			return &entry.DeleteTenant{Bytes: id, Channels: rapid.Uint64().Draw(t, "channels")}
+		default:
+			return &entry.SetRetention{Rules: anyRules().Draw(t, "rules")}
 		}
 	})
+}
+
+// anyIDs are channel IDs as deletions name them, ascending.
+func anyIDs() *rapid.Generator[[]model.ChannelID] {
+	return rapid.Custom(func(t *rapid.T) []model.ChannelID {
+		set := rapid.SliceOfNDistinct(rapid.Uint32Range(1, math.MaxUint32), 1, 6, rapid.ID[uint32]).Draw(t, "ids")
+		slices.Sort(set)
+		ids := make([]model.ChannelID, len(set))
+		for i, id := range set {
+			ids[i] = model.ChannelID(id)
+		}
+		return ids
+	})
+}
+
+func anyRules() *rapid.Generator[[]policy.Rule] {
+	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) policy.Rule {
+		r := policy.Rule{Scope: rapid.SampledFrom([]policy.Scope{policy.ScopePlan, policy.ScopeTenant, policy.ScopeGroup,
+			policy.ScopeInstrument, policy.ScopeChannel}).Draw(t, "scope")}
+		if r.Scope != policy.ScopePlan && r.Scope != policy.ScopeTenant {
+			r.Match = rapid.SampledFrom([]string{"a", "日本", `{unit="V"}`, `{a!="b",c=""}`}).Draw(t, "match")
+		}
+		for _, s := range rapid.SliceOfNDistinct(rapid.SampledFrom(model.Steps()), 1, 5, rapid.ID[model.Step]).Draw(t, "steps") {
+			k, err := policy.ParseKeep(rapid.SampledFrom([]string{"forever", "1y", "6mo", "90d", "12h", "1m", "4294967295s"}).Draw(t, "keep"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Keep[s] = &k
+		}
+		return r
+	}), 0, 4)
 }
 
 func anyEntry() *rapid.Generator[*entry.Entry] {
@@ -218,6 +264,11 @@ func TestWhatCannotBeEncodedIsRefused(t *testing.T) {
 		"uneven column":     {Tenant: "t", Body: &entry.Rows{Columns: []entry.Column{{1, []int64{1}, nil}}}},
 		"no labels":         {Tenant: "t", Body: &entry.Define{Definitions: []model.Definition{{ID: 1}}}},
 		"definition 0":      {Tenant: "t", Body: &entry.Define{Definitions: []model.Definition{{Labels: mustLabels(t, "c")}}}},
+		"no time":           {Tenant: "t", Body: &entry.DeleteRows{Span: model.Span{From: 5, To: 5}}},
+		"no channels":       {Tenant: "t", Body: &entry.DeleteRows{Span: model.AllTime(), Channels: []model.ChannelID{}}},
+		"unsorted channels": {Tenant: "t", Body: &entry.DeleteChannels{Channels: []model.ChannelID{2, 1}}},
+		"channel deleted 0": {Tenant: "t", Body: &entry.DeleteChannels{Channels: []model.ChannelID{0}}},
+		"rule of nothing":   {Tenant: "t", Body: &entry.SetRetention{Rules: policy.Rules{{Scope: policy.ScopeTenant}}}},
 		"rows, definitions": {Tenant: "t", Body: &entry.Rows{Definitions: []model.Definition{{ID: 1}}}},
 	} {
 		if b, err := e.AppendTo([]byte("kept")); !errors.Is(err, entry.ErrMalformed) || string(b) != "kept" {
@@ -235,7 +286,15 @@ func TestMalformedBytesAreRefusedByPosition(t *testing.T) {
 		{"empty", "", "byte 0: cut short"},
 		{"partition", string(make([]byte, 8)) + "\x40\x03" + rest, "byte 8: no such partition"},
 		{"kind", head + "\x00" + rest, "byte 9: no such kind"},
-		{"kind", head + "\x07" + rest, "byte 9: no such kind"},
+		{"kind", head + "\x0b" + rest, "byte 9: no such kind"},
+		{"no time", head + "\x07" + rest + eight + eight + "\x01", "byte 36: a deletion of no time"},
+		{"all", head + "\x07" + rest + eight + "\x01" + eight[1:] + "\x02", "byte 36: neither"},
+		{"no channels", head + "\x08" + rest + "\x00", "byte 21: no channels"},
+		{"deleted twice", head + "\x08" + rest + "\x02\x05\x00", "byte 23: not the ID"},
+		{"wild channel", head + "\x08" + rest + "\x01\x80\x80\x80\x80\x10", "byte 26: not the ID"},
+		{"more channels", head + "\x08" + rest + "\x05\x01", "byte 21: no channels, or more"},
+		{"rules", head + "\x0a" + rest + "\x01\x00", "byte 20: bad retention"},
+		{"after the rules", head + "\x0a" + rest + "\x00\x00x", "byte 20: bad retention"},
 		{"tenant", head + "\x03" + string(make([]byte, 8)) + "\x01/", "byte 18: bad tenant"},
 		{"no tenant", head + "\x03" + string(make([]byte, 8)) + "\x00", "byte 18: bad tenant"},
 		{"long tenant count", head + "\x03" + string(make([]byte, 8)) + "\x81\x00t", "byte 18: a number that is not in its shortest"},
@@ -335,6 +394,22 @@ func samples(t testing.TB) []*entry.Entry {
 		&entry.Rows{Columns: []entry.Column{{1, []int64{1}, []float64{math.Copysign(0, -1)}}}},
 		&entry.Rows{Columns: []entry.Column{{1, []int64{2}, zero}, {2, []int64{2}, zero}}},
 	}
+	year, err := policy.ParseKeep("1y")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rule := policy.Rule{Scope: policy.ScopeGroup, Match: "g"}
+	rule.Keep[model.StepHour] = &year
+	other := rule
+	other.Keep = [model.StepCount]*policy.Keep{&policy.Forever}
+	bodies = append(bodies,
+		&entry.DeleteRows{Span: model.Span{From: 1, To: 2}}, &entry.DeleteRows{Span: model.Span{From: 1, To: 3}},
+		&entry.DeleteRows{Span: model.Span{From: 1, To: 2}, Channels: []model.ChannelID{1}},
+		&entry.DeleteRows{Span: model.Span{From: 1, To: 2}, Channels: []model.ChannelID{1, 300}},
+		&entry.DeleteChannels{Channels: []model.ChannelID{1}}, &entry.DeleteChannels{Channels: []model.ChannelID{2}},
+		&entry.DeleteTenant{}, &entry.DeleteTenant{Bytes: 1}, &entry.DeleteTenant{Channels: 1},
+		&entry.SetRetention{}, &entry.SetRetention{Rules: policy.Rules{rule}}, &entry.SetRetention{Rules: policy.Rules{other}},
+	)
 	all := []*entry.Entry{
 		{Tenant: "u", Body: &entry.CreateTenant{}}, {Tenant: "t", Offset: 1, Body: &entry.CreateTenant{}},
 		{Tenant: "t", Partition: 1, Body: &entry.CreateTenant{}}, {Tenant: "t", Time: 1, Body: &entry.CreateTenant{}},

@@ -90,6 +90,14 @@ func (d *decoder) body(kind Kind, into *Entry) Body {
 		return &SwitchAlarm{ID: d.uint64(), Enabled: d.bool()}
 	case KindDeleteAlarm:
 		return &DeleteAlarm{ID: d.uint64()}
+	case KindDeleteRows:
+		return d.deleteRows()
+	case KindDeleteChannels:
+		return &DeleteChannels{Channels: d.channelIDs()}
+	case KindDeleteTenant:
+		return &DeleteTenant{Bytes: d.uvarint(), Channels: d.uvarint()}
+	case KindSetRetention:
+		return d.setRetention()
 	}
 	d.failAt(9, "no such kind")
 	return nil

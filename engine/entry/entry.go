@@ -7,6 +7,7 @@ package entry
 
 import (
 	"github.com/hokan-db/hokan/engine/model"
+	"github.com/hokan-db/hokan/engine/policy"
 )
 
 // Kind tells what an entry says.
@@ -20,6 +21,12 @@ const (
 	KindPutAlarm     Kind = 4 // create an alarm, or a new version of one
 	KindSwitchAlarm  Kind = 5 // enable or disable an alarm
 	KindDeleteAlarm  Kind = 6
+	KindDeleteRows   Kind = 7
+	// KindDeleteChannels removes channels with all their rows.
+	KindDeleteChannels Kind = 8
+	KindDeleteTenant   Kind = 9
+	KindSetRetention   Kind = 10
+	// Kind 11 is reserved for ticks of the clock.
 )
 
 // MaxBytes bounds an encoded entry.
@@ -37,7 +44,8 @@ type Entry struct {
 }
 
 // Body is what an entry of one kind says: *Rows, *Define, *CreateTenant,
-// *PutAlarm, *SwitchAlarm or *DeleteAlarm.
+// *PutAlarm, *SwitchAlarm, *DeleteAlarm, *DeleteRows, *DeleteChannels,
+// *DeleteTenant or *SetRetention.
 type Body interface{ Kind() Kind }
 
 // Rows are columns of samples, and the definitions of those channels that were
@@ -86,6 +94,28 @@ type SwitchAlarm struct {
 // DeleteAlarm removes an alarm. Its events stay.
 type DeleteAlarm struct{ ID uint64 }
 
+// DeleteRows removes the rows of a span that earlier entries wrote.
+type DeleteRows struct {
+	Span     model.Span        // not empty
+	Channels []model.ChannelID // ascending, at least one; nil: every channel
+}
+
+// DeleteChannels removes channels: their rows, their labels and properties, and
+// the alarms on them. Their IDs are never given again.
+type DeleteChannels struct {
+	Channels []model.ChannelID // ascending, at least one
+}
+
+// DeleteTenant removes a tenant and everything of it. What it says of the tenant
+// is for the record of the deletion; nothing else depends on it.
+type DeleteTenant struct {
+	Bytes    uint64 // that its blocks and files took
+	Channels uint64 // that it had
+}
+
+// SetRetention puts rules in place of all that there were.
+type SetRetention struct{ Rules policy.Rules }
+
 // Kind implements Body.
 func (*Rows) Kind() Kind { return KindRows }
 
@@ -103,6 +133,18 @@ func (*SwitchAlarm) Kind() Kind { return KindSwitchAlarm }
 
 // Kind implements Body.
 func (*DeleteAlarm) Kind() Kind { return KindDeleteAlarm }
+
+// Kind implements Body.
+func (*DeleteRows) Kind() Kind { return KindDeleteRows }
+
+// Kind implements Body.
+func (*DeleteChannels) Kind() Kind { return KindDeleteChannels }
+
+// Kind implements Body.
+func (*DeleteTenant) Kind() Kind { return KindDeleteTenant }
+
+// Kind implements Body.
+func (*SetRetention) Kind() Kind { return KindSetRetention }
 
 // Rows returns the number of samples in the columns.
 func (r *Rows) Rows() int {

@@ -35,6 +35,18 @@ func (e *Entry) Equal(o *Entry) bool {
 	case *DeleteAlarm:
 		b, ok := o.Body.(*DeleteAlarm)
 		return ok && *a == *b
+	case *DeleteRows:
+		b, ok := o.Body.(*DeleteRows)
+		return ok && a.Span == b.Span && (a.Channels == nil) == (b.Channels == nil) && slices.Equal(a.Channels, b.Channels)
+	case *DeleteChannels:
+		b, ok := o.Body.(*DeleteChannels)
+		return ok && slices.Equal(a.Channels, b.Channels)
+	case *DeleteTenant:
+		b, ok := o.Body.(*DeleteTenant)
+		return ok && *a == *b
+	case *SetRetention:
+		b, ok := o.Body.(*SetRetention)
+		return ok && a.Rules.Equal(b.Rules)
 	}
 	return false
 }

@@ -57,6 +57,18 @@ var (
 		"channels of one request that writes samples"}
 )
 
+// Limits on what is deleted and kept.
+var (
+	RetentionRules = Limit{"retention_rules", 1000, "invalid",
+		"rules of one tenant that say how long rows are kept"}
+	Tombstones = Limit{"tombstones", 10_000, "busy",
+		"deletions of one tenant whose rows are still to be removed from blocks; more are refused until compaction has done some"}
+	TombstoneChannels = Limit{"tombstone_channels", 4_000_000, "busy",
+		"channels that the deletions of one tenant name together, those of every channel not counted"}
+	DeletionChannels = Limit{"deletion_channels", 100_000, "",
+		"channels that one log entry of a deletion names; larger deletions are split"}
+)
+
 // Limits of the HTTP server.
 var (
 	BodyBytes = Limit{"body_bytes", 32 << 20, "body_too_large",
@@ -142,6 +154,7 @@ var limits = []Limit{
 	BodyBytes, SmallBodyBytes, HeaderBytes, HeaderTime, RequestTime, ExportTime, WriteTime, IdleTime, ShutdownTime,
 	Connections, Requests, TenantRequests, InFlightBytes, TenantInFlightBytes, Streams, TenantStreams, AheadTime,
 	LiveRows, LiveBytes, LiveMemory,
+	RetentionRules, Tombstones, TombstoneChannels, DeletionChannels,
 	HeadRows, HeadMemory, FlushAge, CheckpointBytes, CheckpointAge,
 }
 
