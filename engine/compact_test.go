@@ -71,13 +71,21 @@ func sameRows(a, b [2]map[int64]float64) bool {
 }
 
 // blockFiles returns the level and month of each block of tenant t that is
-// stored, and checks that the manifest names exactly these.
+// stored, be it set aside, and checks that the manifest names exactly these.
 func blockFiles(t *testing.T, db *DB) []string {
 	t.Helper()
 	names, err := db.blocks.List(disk.BlocksDir + "/t/")
 	if err != nil {
 		t.Fatal(err)
 	}
+	_, aside, err := db.local.Leftovers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range aside {
+		names = append(names, strings.TrimSuffix(name, disk.QuarantineSuffix))
+	}
+	slices.Sort(names)
 	var named, files []string
 	for _, m := range db.tenants["t"].blocks {
 		named = append(named, m.Name)

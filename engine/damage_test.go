@@ -205,8 +205,14 @@ func TestDamageCostsOnlyWhatItTouched(t *testing.T) {
 		if n, err := sum(db, "other"); err != nil || n != 20 {
 			t.Errorf("the other tenant has %d rows, %v", n, err)
 		}
-		if _, err := fs.Stat(name); err != nil {
-			t.Errorf("the damaged block: %v", err)
+		if _, err := fs.Stat(name + disk.QuarantineSuffix); err != nil {
+			t.Errorf("the damaged block is not set aside: %v", err)
+		}
+		if n := db.Quarantined(); n[KindBlock] != 1 {
+			t.Errorf("quarantined: %v, want one block", n)
+		}
+		if err := readAll(db, 1, map[int64]float64{}); !errors.As(err, &where) || path.Join("data", where.Path) != name {
+			t.Errorf("reading a block that was set aside: %v, want damage in %s", err, name)
 		}
 	})
 	t.Run("checkpoint", func(t *testing.T) {
@@ -229,8 +235,8 @@ func TestDamageCostsOnlyWhatItTouched(t *testing.T) {
 		if err := db.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := fs.Stat(name); err != nil {
-			t.Errorf("the damaged checkpoint: %v", err)
+		if _, err := fs.Stat(name + disk.QuarantineSuffix); err != nil {
+			t.Errorf("the damaged checkpoint is not set aside: %v", err)
 		}
 		if segments := filesBelow(t, fs, "data/log", func(string) bool { return true }); len(segments) == 0 {
 			t.Error("the log that the damaged partition needs was trimmed")

@@ -90,9 +90,13 @@ type DB struct {
 	log     wal.Log
 	// logFaults returns the damage that opening and replaying the log found.
 	logFaults func() []error
-	readers   *readerCache
-	epoch     uint64 // of this opening: in claims, records and file names
-	made      bool   // the folder was a database before this opening
+	// damagedSegments returns the names of the log's segments in which damage
+	// was found.
+	damagedSegments func() []string
+	local           *disk.LocalBlocks // what blocks stands on
+	readers         *readerCache
+	epoch           uint64 // of this opening: in claims, records and file names
+	made            bool   // the folder was a database before this opening
 
 	partitions [model.Partitions]*partition
 	appliers   []*applier
@@ -108,10 +112,13 @@ type DB struct {
 	compactor compactor
 	faults    faultList
 
+	quarantine quarantine
+
 	tapMemory *tapMemory
 
 	background sync.WaitGroup
-	stop       context.CancelFunc // ends background work
+	life       context.Context    // of background work
+	stop       context.CancelFunc // ends it
 
 	gate gate // every call is inside it
 	// helping holds an element per view that is worked on by a second

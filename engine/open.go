@@ -36,7 +36,9 @@ func Open(o Options) (db *DB, err error) {
 		db.partitions[i] = newPartition(model.Partition(i))
 	}
 	local := disk.NewLocalBlocks(o.FS, o.Dir)
-	db.blocks, db.readers = local, newReaderCache(local)
+	db.local, db.blocks = local, local
+	db.readers = newReaderCache(servedBlocks{local}, db.blockDamaged)
+	db.life, db.stop = context.WithCancel(context.Background())
 	db.flusher.init(db)
 	db.compactor.init()
 	db.helping = make(chan struct{}, runtime.GOMAXPROCS(0)/2)
@@ -46,6 +48,7 @@ func Open(o Options) (db *DB, err error) {
 	}{
 		{"folder", db.openFolder},
 		{"leftovers", func() error { return db.removeTemporaries(local) }},
+		{"what was set aside", db.findQuarantined},
 		{"catalog", db.openCatalog},
 		{"making", db.finishMaking},
 		{"manifests", db.loadManifests},
@@ -61,6 +64,8 @@ func Open(o Options) (db *DB, err error) {
 			if !errors.Is(err, disk.ErrCorrupt) {
 				err = disk.Wrap(err)
 			}
+			db.stop()
+			db.background.Wait()
 			return nil, errors.Join(fmt.Errorf("open %s: %s: %w", o.Dir, step.name, err), db.release())
 		}
 	}
@@ -180,7 +185,7 @@ func (db *DB) openLog() error {
 	if err != nil {
 		return err
 	}
-	db.logFaults = log.Faults
+	db.logFaults, db.damagedSegments = log.Faults, log.Damaged
 	first, last := log.Bounds()
 	if last > 0 && first > record.TrimmedTo+1 {
 		db.faults.add(disk.Corrupt(disk.LogDir, 0, "entries %d to %d are missing", record.TrimmedTo+1, first-1))
@@ -202,8 +207,7 @@ func (db *DB) openLog() error {
 
 // startBackground runs the appliers on live entries and the keeper of time.
 func (db *DB) startBackground() {
-	ctx, cancel := context.WithCancel(context.Background())
-	db.stop = cancel
+	ctx := db.life
 	for _, a := range db.appliers {
 		db.background.Go(func() { a.run(ctx) })
 	}

@@ -16,6 +16,8 @@ const maxIdleReaders = 512
 // readerCache keeps block files open between queries.
 type readerCache struct {
 	blocks disk.Blocks
+	// damaged is told what a reader finds.
+	damaged func(name string, cause error)
 
 	mu   sync.Mutex
 	open map[string]*openReader
@@ -30,8 +32,8 @@ type openReader struct {
 	gone    bool          // the block is deleted: closed when nobody uses it
 }
 
-func newReaderCache(blocks disk.Blocks) *readerCache {
-	return &readerCache{blocks: blocks, open: map[string]*openReader{}, idle: list.New()}
+func newReaderCache(blocks disk.Blocks, damaged func(name string, cause error)) *readerCache {
+	return &readerCache{blocks: blocks, damaged: damaged, open: map[string]*openReader{}, idle: list.New()}
 }
 
 // acquire returns the reader of a block, to be given back with release.
@@ -46,10 +48,13 @@ func (c *readerCache) acquire(name string) (*openReader, error) {
 	opened, err := block.Open(c.blocks, name)
 	if errors.Is(err, disk.ErrNotFound) {
 		err = disk.Corrupt(name, 0, "the block is missing")
+	} else if errors.Is(err, disk.ErrCorrupt) {
+		c.damaged(name, err)
 	}
 	if err != nil {
 		return nil, err
 	}
+	opened.OnDamage(func(cause error) { c.damaged(name, cause) })
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if r := c.open[name]; r != nil { // another query was faster

@@ -43,21 +43,24 @@ func (db *DB) loadCheckpoints() error {
 			continue
 		}
 		if err := db.loadCheckpoint(p, record); err != nil {
-			if errors.Is(err, disk.ErrNotFound) {
+			switch {
+			case errors.Is(err, disk.ErrNotFound):
 				err = disk.Corrupt(record.Checkpoint, 0, "the checkpoint is missing")
-			}
-			if !errors.Is(err, disk.ErrCorrupt) {
+				db.quarantine.add(record.Checkpoint, KindMissing)
+				db.faults.add(err)
+			case errors.Is(err, disk.ErrCorrupt):
+				db.setAside(record.Checkpoint, err)
+			default:
 				return err
 			}
 			p.damaged = err
-			db.faults.add(err)
 		}
 	}
 	return nil
 }
 
 func (db *DB) loadCheckpoint(p *partition, record catalog.PartitionRecord) error {
-	o, err := db.blocks.Open(record.Checkpoint)
+	o, err := servedBlocks{db.local}.Open(record.Checkpoint)
 	if err != nil {
 		return err
 	}
@@ -170,7 +173,7 @@ func (db *DB) removeUnnamed() error {
 	return nil
 }
 
-// findBlocks names the blocks that are missing.
+// findBlocks names the blocks that are missing or were set aside.
 func (db *DB) findBlocks() error {
 	stored, err := db.blocks.List(disk.BlocksDir)
 	if err != nil {
@@ -178,9 +181,15 @@ func (db *DB) findBlocks() error {
 	}
 	for _, t := range db.tenants {
 		for _, m := range t.blocks {
-			if _, ok := slices.BinarySearch(stored, m.Name); !ok {
-				db.faults.add(disk.Corrupt(m.Name, 0, "the block is missing"))
+			if _, ok := slices.BinarySearch(stored, m.Name); ok {
+				continue
 			}
+			if db.quarantine.has(m.Name) {
+				db.faults.add(disk.Corrupt(m.Name, 0, "the block was set aside: damage was found in it"))
+				continue
+			}
+			db.quarantine.add(m.Name, KindMissing)
+			db.faults.add(disk.Corrupt(m.Name, 0, "the block is missing"))
 		}
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"strings"
 
 	"github.com/hokan-db/hokan/engine/block"
 	"github.com/hokan-db/hokan/engine/catalog"
@@ -206,12 +207,13 @@ func (v *verifier) objects(ctx context.Context) error {
 			}
 		}
 	}
-	for name := range v.named {
-		v.fault(name, 0, "it is missing")
-	}
 	_, quarantined, err := v.blocks.Leftovers()
 	for _, name := range quarantined {
 		v.fault(name, 0, "damage was found in it and it was set aside")
+		delete(v.named, strings.TrimSuffix(name, disk.QuarantineSuffix))
+	}
+	for name := range v.named {
+		v.fault(name, 0, "it is missing")
 	}
 	return err
 }

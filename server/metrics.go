@@ -149,7 +149,7 @@ func (c *databaseCollector) Collect(to chan<- prometheus.Metric) {
 	if err != nil {
 		return // the database is closed: there is nothing to tell
 	}
-	faults, quarantined := c.db.Faults()
+	faults, _ := c.db.Faults()
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
@@ -160,5 +160,7 @@ func (c *databaseCollector) Collect(to chan<- prometheus.Metric) {
 	gauge(bytesDescription, float64(stats.RawBytes), "raw")
 	gauge(bytesDescription, float64(stats.IndexBytes), "index")
 	gauge(faultsDescription, float64(len(faults)))
-	to <- prometheus.MustNewConstMetric(brokenDescription, prometheus.CounterValue, float64(quarantined), "entry")
+	for kind, n := range c.db.Quarantined() {
+		to <- prometheus.MustNewConstMetric(brokenDescription, prometheus.CounterValue, float64(n), kind)
+	}
 }

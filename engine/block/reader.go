@@ -30,6 +30,7 @@ type Reader struct {
 	channels []page
 	index    []page
 	shared   sharedTimes
+	found    func(error) // told of damage; may be nil
 }
 
 // Open reads the footer and the directory of a block. What is damaged is a
@@ -118,6 +119,10 @@ func (r *Reader) adopt() error {
 
 // Close closes the file. No other call may run or follow.
 func (r *Reader) Close() error { return r.object.Close() }
+
+// OnDamage has found called with every damage that reading finds, from the
+// goroutine that reads. It must be called before others use the reader.
+func (r *Reader) OnDamage(found func(error)) { r.found = found }
 
 // Meta returns what the footer says of the block.
 func (r *Reader) Meta() Meta { return r.meta }
@@ -264,7 +269,7 @@ func (r *Reader) readAt(b []byte, position int64) error {
 		return nil
 	}
 	if err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return disk.Corrupt(r.meta.Name, position+int64(n), "the file is cut off")
+		return r.damage(position+int64(n), errors.New("the file is cut off"))
 	}
 	return fmt.Errorf("read block %s at byte %d: %w", r.meta.Name, position, err)
 }
@@ -275,5 +280,9 @@ func (r *Reader) damage(position int64, err error) error {
 	if errors.Is(err, disk.ErrVersion) {
 		return fmt.Errorf("%s: byte %d: %w", r.meta.Name, position, err)
 	}
-	return disk.Corrupt(r.meta.Name, position, "%w", err)
+	err = disk.Corrupt(r.meta.Name, position, "%w", err)
+	if r.found != nil {
+		r.found(err)
+	}
+	return err
 }

@@ -119,6 +119,10 @@ func (b *LocalBlocks) Open(name string) (Object, error) {
 	if err != nil {
 		return nil, err
 	}
+	return b.open(name, path)
+}
+
+func (b *LocalBlocks) open(name, path string) (Object, error) {
 	file, err := b.fs.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("object %s: %w", name, Wrap(err))
@@ -132,6 +136,16 @@ func (b *LocalBlocks) Open(name string) (Object, error) {
 		return nil, fmt.Errorf("object %s: %w", name, Wrap(err))
 	}
 	return &localObject{file, info.Size()}, nil
+}
+
+// OpenQuarantined returns an object that was set aside: what of it is whole
+// can be read.
+func (b *LocalBlocks) OpenQuarantined(name string) (Object, error) {
+	path, err := b.path(name)
+	if err != nil {
+		return nil, err
+	}
+	return b.open(name, path+QuarantineSuffix)
 }
 
 // List implements Blocks.

@@ -3,6 +3,8 @@ package wal
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/hokan-db/hokan/engine/disk"
@@ -52,6 +54,12 @@ func (r *record) isDamaged(name string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.damaged[name]
+}
+
+func (r *record) damagedList() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Sorted(maps.Keys(r.damaged))
 }
 
 func (r *record) faultList() []error {

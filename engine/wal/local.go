@@ -183,6 +183,10 @@ func (l *Local) Bytes() int64 {
 // finds some of it, tails find the rest.
 func (l *Local) Faults() []error { return l.findings.faultList() }
 
+// Damaged returns the names of the segments in which damage was found, relative
+// to the data folder.
+func (l *Local) Damaged() []string { return l.findings.damagedList() }
+
 // Notes returns what was found that is no damage, such as torn writes.
 func (l *Local) Notes() []string { return l.findings.noteList() }
 
