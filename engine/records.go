@@ -24,7 +24,27 @@ func (db *DB) DeleteRecord(ctx context.Context, key string) error {
 	return db.changeRecords(ctx, catalog.DeleteService(key))
 }
 
-func (db *DB) changeRecords(ctx context.Context, change catalog.Change) error {
+// RecordChange puts Value under Key, or removes what is there where Value is
+// nil.
+type RecordChange struct {
+	Key   string
+	Value []byte
+}
+
+// ChangeRecords makes all changes durable, or none.
+func (db *DB) ChangeRecords(ctx context.Context, changes ...RecordChange) error {
+	staged := make([]catalog.Change, len(changes))
+	for i, c := range changes {
+		if c.Value == nil {
+			staged[i] = catalog.DeleteService(c.Key)
+		} else {
+			staged[i] = catalog.PutService(c.Key, c.Value)
+		}
+	}
+	return db.changeRecords(ctx, staged...)
+}
+
+func (db *DB) changeRecords(ctx context.Context, changes ...catalog.Change) error {
 	if err := db.gate.enter(); err != nil {
 		return err
 	}
@@ -32,7 +52,7 @@ func (db *DB) changeRecords(ctx context.Context, change catalog.Change) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	err := db.catalog.Commit(change)
+	err := db.catalog.Commit(changes...)
 	if errors.Is(err, catalog.ErrBadKey) {
 		return fmt.Errorf("%w: %w", ErrInvalid, err)
 	}

@@ -56,6 +56,12 @@ func TestRecords(t *testing.T) {
 	must(db.PutRecord(ctx, "gone", []byte("w")))
 	must(db.DeleteRecord(ctx, "gone"))
 	must(db.DeleteRecord(ctx, "never there"))
+	must(db.PutRecord(ctx, "gone too", []byte("w")))
+	must(db.ChangeRecords(ctx, engine.RecordChange{Key: "b/1", Value: []byte("xx")}, engine.RecordChange{Key: "gone too"},
+		engine.RecordChange{Key: "b/1", Value: []byte("x")}))
+	if err := db.ChangeRecords(ctx, engine.RecordChange{Key: "half", Value: []byte("1")}, engine.RecordChange{Key: ""}); !errors.Is(err, engine.ErrInvalid) {
+		t.Errorf("changes with one that is refused: %v", err)
+	}
 
 	crashed := fs.CrashClone(vfs.CrashCloneCfg{}) // nothing but what was synced
 	must(db.Close())

@@ -125,6 +125,8 @@ func (c *Catalog) checkRecord(key, value []byte) error {
 		record = &block.Meta{}
 	case keyEvent:
 		record = &alarm.Event{}
+	case keyEventOfEntry:
+		record = &eventOfEntry{}
 	case keyService:
 		record = &serviceRecord{}
 	case keyEventOfAlarm:

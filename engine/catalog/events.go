@@ -1,10 +1,14 @@
 package catalog
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"math"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -52,7 +56,8 @@ func (c *Catalog) PutEvents(t model.Tenant, events []alarm.Event) error {
 	return c.apply(batch, pebble.NoSync)
 }
 
-// putEvent adds an event and its place among its alarm's to batch.
+// putEvent adds an event and its places among its alarm's and among all to
+// batch.
 func putEvent(batch *pebble.Batch, t model.Tenant, e *alarm.Event) error {
 	id, err := hex.DecodeString(e.ID)
 	if err != nil || len(id) != eventIDBytes {
@@ -62,7 +67,84 @@ func putEvent(batch *pebble.Batch, t model.Tenant, e *alarm.Event) error {
 	if err := put(batch, append(tenantKey(keyEvent, t), place...), e); err != nil {
 		return err
 	}
-	return batch.Set(append(alarmKey(t, e.Alarm), place...), nil, nil)
+	if err := batch.Set(append(alarmKey(t, e.Alarm), place...), nil, nil); err != nil {
+		return err
+	}
+	return put(batch, EventPlace{e.Offset, e.ID}.key(id), &eventOfEntry{t, e.Time})
+}
+
+// EventPlace is where an event stands among those of all tenants: they are in
+// the order of the entries that brought them about, those of one entry in that
+// of their IDs. The zero value comes before all.
+type EventPlace struct {
+	Offset uint64
+	ID     string // 32 hexadecimal digits, or "" for before all of that entry
+}
+
+// key returns the key of the place, whose ID is id in bytes.
+func (p EventPlace) key(id []byte) []byte {
+	key := binary.BigEndian.AppendUint64(append(make([]byte, 0, 1+8+eventIDBytes), keyEventOfEntry), p.Offset)
+	return append(key, id...)
+}
+
+// eventOfEntry tells where the event of an EventPlace is.
+type eventOfEntry struct {
+	Tenant model.Tenant
+	Time   int64
+}
+
+// LoggedEvent is an event and whose it is.
+type LoggedEvent struct {
+	Tenant model.Tenant
+	alarm.Event
+}
+
+// Place returns where the event stands.
+func (e *LoggedEvent) Place() EventPlace { return EventPlace{e.Offset, e.ID} }
+
+// EventsByEntry returns events of all tenants in the order of the log: those
+// after a place that entries up to upTo brought about, at most limit of them;
+// 0 or above MaxEvents is MaxEvents. Those of tenants that are gone are left
+// out.
+func (c *Catalog) EventsByEntry(after EventPlace, upTo uint64, limit int) (events []LoggedEvent, err error) {
+	id, err := hex.DecodeString(after.ID)
+	if err != nil || len(id) != eventIDBytes && len(id) != 0 {
+		return nil, fmt.Errorf("%w: event ID %.40q", ErrBadCursor, after.ID)
+	}
+	if err := c.enter(); err != nil {
+		return nil, err
+	}
+	defer c.leave()
+	if limit <= 0 || limit > MaxEvents {
+		limit = MaxEvents
+	}
+	if upTo < after.Offset || upTo == math.MaxUint64 {
+		return nil, nil
+	}
+	from := after.key(id)
+	if len(id) > 0 {
+		from = append(from, 0) // the next possible key
+	}
+	snapshot := c.db.NewSnapshot()
+	defer snapshot.Close()
+	err = c.scan(snapshot, from, EventPlace{Offset: upTo + 1}.key(nil), func(key, value []byte) (bool, error) {
+		if len(events) == limit {
+			return false, nil
+		}
+		var at eventOfEntry
+		if err := decodeRecord(key, value, &at); err != nil || len(key) != 1+8+eventIDBytes {
+			return false, c.badRecord(bytes.Clone(key), cmp.Or(err, errors.New("its key is cut off")))
+		}
+		place := append(appendTime(make([]byte, 0, placeBytes), at.Time), key[1+8:]...)
+		event := LoggedEvent{Tenant: at.Tenant}
+		found, err := c.get(snapshot, append(tenantKey(keyEvent, at.Tenant), place...), &event.Event)
+		if err != nil || !found {
+			return true, err
+		}
+		events = append(events, event)
+		return true, nil
+	})
+	return events, err
 }
 
 // alarmKey returns the start of the keys of an alarm's events.

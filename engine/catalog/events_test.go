@@ -1,8 +1,11 @@
 package catalog
 
 import (
+	"cmp"
 	"errors"
+	"math"
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -83,5 +86,56 @@ func TestBadCursor(t *testing.T) {
 		if page, _, err := c.Events("t", q); !errors.Is(err, ErrBadCursor) {
 			t.Errorf("%+v: got %d events, %v; want ErrBadCursor", q, len(page), err)
 		}
+	}
+}
+
+// TestEventsByEntry reads the events of all tenants in the order of the log,
+// page by page, and leaves out what is not asked for.
+func TestEventsByEntry(t *testing.T) {
+	c := open(t, vfs.NewMem())
+	defer closeCatalog(t, c)
+	var want []LoggedEvent
+	all := events(40)
+	for i := range all {
+		all[i].Offset = uint64(100 - i/4) // four of an entry, the newest entries first in time
+	}
+	for i, tenant := range []model.Tenant{"t", "tt"} {
+		part := all[20*i : 20*i+20]
+		must(t, c.PutEvents(tenant, part))
+		must(t, c.PutEvents(tenant, part[:3])) // some a second time
+		for _, e := range part {
+			want = append(want, LoggedEvent{tenant, e})
+		}
+	}
+	slices.SortFunc(want, func(a, b LoggedEvent) int {
+		return cmp.Or(cmp.Compare(a.Offset, b.Offset), cmp.Compare(a.ID, b.ID))
+	})
+	for _, limit := range []int{1, 7, 1000, 0} {
+		for _, upTo := range []uint64{0, 90, 95, 100, math.MaxUint64 - 1} {
+			var got []LoggedEvent
+			for after := (EventPlace{}); ; after = got[len(got)-1].Place() {
+				page, err := c.EventsByEntry(after, upTo, limit)
+				must(t, err)
+				if limit > 0 && len(page) > limit {
+					t.Fatalf("a page of %d events, limit %d", len(page), limit)
+				}
+				if len(page) == 0 {
+					break
+				}
+				got = append(got, page...)
+			}
+			var until []LoggedEvent
+			for _, e := range want {
+				if e.Offset <= upTo {
+					until = append(until, e)
+				}
+			}
+			if !reflect.DeepEqual(got, until) {
+				t.Fatalf("up to %d by %d: %d events, want %d", upTo, limit, len(got), len(until))
+			}
+		}
+	}
+	if _, err := c.EventsByEntry(EventPlace{ID: "xy"}, 1, 1); !errors.Is(err, ErrBadCursor) {
+		t.Errorf("a place without an ID: %v", err)
 	}
 }

@@ -45,6 +45,7 @@ const (
 	keyBlock        = 'b'
 	keyEvent        = 'e'
 	keyEventOfAlarm = 'a'
+	keyEventOfEntry = 'o'
 	keyService      = 's'
 )
 
