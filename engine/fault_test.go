@@ -29,6 +29,13 @@ func long() bool { return os.Getenv("HOKAN_LONG") == "1" }
 const longChecks = "3000"
 
 func TestMain(m *testing.M) {
+	if role := os.Getenv(scaleRole); role != "" {
+		if err := actInScale(role); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	flag.Parse()
 	if long() {
 		if err := flag.Set("rapid.checks", longChecks); err != nil {
