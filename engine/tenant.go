@@ -3,12 +3,14 @@ package engine
 import (
 	"sort"
 	"sync"
+	"sync/atomic"
 
 	"github.com/hokan-db/hokan/engine/alarm"
 	"github.com/hokan-db/hokan/engine/block"
 	"github.com/hokan-db/hokan/engine/head"
 	"github.com/hokan-db/hokan/engine/index"
 	"github.com/hokan-db/hokan/engine/model"
+	"github.com/hokan-db/hokan/engine/policy"
 )
 
 // tenant is the state of one tenant: what the fold over its entries made (the
@@ -17,6 +19,12 @@ import (
 type tenant struct {
 	name      model.Tenant
 	partition *partition
+
+	// quota is what the tenant may use, nil: anything; blocked is why it takes
+	// no rows, nil if it does. Both are set by callers and stay in memory.
+	quota   atomic.Pointer[policy.Quota]
+	blocked atomic.Pointer[error]
+	files   tenantFiles
 
 	// mu guards all below. The applier writes under it, once per entry;
 	// readers hold it shared just long enough to take a snapshot.

@@ -9,7 +9,7 @@ import (
 
 // Every file of frames begins with a header, integers in little endian:
 //
-//	byte  0  8    magic: HOKANSEG, HOKANBLK or HOKANCKP
+//	byte  0  8    magic: HOKANSEG, HOKANBLK, HOKANCKP or HOKANUPL
 //	byte  8  u16  version of the file's format, from 1
 //	byte 10  u16  kind, as FileKind
 //	byte 12  u32  CRC-32C of bytes 0 to 11 and 16 to 47
@@ -27,12 +27,14 @@ const (
 	KindSegment    FileKind = 1
 	KindBlock      FileKind = 2
 	KindCheckpoint FileKind = 3
+	KindUpload     FileKind = 4
 )
 
 var magics = map[FileKind]string{
 	KindSegment:    "HOKANSEG",
 	KindBlock:      "HOKANBLK",
 	KindCheckpoint: "HOKANCKP",
+	KindUpload:     "HOKANUPL",
 }
 
 // String returns the word for the kind.
@@ -44,6 +46,8 @@ func (k FileKind) String() string {
 		return "block"
 	case KindCheckpoint:
 		return "checkpoint"
+	case KindUpload:
+		return "uploaded file"
 	}
 	return fmt.Sprintf("file kind %d", uint16(k))
 }

@@ -1,6 +1,8 @@
 package disk
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"strconv"
 	"strings"
@@ -16,7 +18,7 @@ import (
 //	log/NUMBER.seg       segments of the log; NUMBER has at least 10 digits
 //	checkpoints/PARTITION-EPOCH-OFFSET.ckpt
 //	blocks/TENANT/LEVEL-FIRST-LAST-FIRSTOFFSET-LASTOFFSET-EPOCH-PART.blk
-//	files/TENANT/…       uploaded files
+//	files/TENANT/HASH.upl   uploaded files; HASH is the SHA-256 of the file's name
 //	keys/TENANT          wrapped data keys
 //
 // A name that ends in .tmp was being written when its process ended and is
@@ -37,6 +39,7 @@ const (
 	segmentSuffix    = ".seg"
 	checkpointSuffix = ".ckpt"
 	blockSuffix      = ".blk"
+	uploadSuffix     = ".upl"
 )
 
 // Dirs are the folders of a data folder.
@@ -134,6 +137,30 @@ func ParseBlockName(name string) (BlockName, bool) {
 	b.FirstOffset, b.LastOffset = numbers[2], numbers[3]
 	b.Epoch, b.Part = numbers[4], uint32(numbers[5])
 	return b, b.Level != "" && b.String() == name
+}
+
+// UploadDir returns the folder of a tenant's uploaded files.
+func UploadDir(t model.Tenant) string { return FilesDir + "/" + string(t) }
+
+// UploadName returns the object name of an uploaded file. Of the file's own
+// name it has only a hash, so that neither its length nor its letters matter to
+// a file system.
+func UploadName(t model.Tenant, file string) string {
+	return fmt.Sprintf("%s/%x%s", UploadDir(t), sha256.Sum256([]byte(file)), uploadSuffix)
+}
+
+// ParseUploadName returns the tenant of an uploaded file; false: not such a
+// name.
+func ParseUploadName(name string) (model.Tenant, bool) {
+	path := strings.Split(name, "/")
+	if len(path) != 3 || path[0] != FilesDir || model.Tenant(path[1]).Validate() != nil {
+		return "", false
+	}
+	digits, ok := strings.CutSuffix(path[2], uploadSuffix)
+	if hash, err := hex.DecodeString(digits); err != nil || len(hash) != sha256.Size || strings.ToLower(digits) != digits {
+		return "", false
+	}
+	return model.Tenant(path[1]), ok
 }
 
 // cutName splits what stands between prefix and suffix at its dashes.

@@ -54,6 +54,10 @@ func (s *StreamWriter) flush() error {
 	return err
 }
 
+// EndFrame writes what is left as a frame of its own, so that it can be read
+// without what follows. There must be something.
+func (s *StreamWriter) EndFrame() error { return s.flush() }
+
 // Close writes what is left and the end of the stream. It does not close the
 // underlying writer.
 func (s *StreamWriter) Close() error {

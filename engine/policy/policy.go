@@ -53,6 +53,12 @@ var (
 		"times, or values, of one request that writes samples"}
 	LargeBodies = Limit{"large_bodies", 8, "busy",
 		"requests in progress that write samples and have more than 1 MiB unpacked; others wait"}
+	TenantChannels = Limit{"tenant_channels", 1_000_000, CodeChannelLimit,
+		"channels of one tenant, whatever its quota: what a machine's memory has room for"}
+	TenantFiles = Limit{"tenant_files", 100_000, "over_quota",
+		"uploaded files of one tenant"}
+	FileNameBytes = Limit{"file_name_bytes", 1024, "invalid",
+		"bytes of an uploaded file's name"}
 	BodyChannels = Limit{"body_channels", 100_000, "too_many_channels",
 		"channels of one request that writes samples"}
 )
@@ -131,9 +137,13 @@ var (
 		"bytes of rows and alarm events that wait for all live readers, and of what is noted of channels; beyond it 64 KiB may wait for each"}
 )
 
-// Limits on what is kept in memory and in the log. Reaching one starts a flush
-// or a checkpoint and refuses nothing.
+// Limits on what is kept on the disk, in memory and in the log. Where reaching
+// one refuses nothing it starts a flush or a checkpoint.
 var (
+	FreeReserve = Limit{"free_reserve_bytes", 1 << 30, "disk_full",
+		"bytes of the disk that stay free, or a twentieth of it where that is less: with fewer, writes are refused, and reads, deletes and expiry go on"}
+	Memory = Limit{"memory_bytes", 1 << 30, "busy",
+		"bytes of heads, open blocks and compaction together: writes wait when it is three quarters used, and are refused when it is used up"}
 	HeadRows = Limit{"head_rows", 4096, "",
 		"rows of one channel in a tenant's head, beyond which the head is flushed if it has 64 times as many in all"}
 	HeadMemory = Limit{"head_memory_bytes", 512 << 20, "",
@@ -155,6 +165,7 @@ var limits = []Limit{
 	Connections, Requests, TenantRequests, InFlightBytes, TenantInFlightBytes, Streams, TenantStreams, AheadTime,
 	LiveRows, LiveBytes, LiveMemory,
 	RetentionRules, Tombstones, TombstoneChannels, DeletionChannels,
+	TenantChannels, TenantFiles, FileNameBytes, FreeReserve, Memory,
 	HeadRows, HeadMemory, FlushAge, CheckpointBytes, CheckpointAge,
 }
 
