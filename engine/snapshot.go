@@ -28,12 +28,33 @@ type snapshot struct {
 // channel, then time.
 type openBlock struct {
 	*openReader
+	meta   block.Meta // as the manifest has it
 	chunks []block.Chunk
 }
 
 // snapshot takes the pieces of channels that may hold rows in span. ids must
 // be ascending.
 func (db *DB) snapshot(ctx context.Context, t *tenant, ids []model.ChannelID, span model.Span) (*snapshot, error) {
+	s, err := db.openSnapshot(ctx, t, ids, span)
+	if err != nil {
+		return nil, err
+	}
+	for i := range s.blocks {
+		err := ctx.Err()
+		if err == nil {
+			err = s.addChunks(&s.blocks[i], ids, span)
+		}
+		if err != nil {
+			s.close()
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// openSnapshot takes the pieces of heads, and opens the blocks that may hold
+// rows in span without looking for their chunks.
+func (db *DB) openSnapshot(ctx context.Context, t *tenant, ids []model.ChannelID, span model.Span) (*snapshot, error) {
 	s := &snapshot{db: db, ids: ids, pieces: make([][]merge.Piece, len(ids))}
 	t.choosing.RLock()
 	defer t.choosing.RUnlock()
@@ -52,7 +73,7 @@ func (db *DB) snapshot(ctx context.Context, t *tenant, ids []model.ChannelID, sp
 		}
 		err := ctx.Err()
 		if err == nil {
-			err = s.addBlock(m, span)
+			_, err = s.openBlock(m)
 		}
 		if err != nil {
 			s.close()
@@ -83,19 +104,33 @@ func (s *snapshot) addHead(i int, h *head.Head, id model.ChannelID, rank uint64,
 // errManyChunks says that blocks have more chunks than a snapshot may.
 var errManyChunks = errors.New("more chunks than are held at once")
 
+// openBlock opens a block.
+func (s *snapshot) openBlock(m block.Meta) (*openBlock, error) {
+	r, err := s.db.readers.acquire(m.Name)
+	if err != nil {
+		return nil, err
+	}
+	s.blocks = append(s.blocks, openBlock{openReader: r, meta: m})
+	return &s.blocks[len(s.blocks)-1], nil
+}
+
 // addBlock opens a block and adds the pieces that may hold rows in span.
 func (s *snapshot) addBlock(m block.Meta, span model.Span) error {
-	r, err := s.db.readers.acquire(m.Name)
+	b, err := s.openBlock(m)
 	if err != nil {
 		return err
 	}
-	s.blocks = append(s.blocks, openBlock{openReader: r})
-	b := &s.blocks[len(s.blocks)-1]
-	err = r.Chunks(s.ids, span, func(c block.ChunkRef) error {
+	return s.addChunks(b, s.ids, span)
+}
+
+// addChunks adds the pieces of some of the channels in a block that may hold
+// rows in span. It is called once for a block.
+func (s *snapshot) addChunks(b *openBlock, ids []model.ChannelID, span model.Span) error {
+	err := b.Chunks(ids, span, func(c block.ChunkRef) error {
 		if s.chunks++; s.most > 0 && s.chunks > s.most {
 			return errManyChunks
 		}
-		b.chunks = append(b.chunks, r.Chunk(c))
+		b.chunks = append(b.chunks, b.Chunk(c))
 		return nil
 	})
 	at := 0
@@ -105,7 +140,7 @@ func (s *snapshot) addBlock(m block.Meta, span model.Span) error {
 			at++
 		}
 		s.pieces[at] = append(s.pieces[at], merge.Piece{
-			Rank: m.LastOffset, First: c.Ref.Summary.FirstTime, Last: c.Ref.Summary.LastTime,
+			Rank: b.meta.LastOffset, First: c.Ref.Summary.FirstTime, Last: c.Ref.Summary.LastTime,
 			Summary: &c.Ref.Summary, Source: c,
 		})
 	}
