@@ -102,10 +102,13 @@ type DB struct {
 	// damagedSegments returns the names of the log's segments in which damage
 	// was found.
 	damagedSegments func() []string
-	local           *disk.LocalBlocks // what blocks stands on
-	readers         *readerCache
-	epoch           uint64 // of this opening: in claims, records and file names
-	made            bool   // the folder was a database before this opening
+	logParts        func() []wal.Part // the files of the log
+	// deleting is held to keep objects from being deleted.
+	deleting sync.RWMutex
+	local    *disk.LocalBlocks // what blocks stands on
+	readers  *readerCache
+	epoch    uint64 // of this opening: in claims, records and file names
+	made     bool   // the folder was a database before this opening
 
 	partitions [model.Partitions]*partition
 	appliers   []*applier

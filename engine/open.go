@@ -36,7 +36,7 @@ func Open(o Options) (db *DB, err error) {
 		db.partitions[i] = newPartition(model.Partition(i))
 	}
 	local := disk.NewLocalBlocks(o.FS, o.Dir)
-	db.local, db.blocks = local, local
+	db.local, db.blocks = local, heldBlocks{local, &db.deleting}
 	db.readers = newReaderCache(servedBlocks{local}, db.blockDamaged)
 	db.life, db.stop = context.WithCancel(context.Background())
 	db.flusher.init(db)
@@ -188,6 +188,7 @@ func (db *DB) openLog() error {
 		return err
 	}
 	db.logFaults, db.damagedSegments = log.Faults, log.Damaged
+	db.logParts = log.Contents
 	first, last := log.Bounds()
 	if last > 0 && first > record.TrimmedTo+1 {
 		db.faults.add(disk.Corrupt(disk.LogDir, 0, "entries %d to %d are missing", record.TrimmedTo+1, first-1))

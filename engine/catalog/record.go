@@ -101,14 +101,21 @@ func encodeRecord(key []byte, record any) ([]byte, error) {
 
 // decodeRecord reads what encodeRecord made.
 func decodeRecord(key, value []byte, record any) error {
+	if err := checkSum(key, value); err != nil {
+		return err
+	}
+	return msgpack.Unmarshal(value[checksumBytes:], record)
+}
+
+// checkSum checks a value's checksum.
+func checkSum(key, value []byte) error {
 	if len(value) < checksumBytes {
 		return errShort
 	}
-	payload := value[checksumBytes:]
-	if binary.LittleEndian.Uint32(value) != checksum(key, payload) {
+	if binary.LittleEndian.Uint32(value) != checksum(key, value[checksumBytes:]) {
 		return errors.New("checksum differs")
 	}
-	return msgpack.Unmarshal(payload, record)
+	return nil
 }
 
 // get reads the record under key and reports whether there is one.

@@ -1,0 +1,68 @@
+package disk
+
+import (
+	"context"
+	"errors"
+	"io"
+)
+
+// copyBytes is how much is read and written at once.
+const copyBytes = 1 << 20
+
+// CopyFile writes the first bytes of a file, -1 is all of it, to another path,
+// synced. The folder is not. It ends early with ctx, and nothing new remains
+// after an error, unless removing it fails as well.
+func CopyFile(ctx context.Context, fsys FS, from, to string, bytes int64) (copied int64, err error) {
+	source, err := fsys.Open(from)
+	if err != nil {
+		return 0, Wrap(err)
+	}
+	defer source.Close()
+	err = writeSynced(fsys, to, func(w io.Writer) error {
+		buffer := make([]byte, copyBytes)
+		for bytes < 0 || copied < bytes {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			part := buffer
+			if left := bytes - copied; bytes >= 0 && left < copyBytes {
+				part = buffer[:left]
+			}
+			n, err := io.ReadFull(source, part)
+			if n > 0 {
+				// A vfs file may change what it is given: the rest of buffer is
+				// read anew before it is written.
+				if _, err := w.Write(part[:n]); err != nil {
+					return err
+				}
+				copied += int64(n)
+			}
+			if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		fsys.Remove(to)
+		return copied, Wrap(err)
+	}
+	return copied, nil
+}
+
+// LinkFile gives a file that does not change any more a second name, or copies
+// it where the file system cannot. The folder is not synced.
+func LinkFile(ctx context.Context, fsys FS, from, to string) (linked bool, bytes int64, err error) {
+	info, err := fsys.Stat(from)
+	if err != nil {
+		return false, 0, Wrap(err)
+	}
+	if err := fsys.Link(from, to); err == nil {
+		return true, info.Size(), nil
+	}
+	bytes, err = CopyFile(ctx, fsys, from, to, -1)
+	return false, bytes, err
+}
