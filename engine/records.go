@@ -71,9 +71,14 @@ func (db *DB) Record(key string) ([]byte, bool, error) {
 // Records visits the records whose keys begin with prefix, in the order of
 // their keys, until visit returns an error. A value is visit's to keep.
 func (db *DB) Records(prefix string, visit func(key string, value []byte) error) error {
+	return db.RecordsAfter(prefix, "", visit)
+}
+
+// RecordsAfter is Records of those keys alone that come after after.
+func (db *DB) RecordsAfter(prefix, after string, visit func(key string, value []byte) error) error {
 	if err := db.gate.enter(); err != nil {
 		return err
 	}
 	defer db.gate.leave()
-	return db.catalog.ServiceRecords(prefix, visit)
+	return db.catalog.ServiceRecords(prefix, after, visit)
 }

@@ -66,16 +66,21 @@ func (c *Catalog) ServiceRecord(key string) ([]byte, bool, error) {
 	return t.Value, found, nil
 }
 
-// ServiceRecords visits what is stored under keys that begin with prefix, in the order
-// of their keys, until visit returns an error. The value is visit's to keep.
-func (c *Catalog) ServiceRecords(prefix string, visit func(key string, value []byte) error) error {
+// ServiceRecords visits what is stored under keys that begin with prefix and
+// come after after, in the order of their keys, until visit returns an error.
+// The value is visit's to keep.
+func (c *Catalog) ServiceRecords(prefix, after string, visit func(key string, value []byte) error) error {
 	if err := c.enter(); err != nil {
 		return err
 	}
 	defer c.leave()
-	from := append([]byte{keyService}, prefix...)
+	begin := append([]byte{keyService}, prefix...)
+	from := begin
+	if after >= prefix {
+		from = append(append([]byte{keyService}, after...), 0) // the next possible key
+	}
 	return c.scan(c.db, from, []byte{keyService + 1}, func(key, value []byte) (bool, error) {
-		if !bytes.HasPrefix(key, from) {
+		if !bytes.HasPrefix(key, begin) {
 			return false, nil
 		}
 		var t serviceRecord

@@ -1,0 +1,62 @@
+package tenants
+
+import (
+	"fmt"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/hokan-db/hokan/engine/model"
+)
+
+// RateError refuses samples that come faster than agreed.
+type RateError struct {
+	PerSecond int           // what is agreed
+	After     time.Duration // when to try again
+}
+
+// Error implements error.
+func (e *RateError) Error() string {
+	return fmt.Sprintf("more than %d samples per second: try again in %v", e.PerSecond, e.After)
+}
+
+// limiter holds a tenant to so many samples per second, on average. A request
+// is let in as long as the requests before it are paid for, whatever its size:
+// what it takes beyond a second's worth the ones after it wait for.
+type limiter struct {
+	bucket    *rate.Limiter
+	perSecond int
+}
+
+func newLimiter(perSecond int) *limiter {
+	if perSecond == 0 {
+		return nil
+	}
+	return &limiter{rate.NewLimiter(rate.Limit(perSecond), perSecond), perSecond}
+}
+
+// take takes room for n samples at now, or says how long to wait.
+func (l *limiter) take(now time.Time, n int) error {
+	if have := l.bucket.TokensAt(now); have < 1 {
+		wait := time.Duration((1 - have) / float64(l.perSecond) * float64(time.Second))
+		return &RateError{l.perSecond, wait}
+	}
+	for n > 0 { // a reservation has no more than the bucket holds
+		part := min(n, l.perSecond)
+		l.bucket.ReserveN(now, part)
+		n -= part
+	}
+	return nil
+}
+
+// Admit refuses samples that come too fast: a *RateError.
+func (s *Store) Admit(t model.Tenant, samples int) error {
+	a := s.account(t)
+	if a == nil {
+		return nil
+	}
+	if l := a.limiter.Load(); l != nil {
+		return l.take(s.clock(), samples)
+	}
+	return nil
+}

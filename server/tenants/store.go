@@ -1,0 +1,305 @@
+package tenants
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hokan-db/hokan/engine"
+	"github.com/hokan-db/hokan/engine/model"
+	"github.com/hokan-db/hokan/engine/policy"
+	"github.com/hokan-db/hokan/server/auth"
+)
+
+// ErrClosed refuses a tenant whose time is over.
+var ErrClosed = errors.New("the tenant's time is over")
+
+// recordPrefix begins the keys of records: the tenant's name follows.
+const recordPrefix = "tenant/"
+
+// deletedPrefix begins the keys of what is kept of deleted tenants: name, '/',
+// and the time in nanoseconds follow.
+const deletedPrefix = "deleted/"
+
+// Store is the records of one database, and what follows from them. It is safe
+// for concurrent use.
+type Store struct {
+	db     *engine.DB
+	clock  model.Clock
+	tokens *auth.Store
+	clocks Clocks
+	out    outbox
+
+	mu       sync.RWMutex
+	accounts map[model.Tenant]*account
+}
+
+// account is a tenant of which something is recorded.
+type account struct {
+	// change is held while the record is changed, and while what follows from
+	// it is done.
+	change  sync.Mutex
+	record  atomic.Pointer[Record] // replaced whole, never changed in place
+	usage   atomic.Pointer[engine.Usage]
+	limiter atomic.Pointer[limiter] // nil: no limit
+	closes  atomic.Int64            // when no token opens it any more, in nanoseconds since the epoch
+
+	// The tenant is looked at when guess, about what is charged, comes to
+	// checkAt.
+	guess, checkAt atomic.Uint64
+}
+
+// rowBytes is what a row is charged before it is compacted.
+const rowBytes = 2
+
+// Open reads the records of db and tells it the quotas. A deletion that was
+// interrupted is gone on with by Sweep.
+func Open(db *engine.DB, clock model.Clock, tokens *auth.Store) (*Store, error) {
+	s := &Store{db: db, clock: clock, tokens: tokens, clocks: DefaultClocks(), accounts: map[model.Tenant]*account{}}
+	err := db.Records(recordPrefix, func(key string, value []byte) error {
+		var r Record
+		if err := json.Unmarshal(value, &r); err != nil || recordPrefix+string(r.Tenant) != key {
+			return fmt.Errorf("%w: record %s holds no tenant", engine.ErrCorrupt, key)
+		}
+		a := &account{}
+		a.take(&r, s.clocks)
+		s.accounts[r.Tenant] = a
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range s.accounts {
+		if err := s.tellEngine(a); err != nil {
+			return nil, err
+		}
+	}
+	return s, s.out.open(db)
+}
+
+// take makes r the account's record.
+func (a *account) take(r *Record, c Clocks) {
+	before := a.record.Swap(r)
+	limits := r.Limits()
+	if before == nil || before.Limits().SamplesPerSecond != limits.SamplesPerSecond {
+		a.limiter.Store(newLimiter(limits.SamplesPerSecond))
+	}
+	closes := int64(math.MaxInt64)
+	if at := r.Schedule(c).Closes; !at.IsZero() {
+		closes = at.UnixNano()
+	}
+	a.closes.Store(closes)
+	a.checkAt.Store(0) // look again
+}
+
+// tellEngine hands the limits to the engine, which keeps them in memory alone.
+func (s *Store) tellEngine(a *account) error {
+	r := a.record.Load()
+	err := s.db.SetQuota(r.Tenant, r.Limits())
+	if err == nil {
+		err = s.db.SetWriteBlock(r.Tenant, s.writeBlock(r, a.usage.Load()))
+	}
+	if errors.Is(err, engine.ErrUnknownTenant) || errors.Is(err, engine.ErrCorrupt) {
+		return nil // it is being deleted, or its partition is damaged
+	}
+	return err
+}
+
+// writeBlock returns why a tenant may write nothing, nil if it may.
+func (s *Store) writeBlock(r *Record, u *engine.Usage) error {
+	used := uint64(0)
+	if u != nil {
+		used = u.Charged
+	}
+	agreed := r.Agreement(s.clocks)
+	switch {
+	case r.Removing != nil:
+		return fmt.Errorf("%w: it is being deleted", ErrClosed)
+	case due(r.Schedule(s.clocks).Frozen, s.clock()):
+		return fmt.Errorf("%w: its contract has ended", ErrClosed)
+	case r.Life.Frozen:
+		return fmt.Errorf("%w: nothing is taken until the tenant has no more than its %d bytes", engine.ErrOverQuota, agreed.Quota)
+	case r.Life.Refuses(agreed, used):
+		return fmt.Errorf("%w: %d bytes are charged, the quota is %d: delete something, or have it raised", engine.ErrOverQuota, used, agreed.Quota)
+	}
+	return nil
+}
+
+// account returns what is known of a tenant, nil if nothing is.
+func (s *Store) account(t model.Tenant) *account {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.accounts[t]
+}
+
+// hold returns the account of a tenant, made where it is missing, with change
+// held.
+func (s *Store) hold(t model.Tenant) *account {
+	for {
+		s.mu.Lock()
+		a := s.accounts[t]
+		if a == nil {
+			a = &account{}
+			a.take(&Record{Tenant: t}, s.clocks)
+			s.accounts[t] = a
+		}
+		s.mu.Unlock()
+		a.change.Lock()
+		if s.account(t) == a {
+			return a
+		}
+		a.change.Unlock() // it was removed while we waited
+	}
+}
+
+// Get returns a tenant's record; of one of which nothing is recorded, that it
+// has no limits.
+func (s *Store) Get(t model.Tenant) (Record, error) {
+	if !s.db.HasTenant(t) {
+		return Record{}, fmt.Errorf("%w %q", engine.ErrUnknownTenant, string(t))
+	}
+	if a := s.account(t); a != nil {
+		return *a.record.Load(), nil
+	}
+	return Record{Tenant: t}, nil
+}
+
+// All returns every record, in the order of the tenants' names.
+func (s *Store) All() []Record {
+	s.mu.RLock()
+	accounts := slices.Collect(maps.Values(s.accounts))
+	s.mu.RUnlock()
+	all := make([]Record, len(accounts))
+	for i, a := range accounts {
+		all[i] = *a.record.Load()
+	}
+	slices.SortFunc(all, func(a, b Record) int {
+		switch {
+		case a.Tenant < b.Tenant:
+			return -1
+		case a.Tenant > b.Tenant:
+			return 1
+		}
+		return 0
+	})
+	return all
+}
+
+// Put agrees on terms with a tenant, in place of those before, and makes the
+// tenant where it is missing. They hold at once.
+func (s *Store) Put(ctx context.Context, t model.Tenant, terms Terms) (Record, error) {
+	if err := t.Validate(); err != nil {
+		return Record{}, err
+	}
+	if err := terms.check(s.clocks); err != nil {
+		return Record{}, err
+	}
+	a := s.hold(t)
+	defer a.change.Unlock()
+	r := *a.record.Load()
+	if r.Removing != nil {
+		return Record{}, fmt.Errorf("%w: it is being deleted", ErrClosed)
+	}
+	if !s.db.HasTenant(t) {
+		if err := s.db.CreateTenant(ctx, t); err != nil {
+			return Record{}, err
+		}
+	}
+	if r.Created.IsZero() {
+		r.Created = s.now()
+	}
+	terms.Ends = terms.Ends.UTC()
+	r.Terms = terms
+	if err := s.save(ctx, a, r, nil); err != nil {
+		return Record{}, err
+	}
+	err := s.keepPlan(ctx, &r)
+	if err == nil {
+		_, err = s.check(ctx, a)
+	}
+	return *a.record.Load(), err
+}
+
+// now is the clock's time, as it is written down.
+func (s *Store) now() time.Time { return s.clock().UTC().Truncate(time.Millisecond) }
+
+// save makes a record and notices durable, and lets them hold. The caller
+// holds change.
+func (s *Store) save(ctx context.Context, a *account, r Record, notices []Notice) error {
+	value, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	change := []engine.RecordChange{{Key: recordPrefix + string(r.Tenant), Value: value}}
+	if err := s.out.commit(ctx, s.db, change, r.Tenant, s.now(), notices); err != nil {
+		return err
+	}
+	a.take(&r, s.clocks)
+	return s.tellEngine(a)
+}
+
+// keepPlan lets the plan's retention hold beside the tenant's own rules.
+func (s *Store) keepPlan(ctx context.Context, r *Record) error {
+	rules, err := s.db.Retention(r.Tenant)
+	if err != nil {
+		return err
+	}
+	wanted := append(r.planRules(), ownRules(rules)...)
+	if wanted.Equal(rules) {
+		return nil
+	}
+	return s.db.SetRetention(ctx, r.Tenant, wanted)
+}
+
+// ownRules returns the rules that are not the plan's.
+func ownRules(rules policy.Rules) policy.Rules {
+	return slices.DeleteFunc(slices.Clone(rules), func(r policy.Rule) bool { return r.Scope == policy.ScopePlan })
+}
+
+// Rules returns a tenant's own retention rules.
+func (s *Store) Rules(t model.Tenant) (policy.Rules, error) {
+	rules, err := s.db.Retention(t)
+	return ownRules(rules), err
+}
+
+// SetRules puts rules in place of the tenant's own. Those of the plan stay; the
+// tenant itself, other than an administrator, may not keep longer than they do.
+func (s *Store) SetRules(ctx context.Context, t model.Tenant, rules policy.Rules, administrator bool) error {
+	r, err := s.Get(t)
+	if err != nil {
+		return err
+	}
+	plan := r.planRules()
+	now := s.clock().UnixNano()
+	for i := range rules {
+		if rules[i].Scope == policy.ScopePlan {
+			return fmt.Errorf("%w: rule %d: what a plan keeps is not set here", ErrInvalid, i+1)
+		}
+		if administrator || len(plan) == 0 {
+			continue
+		}
+		most := plan[0].Keep[model.StepRaw]
+		for _, keep := range rules[i].Keep {
+			if keep != nil && keep.Floor(now) < most.Floor(now) {
+				return fmt.Errorf("%w: rule %d: %s is longer than the plan %s keeps, %s", ErrInvalid, i+1, keep, r.Plan, most)
+			}
+		}
+	}
+	return s.db.SetRetention(ctx, t, append(plan, rules...))
+}
+
+// Admits reports whether tokens open a tenant: ErrClosed from the instant on at
+// which its time is over.
+func (s *Store) Admits(t model.Tenant) error {
+	if a := s.account(t); a != nil && s.clock().UnixNano() >= a.closes.Load() {
+		return ErrClosed
+	}
+	return nil
+}
