@@ -440,6 +440,14 @@ func (m *machine) sameAggregate(got *model.Aggregate, channel string, span model
 			magnitude += math.Abs(values[i])
 		}
 	}
+	if err := sameNumbers(got, &want, magnitude); err != nil {
+		m.t.Fatalf("channel %s in %v: %v", channel, span, err)
+	}
+}
+
+// sameNumbers compares to the bit, sums within a share of the magnitude of what
+// was added.
+func sameNumbers(got, want *model.Aggregate, magnitude float64) error {
 	same := got.Count == want.Count && got.Quality == want.Quality
 	if want.Rows() > 0 {
 		same = same && got.FirstTime == want.FirstTime && got.LastTime == want.LastTime
@@ -451,8 +459,9 @@ func (m *machine) sameAggregate(got *model.Aggregate, channel string, span model
 		same = same && (difference <= magnitude*0x1p-50 || math.IsInf(magnitude, 0))
 	}
 	if !same {
-		m.t.Fatalf("channel %s in %v: got %+v, want %+v", channel, span, *got, want)
+		return fmt.Errorf("got %+v, want %+v", *got, *want)
 	}
+	return nil
 }
 
 func (m *machine) checkLatest(name model.Tenant, ids []model.ChannelID) {

@@ -57,7 +57,7 @@ func BenchmarkScale(b *testing.B) {
 		folder := b.TempDir()
 		writer := startScale(b, "write", folder)
 		for line := range writer.lines {
-			b.Log(line)
+			fmt.Println(line) // at once, and all of it
 			if strings.HasPrefix(line, "done") {
 				break
 			}
@@ -68,7 +68,7 @@ func BenchmarkScale(b *testing.B) {
 		writer.command.Wait()
 		opener := startScale(b, "open", folder)
 		for line := range opener.lines {
-			b.Log(line)
+			fmt.Println(line)
 		}
 		if err := opener.command.Wait(); err != nil {
 			b.Fatal(err)
