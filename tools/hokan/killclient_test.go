@@ -120,7 +120,7 @@ func (k *killedClient) next(deletes bool) *operation {
 			return c.last - 1 - k.random.Int64N(1+k.random.Int64N(40*86400*1000))
 		})
 	}
-	return k.write("rows", func(c *wantedChannel) int64 { return max(c.last+1, k.now) + k.random.Int64N(50) })
+	return k.write("rows", k.afterLast)
 }
 
 // write is a request with rows of several channels from each one's start.
@@ -418,4 +418,9 @@ func (k *killedClient) checkView() error {
 		}
 	}
 	return nil
+}
+
+// afterLast is a time for the next rows in order.
+func (k *killedClient) afterLast(c *wantedChannel) int64 {
+	return max(c.last+1, k.now) + k.random.Int64N(50)
 }
