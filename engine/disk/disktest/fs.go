@@ -56,6 +56,7 @@ type FS struct {
 	mask       byte
 	flipped    Op // the read that was changed
 	observe    func(Op)
+	usage      *vfs.DiskUsage // what GetDiskUsage tells; nil: what the base does
 }
 
 // New wraps base.
@@ -135,6 +136,14 @@ func (f *FS) UnlimitWrites() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.limited = false
+}
+
+// SetUsage makes the disk one of total bytes of which free are free, for those
+// who ask it. Writing does not change that.
+func (f *FS) SetUsage(free, total uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.usage = &vfs.DiskUsage{AvailBytes: free, TotalBytes: total, UsedBytes: total - min(free, total)}
 }
 
 // FlipRead counts from 0 again and changes byte j, from 0, of all bytes read
@@ -336,6 +345,12 @@ func (f *FS) Stat(name string) (vfs.FileInfo, error) {
 func (f *FS) GetDiskUsage(path string) (vfs.DiskUsage, error) {
 	if err := f.before("usage", path); err != nil {
 		return vfs.DiskUsage{}, err
+	}
+	f.mu.Lock()
+	usage := f.usage
+	f.mu.Unlock()
+	if usage != nil {
+		return *usage, nil
 	}
 	return f.FS.GetDiskUsage(path)
 }
