@@ -2,10 +2,13 @@ package samples
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
+	"github.com/hokan-db/hokan/engine"
 	"github.com/hokan-db/hokan/engine/model"
+	"github.com/hokan-db/hokan/engine/policy"
 	"github.com/hokan-db/hokan/query"
 	"github.com/hokan-db/hokan/server/api"
 )
@@ -128,6 +131,7 @@ func (j *judge) channel(i int, c *channel) error {
 	}
 	if len(column.Times) > 0 {
 		j.request.columns = append(j.request.columns, column)
+		j.request.origins = append(j.request.origins, int32(i))
 	}
 	return nil
 }
@@ -233,4 +237,30 @@ func (j *judge) refuse(channel, index int, code string, detail func() string) {
 	if len(j.answer.Errors) < mostErrors {
 		j.answer.Errors = append(j.answer.Errors, api.SampleError{Channel: channel, Index: index, Code: code, Detail: detail()})
 	}
+}
+
+// refuseColumns counts the columns that the engine refused, and takes them out
+// of r.columns.
+func (r *request) refuseColumns(answer *api.SamplesBody, refused []engine.RefusedColumn) {
+	for _, c := range refused {
+		column := &r.columns[c.Column]
+		samples := int64(len(column.Times))
+		answer.Rejected += samples
+		answer.Reasons[c.Code] += samples
+		if len(answer.Errors) < mostErrors {
+			answer.Errors = append(answer.Errors, api.SampleError{
+				Channel: int(r.origins[c.Column]), Code: c.Code, Detail: limitText(c.Code, column.Labels),
+			})
+		}
+		column.Times = nil
+	}
+	r.columns = slices.DeleteFunc(r.columns, func(c model.Column) bool { return c.Times == nil })
+}
+
+// limitText says that a channel would be one too many.
+func limitText(code string, l model.Labels) string {
+	if code == policy.CodeInstrumentLimit {
+		return "instrument " + quote(l.Instrument()) + " has as many channels as it may; the channel is refused whole"
+	}
+	return "there are as many channels as there may be; the channel is refused whole"
 }

@@ -24,6 +24,9 @@
 //	too_far_ahead  it lies further ahead of the clock than policy.AheadTime
 //	not_a_number   its value is neither a number nor a word
 //	bad_label      its channel's labels or properties cannot be kept
+//	channel_limit, instrument_limit
+//	               its channel would be a new one, and its tenant or its
+//	               instrument has as many as it may
 //
 // The rest is appended, and durable when the answer is given. Sending the same
 // samples again changes nothing. Where all of it lies in January 1970, as
@@ -89,7 +92,12 @@ func (w *Writer) Write(ctx context.Context, tenant model.Tenant, contentType, co
 	}
 	result, err := w.DB.Append(ctx, &model.Batch{Tenant: tenant, Columns: r.columns})
 	answer.Accepted = int64(result.Rows)
+	if len(result.Refused) > 0 {
+		r.refuseColumns(answer, result.Refused)
+	}
 	switch {
+	case err == nil && result.Rows == 0:
+		return answer, nothingAccepted(answer)
 	case err == nil:
 		return answer, nil
 	case result.Rows > 0:
@@ -173,6 +181,7 @@ type request struct {
 	odd      []odd     // where lists of what was odd are cut from
 
 	columns []model.Column // what may be kept
+	origins []int32        // for each of columns the position of its channel in the request
 
 	// describe says what stands at a place of the body.
 	describe func(body []byte, at int) string
@@ -233,6 +242,7 @@ func (r *request) release() {
 	*r = request{
 		packed: r.packed[:0], body: r.body[:0], channels: r.channels[:0],
 		integers: r.integers[:0], floats: r.floats[:0], odd: r.odd[:0], columns: r.columns[:0],
+		origins: r.origins[:0],
 	}
 	requests.Put(r)
 }

@@ -146,7 +146,15 @@ func (i *importer) append(ctx context.Context, b *model.Batch) error {
 	if err := i.open(); err != nil {
 		return err
 	}
-	_, err := i.opened.DB.Append(ctx, b)
+	result, err := i.opened.DB.Append(ctx, b)
+	for _, refused := range result.Refused {
+		column := &b.Columns[refused.Column]
+		i.rejected.Rejected += int64(len(column.Times))
+		i.rejected.Reasons[refused.Code] += int64(len(column.Times))
+		i.rejected.Errors = append(i.rejected.Errors, api.SampleError{
+			Channel: refused.Column, Code: refused.Code, Detail: column.Labels.String() + " would be a channel too many",
+		})
+	}
 	return err
 }
 
