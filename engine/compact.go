@@ -1,11 +1,9 @@
 package engine
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"time"
@@ -13,32 +11,16 @@ import (
 	"github.com/hokan-db/hokan/engine/block"
 	"github.com/hokan-db/hokan/engine/catalog"
 	"github.com/hokan-db/hokan/engine/disk"
+	"github.com/hokan-db/hokan/engine/maintain"
 	"github.com/hokan-db/hokan/engine/model"
 )
 
-// mergeBlocks is how many blocks are open at once while they are merged, so
-// that a month of any number of blocks can be.
-const mergeBlocks = 128
-
-// compactor merges the blocks of one month at a time.
-type compactor struct {
-	running chan struct{} // holds an element while one runs
-	// What follows is less in tests.
-	bytes  int64 // monthBytes
-	blocks int   // mergeBlocks
-	chunks int   // groupChunks
-}
-
-func (c *compactor) init() {
-	c.running = make(chan struct{}, 1)
-	c.bytes, c.blocks, c.chunks = monthBytes, mergeBlocks, groupChunks
-}
-
-// Compact flushes every head and then merges, for each tenant and UTC month,
-// the blocks into one, or into few where it would be too large. A month that
-// cannot be read is left as it is and told by the error; the others are done.
-// In the end checkpoints are written and the log lets go of what is in blocks.
-// It may be stopped at any time: what is merged by then stays so.
+// Compact flushes every head and then does all work on blocks that there is,
+// whether or not it is due: for each tenant and UTC month the blocks become
+// one, or few where it would be too large. A month that cannot be read is left
+// as it is and told by the error; the others are done. In the end checkpoints
+// are written and the log lets go of what is in blocks. It may be stopped at
+// any time: what is merged by then stays so.
 func (db *DB) Compact(ctx context.Context) error {
 	if err := db.gate.enter(); err != nil {
 		return err
@@ -47,178 +29,181 @@ func (db *DB) Compact(ctx context.Context) error {
 	if err := db.Flush(ctx); err != nil {
 		return err
 	}
-	select {
-	case db.compactor.running <- struct{}{}:
-		defer func() { <-db.compactor.running }()
-	case <-ctx.Done():
-		return ctx.Err()
+	if err := db.compactor.acquire(ctx); err != nil {
+		return err
 	}
+	defer db.compactor.release()
 	var damaged []error
 	for _, t := range db.allTenants(func(*tenant) bool { return true }) {
-		for _, month := range t.months() {
-			err := db.compactMonth(ctx, t, month)
-			if err == nil {
-				continue
-			}
-			err = fmt.Errorf("compact %s of tenant %s: %w", monthName(month), t.name, err)
-			if !errors.Is(err, disk.ErrCorrupt) {
-				return errors.Join(append(damaged, err)...)
-			}
-			damaged = append(damaged, err)
+		errs, err := db.compactWhole(ctx, t)
+		damaged = append(damaged, errs...)
+		if err != nil {
+			return errors.Join(append(damaged, err)...)
 		}
 	}
 	return errors.Join(append(damaged, db.checkpointAll(ctx, func(*partition) bool { return true }))...)
 }
 
-// months returns the UTC months that have blocks, ascending.
-func (t *tenant) months() []model.Span {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	months := map[int64]model.Span{}
-	for i := range t.blocks {
-		month := monthOf(t.blocks[i].First)
-		months[month.From] = month
-	}
-	var ascending []model.Span
-	for _, from := range slices.Sorted(maps.Keys(months)) {
-		ascending = append(ascending, months[from])
-	}
-	return ascending
-}
-
-// blocksIn returns the blocks of a UTC month. No block spans two: one that does
-// is damage, as merging takes only what is in the month and deletes the rest.
-func (t *tenant) blocksIn(month model.Span) ([]block.Meta, error) {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	var in []block.Meta
-	for _, m := range t.blocks {
-		if !month.Overlaps(m.First, m.Last) {
-			continue
+// compactWhole does all work on a tenant's blocks. Damage, which keeps a month
+// from being merged, is told apart from what keeps everything from going on.
+func (db *DB) compactWhole(ctx context.Context, t *tenant) (damaged []error, err error) {
+	failed := map[string]bool{}
+	for first := true; ; first = false {
+		if err := ctx.Err(); err != nil {
+			return damaged, err
 		}
-		if !month.Contains(m.First) || !month.Contains(m.Last) {
-			return nil, disk.Corrupt(m.Name, 0, "it has rows of %s and of other months", monthName(month))
+		view, blocks, err := db.viewOf(t)
+		view.All = true
+		for i := range view.Blocks {
+			if b := &view.Blocks[i]; first && b.Damaged {
+				damaged = append(damaged, fmt.Errorf("compact %s of tenant %s: %w", monthName(b.Span), t.name,
+					disk.Corrupt(blocks[i].Name, 0, "it was set aside, or has rows of other days than its name says")))
+			}
 		}
-		in = append(in, m)
-	}
-	return in, nil
-}
-
-// unitsOf returns a month's blocks, those of one flush or one compaction
-// together, oldest first. No two units share an offset of the log.
-func unitsOf(blocks []block.Meta) [][]block.Meta {
-	blocks = slices.Clone(blocks)
-	slices.SortStableFunc(blocks, func(a, b block.Meta) int { return cmp.Compare(a.LastOffset, b.LastOffset) })
-	var units [][]block.Meta
-	for start := 0; start < len(blocks); {
-		end := start + 1
-		for end < len(blocks) && blocks[end].LastOffset == blocks[start].LastOffset {
-			end++
+		for i := range blocks {
+			view.Blocks[i].Damaged = view.Blocks[i].Damaged || failed[blocks[i].Name]
 		}
-		units = append(units, blocks[start:end:end])
-		start = end
-	}
-	return units
-}
-
-// compacted reports whether all of a month is what one compaction wrote.
-func compacted(units [][]block.Meta) bool {
-	if len(units) > 1 {
-		return false
-	}
-	for _, unit := range units {
-		for i := range unit {
-			name, ok := disk.ParseBlockName(unit[i].Name)
-			if !ok || name.Level != monthLevel {
-				return false
+		var job *maintain.Job
+		if err == nil {
+			if job, _ = maintain.Pick(view, db.options.Clock().UnixNano()); job == nil {
+				return damaged, nil
+			}
+			err = db.doJob(ctx, t, job, inputsOf(job, blocks), nil)
+		}
+		switch {
+		case err == nil:
+		case !errors.Is(err, disk.ErrCorrupt) || job == nil:
+			return damaged, fmt.Errorf("compact tenant %s: %w", t.name, err)
+		default:
+			damaged = append(damaged, fmt.Errorf("compact %s of tenant %s: %w", monthName(job.Span), t.name, err))
+			for _, m := range inputsOf(job, blocks) {
+				failed[m.Name] = true
 			}
 		}
 	}
-	return true
 }
 
-// takeUnits returns the blocks of the first units, so many that there are no
-// more than most, but of two units at least, and the units after them.
-func takeUnits(units [][]block.Meta, most int) (blocks []block.Meta, taken int) {
-	for taken < len(units) && (taken < 2 || len(blocks)+len(units[taken]) <= most) {
-		blocks = append(blocks, units[taken]...)
-		taken++
+// inputsOf returns the blocks of a job.
+func inputsOf(job *maintain.Job, blocks []block.Meta) []block.Meta {
+	taken := make([]block.Meta, len(job.Blocks))
+	for i, at := range job.Blocks {
+		taken[i] = blocks[at]
 	}
-	return blocks, taken
+	return taken
 }
 
-// compactMonth puts merged blocks in place of those that a month has, in as
-// many steps as it takes until all are of one compaction.
-func (db *DB) compactMonth(ctx context.Context, t *tenant, month model.Span) error {
-	for {
-		blocks, err := t.blocksIn(month)
-		if err != nil {
-			return err
-		}
-		units := unitsOf(blocks)
-		if compacted(units) {
-			return nil
-		}
-		// What is merged in a round is merged again in the next one, not in
-		// this: each row is written as often as there are rounds.
-		for alone := len(units) == 1; len(units) > 1 || alone; alone = false {
-			old, taken := takeUnits(units, db.compactor.blocks)
-			if err := db.mergeBlocks(ctx, t, month, old); err != nil {
-				return err
-			}
-			units = units[taken:]
-		}
+// viewOf describes a tenant's blocks to the picker, in the order of the second
+// result.
+func (db *DB) viewOf(t *tenant) (maintain.View, []block.Meta, error) {
+	t.mu.RLock()
+	blocks := t.blocks
+	t.mu.RUnlock()
+	v := maintain.View{
+		Blocks: make([]maintain.Block, len(blocks)), Stagger: stagger(t.name),
+		MaxBlocks: db.compactor.blocks, Room: db.compactionRoom(),
 	}
+	for i := range blocks {
+		m := &blocks[i]
+		name, ok := disk.ParseBlockName(m.Name)
+		level, known := maintain.ParseLevel(name.Level)
+		if !ok || !known {
+			return v, nil, disk.Corrupt(m.Name, 0, "it has no name of a block")
+		}
+		b := maintain.Block{
+			Level: level, Span: model.Span{From: name.First, To: name.Last + 1}, First: m.First, Last: m.Last,
+			FirstOffset: m.FirstOffset, LastOffset: m.LastOffset, Bytes: m.Bytes, Channels: m.Channels,
+			Damaged: db.quarantine.has(m.Name),
+		}
+		// What is outside of the days that its name has would be lost.
+		b.Damaged = b.Damaged || !b.Span.Contains(m.First) || !b.Span.Contains(m.Last) || b.Span.To > monthOf(b.Span.From).To
+		v.Blocks[i] = b
+	}
+	return v, blocks, nil
 }
 
-// mergeBlocks puts the merged rows of old, some of a month's blocks, in place
-// of them.
+// stagger returns a number in [0, 1) that tells tenants apart.
+func stagger(t model.Tenant) float64 {
+	return float64(disk.Checksum([]byte(t))) / (1 << 32)
+}
+
+// compactionRoom returns how many bytes a job may write, 0 where the disk does
+// not tell. Of the reserve it may take what writers may not: it frees room.
+func (db *DB) compactionRoom() uint64 {
+	room := db.reserve.ask()
+	if !room.Known {
+		return 0
+	}
+	stay := room.Reserve / 4
+	return max(room.Free, stay+1) - stay
+}
+
+// doJob puts what a job makes of old in place of it.
 //
-// These are all of the month's that are made of the log from their least offset
-// to their greatest, and blocks of different months have no rows in common. So
-// the result may rank with the newest of them: of the others, and of what is
-// flushed meanwhile or later, each is older than all of them or newer.
-func (db *DB) mergeBlocks(ctx context.Context, t *tenant, month model.Span, old []block.Meta) error {
+// Every other block over the same days is of entries before or after all of
+// those of old. So the result may rank with the newest of them: of the others,
+// and of what is flushed meanwhile or later, each is older than all of them or
+// newer.
+func (db *DB) doJob(ctx context.Context, t *tenant, job *maintain.Job, old []block.Meta, pace *pace) error {
 	if err := db.catalog.Err(); err != nil {
 		return err // the result could not be committed: do not write it
 	}
-	merged, err := db.mergeMonth(ctx, t, month, old)
-	if err != nil {
-		for _, m := range merged {
-			err = errors.Join(err, db.blocks.Delete(m.Name))
+	var written []block.Meta
+	if job.Reason != maintain.Dead {
+		var err error
+		if written, err = db.rewriteBlocks(ctx, t, job, old, pace); err != nil {
+			return errors.Join(err, db.discard(written))
 		}
-		return err
 	}
-	if err := db.replaceBlocks(t, old, merged); err != nil {
+	stale, err := db.replaceBlocks(t, old, written)
+	switch {
+	case stale:
+		return errors.Join(err, db.discard(written))
+	case err != nil:
 		return err // which of the two are named is for the next opening to find out
 	}
 	db.deleteBlocks(t, old)
 	return nil
 }
 
-// replaceBlocks commits that merged hold the rows of old, then lets readers
-// see it.
-func (db *DB) replaceBlocks(t *tenant, old, merged []block.Meta) error {
+// discard deletes blocks that nothing names.
+func (db *DB) discard(blocks []block.Meta) error {
+	var errs []error
+	for i := range blocks {
+		errs = append(errs, db.blocks.Delete(blocks[i].Name))
+	}
+	return errors.Join(errs...)
+}
+
+// errChanged says that the blocks of a job are not the tenant's any more.
+var errChanged = errors.New("the blocks to merge are gone")
+
+// replaceBlocks commits that written hold the rows of old, then lets readers
+// see it. If t has not all of old any more, nothing is changed and stale is
+// true.
+func (db *DB) replaceBlocks(t *tenant, old, written []block.Meta) (stale bool, err error) {
 	db.flusher.flushing.Lock() // nobody else changes the manifest
 	defer db.flusher.flushing.Unlock()
 	replaced := map[string]bool{}
 	for i := range old {
 		replaced[old[i].Name] = true
 	}
-	blocks := slices.Clone(merged)
+	blocks := slices.Clone(written)
 	for _, m := range t.blocks {
 		if !replaced[m.Name] {
 			blocks = append(blocks, m)
 		}
 	}
+	if len(blocks) != len(t.blocks)-len(old)+len(written) {
+		return true, errChanged
+	}
 	manifest := catalog.Manifest{Revision: t.revision + 1, Epoch: db.epoch, FlushedTo: t.flushedTo, Blocks: blocks}
 	if err := db.catalog.Commit(catalog.PutManifest(t.name, manifest)); err != nil {
-		return err
+		return false, err
 	}
 	t.mu.Lock()
 	t.revision, t.blocks = manifest.Revision, manifest.Blocks
 	t.mu.Unlock()
-	return nil
+	return false, nil
 }
 
 // deleteBlocks deletes blocks of t that its manifest no longer names. Queries
@@ -241,24 +226,28 @@ func monthName(month model.Span) string { return time.Unix(0, month.From).UTC().
 
 // merged reports whether the rows of b, which no manifest names, are in blocks
 // that the manifest names: those that b was merged into, or those whose merging
-// into b was interrupted. A month's named blocks hold all of its rows that were
-// ever flushed, and what is merged is contiguous among them. So a block into
-// which others were merged holds all of the month's rows between its offsets,
-// and so do all of the month's blocks together, in however many steps they were
-// merged and whichever of them was interrupted.
+// into b was interrupted.
+//
+// A merged block holds every row of the days in its name that was flushed from
+// the entries between its offsets. So it holds b if its days and offsets
+// contain those of b; covering is the first such block. And b, if merged
+// itself, holds nothing that the named blocks over its days do not, if these
+// reach as far as it does, in however many steps they were merged and whichever
+// of them was interrupted.
 //
 // It goes by names and reads nothing: it is for a database without damage.
-func (t *tenant) merged(b disk.BlockName) bool {
+func (t *tenant) merged(b disk.BlockName) (covering string, ok bool) {
 	first, last := uint64(math.MaxUint64), uint64(0)
+	flush := maintain.Flush.String()
 	for i := range t.blocks {
 		m, ok := disk.ParseBlockName(t.blocks[i].Name)
-		if !ok || monthOf(m.First) != monthOf(b.First) {
+		if !ok || m.First > b.Last || b.First > m.Last {
 			continue
 		}
-		if m.Level == monthLevel && m.FirstOffset <= b.FirstOffset && m.LastOffset >= b.LastOffset {
-			return true
+		if m.Level != flush && m.First <= b.First && m.Last >= b.Last && m.FirstOffset <= b.FirstOffset && m.LastOffset >= b.LastOffset {
+			return t.blocks[i].Name, true
 		}
 		first, last = min(first, m.FirstOffset), max(last, m.LastOffset)
 	}
-	return b.Level == monthLevel && first <= b.FirstOffset && last >= b.LastOffset
+	return "", b.Level != flush && first <= b.FirstOffset && last >= b.LastOffset
 }

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -297,6 +296,7 @@ func (db *DB) installBlocks(t *tenant, f *frozenHead, m catalog.Manifest) {
 	db.headBytes.Add(-int64(f.Bytes()))
 	db.memory.notify()
 	db.flusher.changed.Broadcast()
+	db.compactor.touch(t)
 }
 
 // writeBlocks writes one block per UTC day, or month, that f has rows of. On error it
@@ -373,13 +373,14 @@ func (t *tenant) flushColumns(f *frozenHead) ([]flushColumn, error) {
 	return columns, nil
 }
 
-// maxFlushDays is how many days a head is split into at most: one that spans
-// more, such as years of a daily reading, is split by month, so that a flush
-// does not make a file for every row.
-const maxFlushDays = 3
+// maxFlushDays is how many days a head is split into at most: of one that has
+// more, such as years of a daily reading, all but the last two are split by
+// month, so that a flush does not make a file for every row. The last two may be
+// live data, which late rows must not tie to other days.
+const maxFlushDays, liveDays = 3, 2
 
-// flushSpans returns the UTC days, or months, that hold rows of the columns,
-// ascending. Columns of more than one day hold their rows afterwards, as long
+// flushSpans returns the UTC days, or the parts of months, that hold rows of the
+// columns, ascending. Columns of more than one day hold their rows afterwards, as long
 // as these are no more than heldRows together.
 func flushSpans(columns []flushColumn) ([]model.Span, error) {
 	days := map[int64]bool{}
@@ -407,15 +408,23 @@ func flushSpans(columns []flushColumn) ([]model.Span, error) {
 			rest = rest[next:]
 		}
 	}
-	spanOf := func(day int64) model.Span { return model.Span{From: day, To: day + model.Day} }
-	if len(days) > maxFlushDays {
-		spanOf = monthOf
+	return joinDays(slices.Sorted(maps.Keys(days))), nil
+}
+
+// joinDays returns the spans of ascending days, or where these are many of the
+// parts of months that hold them.
+func joinDays(days []int64) []model.Span {
+	var spans []model.Span
+	for i, day := range days {
+		span := model.Span{From: day, To: day + model.Day}
+		last := len(spans) - 1
+		if len(days) > maxFlushDays && 0 < i && i < len(days)-liveDays && monthOf(day) == monthOf(spans[last].From) {
+			spans[last].To = span.To
+		} else {
+			spans = append(spans, span)
+		}
 	}
-	spans := map[model.Span]bool{}
-	for day := range days {
-		spans[spanOf(day)] = true
-	}
-	return slices.SortedFunc(maps.Keys(spans), func(a, b model.Span) int { return cmp.Compare(a.From, b.From) }), nil
+	return spans
 }
 
 // monthOf returns the UTC month that holds t.

@@ -62,7 +62,7 @@ func TestFlushHoldsNoMoreThanItsShare(t *testing.T) {
 		view, _ := h.View(id + 1)
 		columns = append(columns, flushColumn{view: view})
 	}
-	if spans, err := flushSpans(columns); err != nil || len(spans) != 1 {
+	if spans, err := flushSpans(columns); err != nil || len(spans) != 3 {
 		t.Fatalf("%v, %v", spans, err)
 	}
 	var buffer rowBuffer

@@ -14,8 +14,8 @@ import (
 type BlockInfo struct {
 	File   string // relative to DATA
 	Tenant model.Tenant
-	Level  string     // flush or month
-	Span   model.Span // the UTC day or month whose rows it is for
+	Level  string     // flush, day or month
+	Span   model.Span // the UTC days whose rows it is for
 	Bytes  uint64     // of the file
 	Chunks []ChunkInfo
 }

@@ -219,6 +219,7 @@ func (db *DB) startBackground() {
 	}
 	db.background.Go(func() { db.flusher.run(ctx) })
 	db.background.Go(func() { db.maintain(ctx) })
+	db.background.Go(func() { db.compactInBackground(ctx) })
 }
 
 // maintainEvery is how often the keeper of time looks for what is due. It is

@@ -129,8 +129,8 @@ func (t *tenant) restoreChannel(c *model.Channel, latest latestSample) error {
 // holds, and checkpoints that no record names. Anything else that nothing names
 // is left alone, and so is everything where any damage was found: it may be all
 // that is left. Found is what opening finds: missing blocks, and damage to the
-// log, checkpoints and manifests. Bytes of blocks are not read for it: a block
-// that rots after it was merged has no other copy, interrupted or not.
+// log, checkpoints and manifests. Of blocks only those are read that take the
+// place of others.
 func (db *DB) removeUnnamed() error {
 	if faults, _ := db.listFaults(); len(faults) > 0 || db.options.ReadOnly {
 		return nil
@@ -153,10 +153,11 @@ func (db *DB) removeUnnamed() error {
 		if !ok || named[name] {
 			continue
 		}
-		if t := db.tenants[b.Tenant]; t == nil || b.LastOffset > t.flushedTo || t.merged(b) {
-			if err := db.blocks.Delete(name); err != nil {
-				return err
-			}
+		if !db.isGarbage(b) {
+			continue
+		}
+		if err := db.blocks.Delete(name); err != nil {
+			return err
 		}
 	}
 	checkpoints, err := db.blocks.List(disk.CheckpointsDir)
@@ -171,6 +172,24 @@ func (db *DB) removeUnnamed() error {
 		}
 	}
 	return nil
+}
+
+// isGarbage reports whether the rows of a block that no manifest names are in
+// the log or in named blocks. A block that others were merged into is read
+// first, every byte of it: until then they are another copy.
+func (db *DB) isGarbage(b disk.BlockName) bool {
+	t := db.tenants[b.Tenant]
+	if t == nil || b.LastOffset > t.flushedTo {
+		return true
+	}
+	covering, ok := t.merged(b)
+	if ok && covering != "" {
+		if err := checkBlock(db.blocks, covering); err != nil {
+			db.faults.add(err)
+			return false
+		}
+	}
+	return ok
 }
 
 // findBlocks names the blocks that are missing or were set aside.

@@ -90,7 +90,7 @@ func ParseCheckpointName(name string) (p model.Partition, epoch, offset uint64, 
 type BlockName struct {
 	Tenant                  model.Tenant
 	Level                   string // such as "flush": lower-case letters only
-	First, Last             int64  // every row lies in this span, both included, ns since the epoch: a UTC day or month
+	First, Last             int64  // every row lies in this span, both included, ns since the epoch: whole UTC days of one month
 	FirstOffset, LastOffset uint64 // of the log: the rows are of entries between these, both included
 	Epoch                   uint64
 	Part                    uint32 // tells apart blocks of one flush

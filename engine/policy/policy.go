@@ -154,6 +154,8 @@ var (
 		"bytes of a partition's log, after which it writes a checkpoint"}
 	CheckpointAge = Limit{"checkpoint_age_ns", int64(15 * time.Minute), "",
 		"time after which a partition that has new entries writes a checkpoint"}
+	CompactionRate = Limit{"compaction_bytes_per_second", 64 << 20, "",
+		"bytes of blocks that background work writes per second"}
 )
 
 var limits = []Limit{
@@ -166,7 +168,7 @@ var limits = []Limit{
 	LiveRows, LiveBytes, LiveMemory,
 	RetentionRules, Tombstones, TombstoneChannels, DeletionChannels,
 	TenantChannels, TenantFiles, FileNameBytes, FreeReserve, Memory,
-	HeadRows, HeadMemory, FlushAge, CheckpointBytes, CheckpointAge,
+	HeadRows, HeadMemory, FlushAge, CheckpointBytes, CheckpointAge, CompactionRate,
 }
 
 // Limits returns every limit, as a copy.

@@ -6,34 +6,34 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/hokan-db/hokan/engine/block"
 	"github.com/hokan-db/hokan/engine/chunk"
 	"github.com/hokan-db/hokan/engine/disk"
+	"github.com/hokan-db/hokan/engine/maintain"
 	"github.com/hokan-db/hokan/engine/merge"
 	"github.com/hokan-db/hokan/engine/model"
 )
 
 const (
-	// monthLevel is the level in the names of blocks that compaction wrote.
-	monthLevel = "month"
-	// monthChunkRows is the most rows that one chunk of such a block holds.
-	monthChunkRows = 8192
-	// monthBytes is where such a block ends and the next of its month begins,
+	// smallChunkRows is the most rows that one chunk of a merged block holds.
+	smallChunkRows = 8192
+	// partBytes is where such a block ends and the next of its unit begins,
 	// labels and index not counted: with them it stays below 512 MiB.
-	monthBytes = 500 << 20
+	partBytes = 500 << 20
 )
 
-// mergeMonth writes the rows of a month's blocks into new ones. On error it
-// returns those already written too.
-func (db *DB) mergeMonth(ctx context.Context, t *tenant, month model.Span, old []block.Meta) ([]block.Meta, error) {
-	rows, err := db.openMonth(ctx, t, month, old)
+// rewriteBlocks writes the rows of old, what a job takes, into new blocks. On
+// error it returns those already written too.
+func (db *DB) rewriteBlocks(ctx context.Context, t *tenant, job *maintain.Job, old []block.Meta, pace *pace) ([]block.Meta, error) {
+	rows, err := db.openRows(ctx, t, job.Span, old)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.close()
 	name := disk.BlockName{
-		Tenant: t.name, Level: monthLevel, First: month.From, Last: month.To - 1,
+		Tenant: t.name, Level: job.Level.String(), First: job.Span.From, Last: job.Span.To - 1,
 		FirstOffset: old[0].FirstOffset, LastOffset: old[0].LastOffset, Epoch: db.epoch,
 	}
 	for i := range old {
@@ -45,7 +45,7 @@ func (db *DB) mergeMonth(ctx context.Context, t *tenant, month model.Span, old [
 		name.Part = db.flusher.parts.Add(1)
 		var meta block.Meta
 		err := db.blocks.Put(name.String(), func(w io.Writer) (err error) {
-			meta, err = writeMonth(ctx, name, w, rows, db.compactor.bytes)
+			meta, err = writePart(ctx, name, &pacedWriter{w: w, ctx: ctx, pace: pace}, rows, db.compactor.bytes)
 			return err
 		})
 		if err != nil {
@@ -56,13 +56,12 @@ func (db *DB) mergeMonth(ctx context.Context, t *tenant, month model.Span, old [
 	return written, nil
 }
 
-// writeMonth writes rows as one block until there are no more or the block has
+// writePart writes rows as one block until there are no more or the block has
 // so many bytes.
-func writeMonth(ctx context.Context, name disk.BlockName, w io.Writer, rows *monthRows, bytes int64) (block.Meta, error) {
-	counted := &countingWriter{w: w}
-	writer := block.NewWriter(counted, block.WriterOptions{Name: name, Form: chunk.Small})
+func writePart(ctx context.Context, name disk.BlockName, w *pacedWriter, rows *mergedRows, bytes int64) (block.Meta, error) {
+	writer := block.NewWriter(w, block.WriterOptions{Name: name, Form: chunk.Small})
 	channel := model.ChannelID(0)
-	for len(rows.times) > 0 && counted.n < bytes {
+	for len(rows.times) > 0 && w.n < bytes {
 		if err := ctx.Err(); err != nil {
 			return block.Meta{}, err
 		}
@@ -82,29 +81,62 @@ func writeMonth(ctx context.Context, name disk.BlockName, w io.Writer, rows *mon
 	return writer.Close()
 }
 
-// countingWriter counts what is written to w.
-type countingWriter struct {
-	w io.Writer
-	n int64
+// pace is how fast background work writes; nil: as fast as it can.
+type pace struct {
+	rate int64 // bytes a second
+	owed int64 // bytes that were not waited for yet
+}
+
+// paceStep is how many bytes are written between two waits.
+const paceStep = 256 << 10
+
+// wrote waits as long as n bytes take at the pace.
+func (p *pace) wrote(ctx context.Context, n int) error {
+	if p == nil {
+		return nil
+	}
+	if p.owed += int64(n); p.owed < paceStep {
+		return nil
+	}
+	wait := time.NewTimer(time.Duration(float64(p.owed) / float64(p.rate) * float64(time.Second)))
+	defer wait.Stop()
+	p.owed = 0
+	select {
+	case <-wait.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// pacedWriter counts what is written to w, and keeps to the pace.
+type pacedWriter struct {
+	w    io.Writer
+	ctx  context.Context
+	pace *pace
+	n    int64
 }
 
 // Write implements io.Writer.
-func (c *countingWriter) Write(b []byte) (int, error) {
-	n, err := c.w.Write(b)
-	c.n += int64(n)
+func (p *pacedWriter) Write(b []byte) (int, error) {
+	n, err := p.w.Write(b)
+	p.n += int64(n)
+	if err == nil {
+		err = p.pace.wrote(p.ctx, n)
+	}
 	return n, err
 }
 
-// monthRows yields the rows of a month's blocks as a block holds them: by
+// mergedRows yields the rows of some blocks as a block holds them: by
 // channel, then time, each time once. It holds one chunk of rows.
-type monthRows struct {
+type mergedRows struct {
 	db       *DB
-	month    model.Span
+	span     model.Span
 	blocks   []block.Meta
 	channels []model.Channel // whose rows are still to come, ascending; the first one's are being read
 	group    int             // how many channels' pieces are found at once, where they are not too many
 	snapshot *snapshot
-	part     model.Span      // of month: what the pieces are of
+	part     model.Span      // of span: what the pieces are of
 	pieces   [][]merge.Piece // of snapshot: those of the first of channels, and on
 	cursor   *merge.Cursor
 	// What of the cursor's last batch is not in a chunk yet.
@@ -120,10 +152,10 @@ type monthRows struct {
 // and is read part by part.
 const groupChunks = 20_000
 
-// openMonth prepares to read some blocks of a month, at least one, and reads
+// openRows prepares to read the rows of some blocks, at least one, and reads
 // the first chunk.
-func (db *DB) openMonth(ctx context.Context, t *tenant, month model.Span, blocks []block.Meta) (*monthRows, error) {
-	r := &monthRows{db: db, month: month, blocks: blocks, cursor: merge.NewCursor(nil, month)}
+func (db *DB) openRows(ctx context.Context, t *tenant, span model.Span, blocks []block.Meta) (*mergedRows, error) {
+	r := &mergedRows{db: db, span: span, blocks: blocks, cursor: merge.NewCursor(nil, span)}
 	channels := map[model.ChannelID]model.Channel{}
 	chunks := 0
 	for i := range blocks {
@@ -147,7 +179,7 @@ func (db *DB) openMonth(ctx context.Context, t *tenant, month model.Span, blocks
 		r.channels = append(r.channels, channels[id])
 	}
 	r.group = max(1, db.compactor.chunks*len(channels)/max(chunks, 1))
-	err := r.startChannel(ctx, month.From)
+	err := r.startChannel(ctx, span.From)
 	if err == nil {
 		err = r.next(ctx)
 	}
@@ -170,19 +202,19 @@ func (db *DB) readChannels(name string, channels map[model.ChannelID]model.Chann
 	})
 }
 
-func (r *monthRows) close() {
+func (r *mergedRows) close() {
 	if r.snapshot != nil {
 		r.snapshot.close()
 	}
 }
 
 // channel returns the chunk's channel.
-func (r *monthRows) channel() *model.Channel { return &r.channels[0] }
+func (r *mergedRows) channel() *model.Channel { return &r.channels[0] }
 
 // next reads the next chunk.
-func (r *monthRows) next(ctx context.Context) error {
+func (r *mergedRows) next(ctx context.Context) error {
 	r.times, r.values = r.times[:0], r.values[:0]
-	for len(r.channels) > 0 && len(r.times) < monthChunkRows {
+	for len(r.channels) > 0 && len(r.times) < smallChunkRows {
 		if len(r.restTimes) == 0 {
 			var err error
 			if r.restTimes, r.restValues, err = r.cursor.Next(); err != nil {
@@ -191,18 +223,18 @@ func (r *monthRows) next(ctx context.Context) error {
 		}
 		if len(r.restTimes) == 0 { // the end of the part
 			from := r.part.To
-			if from == r.month.To { // and of the channel
+			if from == r.span.To { // and of the channel
 				if len(r.times) > 0 {
 					return nil
 				}
-				r.channels, from = r.channels[1:], r.month.From
+				r.channels, from = r.channels[1:], r.span.From
 			}
 			r.pieces = r.pieces[1:]
 			if err := r.startChannel(ctx, from); err != nil {
 				return err
 			}
 		}
-		n := min(len(r.restTimes), monthChunkRows-len(r.times))
+		n := min(len(r.restTimes), smallChunkRows-len(r.times))
 		r.times, r.values = append(r.times, r.restTimes[:n]...), append(r.values, r.restValues[:n]...)
 		r.restTimes, r.restValues = r.restTimes[n:], r.restValues[n:]
 	}
@@ -210,7 +242,7 @@ func (r *monthRows) next(ctx context.Context) error {
 }
 
 // startChannel begins to read the first of channels, if there is one, at from.
-func (r *monthRows) startChannel(ctx context.Context, from int64) error {
+func (r *mergedRows) startChannel(ctx context.Context, from int64) error {
 	if len(r.channels) == 0 {
 		return nil
 	}
@@ -226,10 +258,10 @@ func (r *monthRows) startChannel(ctx context.Context, from int64) error {
 // findPieces finds the pieces of the next group of channels; where these are
 // too many, of fewer channels; and where a single one has too many, of a part
 // of what it has after from.
-func (r *monthRows) findPieces(ctx context.Context, from int64) error {
+func (r *mergedRows) findPieces(ctx context.Context, from int64) error {
 	n := min(r.group, len(r.channels))
-	part := model.Span{From: from, To: r.month.To}
-	if from != r.month.From {
+	part := model.Span{From: from, To: r.span.To}
+	if from != r.span.From {
 		n = 1
 	}
 	for {
@@ -249,7 +281,7 @@ func (r *monthRows) findPieces(ctx context.Context, from int64) error {
 
 // findPiecesIn finds the pieces of the first n channels in part, unless that
 // is errManyChunks.
-func (r *monthRows) findPiecesIn(ctx context.Context, n int, part model.Span) error {
+func (r *mergedRows) findPiecesIn(ctx context.Context, n int, part model.Span) error {
 	r.close()
 	ids := make([]model.ChannelID, n)
 	for i := range ids {

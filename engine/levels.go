@@ -1,0 +1,170 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hokan-db/hokan/engine/disk"
+	"github.com/hokan-db/hokan/engine/maintain"
+	"github.com/hokan-db/hokan/engine/policy"
+)
+
+// mergeBlocks is how many blocks are open at once while they are merged, so
+// that a month of any number of blocks can be.
+const mergeBlocks = maintain.DefaultMaxBlocks
+
+// compactor does the work on blocks that package maintain picks, one job at a
+// time.
+type compactor struct {
+	running chan struct{} // holds an element while one runs
+	// What follows is less in tests.
+	bytes  int64 // partBytes
+	blocks int   // mergeBlocks
+	chunks int   // groupChunks
+
+	mu sync.Mutex
+	// due holds, of each tenant that has blocks, the clock time at which it is
+	// to be looked at: of ten thousand, few are at any time.
+	due     map[*tenant]int64
+	changed chan struct{} // holds an element when a tenant became due
+}
+
+func (c *compactor) init() {
+	c.running = make(chan struct{}, 1)
+	c.changed = make(chan struct{}, 1)
+	c.bytes, c.blocks, c.chunks = partBytes, mergeBlocks, groupChunks
+	c.due = map[*tenant]int64{}
+}
+
+// acquire waits until no other job runs.
+func (c *compactor) acquire(ctx context.Context) error {
+	select {
+	case c.running <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (c *compactor) release() { <-c.running }
+
+// touch has t looked at soon: its blocks, or what hides rows of them, changed.
+func (c *compactor) touch(t *tenant) {
+	c.mu.Lock()
+	c.due[t] = math.MinInt64
+	c.mu.Unlock()
+	select {
+	case c.changed <- struct{}{}:
+	default:
+	}
+}
+
+// wait has t looked at when the clock says so.
+func (c *compactor) wait(t *tenant, until int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, touched := c.due[t]; !touched && until != maintain.Never {
+		c.due[t] = until
+	}
+}
+
+// takeDue returns the tenants that are to be looked at, longest due first, and
+// forgets them.
+func (c *compactor) takeDue(now int64) []*tenant {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var due []*tenant
+	for t, at := range c.due {
+		if at <= now {
+			due = append(due, t)
+		}
+	}
+	slices.SortFunc(due, func(a, b *tenant) int {
+		return cmp.Or(cmp.Compare(c.due[a], c.due[b]), cmp.Compare(a.name, b.name))
+	})
+	for _, t := range due {
+		delete(c.due, t)
+	}
+	return due
+}
+
+// compactAgain is how many nanoseconds of the clock pass before a tenant whose
+// job failed is looked at again.
+const compactAgain = int64(10 * time.Minute)
+
+// compactInBackground does what is due until ctx ends.
+func (db *DB) compactInBackground(ctx context.Context) {
+	for _, t := range db.allTenants(func(*tenant) bool { return true }) {
+		db.compactor.touch(t)
+	}
+	ticker := time.NewTicker(maintainEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		case <-db.compactor.changed:
+		}
+		db.compactDue(ctx, &pace{rate: policy.CompactionRate.Default})
+	}
+}
+
+// compactDue does the jobs that are due by now, of every tenant one in turn.
+// A tenant whose job fails waits; the others go on.
+func (db *DB) compactDue(ctx context.Context, pace *pace) {
+	for ctx.Err() == nil {
+		now := db.options.Clock().UnixNano()
+		due := db.compactor.takeDue(now)
+		if len(due) == 0 {
+			return
+		}
+		for _, t := range due {
+			if ctx.Err() != nil {
+				db.compactor.touch(t)
+				continue
+			}
+			if db.isLive(t) {
+				db.compactor.wait(t, db.compactOnce(ctx, t, now, pace))
+			}
+		}
+	}
+}
+
+// isLive reports whether t was not deleted.
+func (db *DB) isLive(t *tenant) bool {
+	db.tenantsMu.RLock()
+	defer db.tenantsMu.RUnlock()
+	return db.tenants[t.name] == t
+}
+
+// compactOnce does one job of a tenant, if one is due, and returns when the
+// tenant is to be looked at again.
+func (db *DB) compactOnce(ctx context.Context, t *tenant, now int64, pace *pace) (due int64) {
+	if err := db.compactor.acquire(ctx); err != nil {
+		return now
+	}
+	defer db.compactor.release()
+	view, blocks, err := db.viewOf(t)
+	if err == nil {
+		var job *maintain.Job
+		if job, due = maintain.Pick(view, now); job == nil {
+			return due
+		}
+		err = db.doJob(ctx, t, job, inputsOf(job, blocks), pace)
+	}
+	switch {
+	case err == nil, errors.Is(err, errChanged), ctx.Err() != nil:
+		return now
+	case errors.Is(err, disk.ErrFull): // what frees room wakes it, or time
+	default:
+		db.faults.add(fmt.Errorf("compact tenant %s: %w", t.name, err))
+	}
+	return now + compactAgain
+}
