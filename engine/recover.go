@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/hokan-db/hokan/engine/catalog"
 	"github.com/hokan-db/hokan/engine/disk"
@@ -39,47 +40,86 @@ func (db *DB) loadCheckpoints() error {
 		if p.keepFrom = record.KeepFrom; p.keepFrom != 0 {
 			db.faults.add(disk.Corrupt(disk.LogDir, 0, "entry %d of partition %d could not be applied", p.keepFrom, p.id))
 		}
-		if record.Checkpoint == "" {
-			continue
+	}
+	loaded := db.decodeCheckpoints()
+	for i, p := range db.partitions {
+		if err := db.restorePartition(p, loaded[i]); err != nil {
+			return err
 		}
-		if err := db.loadCheckpoint(p, record); err != nil {
-			switch {
-			case errors.Is(err, disk.ErrNotFound):
-				err = disk.Corrupt(record.Checkpoint, 0, "the checkpoint is missing")
-				db.quarantine.add(record.Checkpoint, KindMissing)
-				db.faults.add(err)
-			case errors.Is(err, disk.ErrCorrupt):
-				db.setAside(record.Checkpoint, err)
-			default:
-				return err
-			}
-			p.damaged = err
-		}
+		loaded[i].tenants = nil
 	}
 	return nil
 }
 
-func (db *DB) loadCheckpoint(p *partition, record catalog.PartitionRecord) error {
-	o, err := servedBlocks{db.local}.Open(record.Checkpoint)
-	if err != nil {
-		return err
-	}
-	defer o.Close()
-	var tenants []*tenantCheckpoint // put in place when all of it is known to be good
-	id, offset, err := decodeCheckpoint(o, record.Checkpoint, func(c *tenantCheckpoint) error {
-		tenants = append(tenants, c)
-		return nil
-	})
-	if err == nil && (id != p.id || offset != record.Offset) {
-		err = disk.Corrupt(record.Checkpoint, 0, "it is of partition %d at offset %d, the catalog names %d at %d",
-			id, offset, p.id, record.Offset)
-	}
-	for _, c := range tenants {
+func (db *DB) restorePartition(p *partition, l loadedCheckpoint) error {
+	name, err := p.record.Checkpoint, l.err
+	for _, c := range l.tenants {
 		if err == nil {
 			err = db.restoreTenant(p, c)
 		}
 	}
-	return err
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, disk.ErrNotFound):
+		err = disk.Corrupt(name, 0, "the checkpoint is missing")
+		db.quarantine.add(name, KindMissing)
+		db.faults.add(err)
+	case errors.Is(err, disk.ErrCorrupt):
+		db.setAside(name, err)
+	default:
+		return err
+	}
+	p.damaged = err
+	return nil
+}
+
+// loadedCheckpoint is what a partition's checkpoint holds, put in place when
+// all of it is known to be good.
+type loadedCheckpoint struct {
+	tenants []*tenantCheckpoint
+	err     error
+}
+
+// decodeCheckpoints reads every partition's checkpoint, on all cores: that is
+// most of what opening a database of many tenants takes.
+func (db *DB) decodeCheckpoints() *[model.Partitions]loadedCheckpoint {
+	loaded := new([model.Partitions]loadedCheckpoint)
+	workers := applierCount()
+	if db.options.Manual {
+		workers = 1
+	}
+	var next atomic.Int32
+	var working sync.WaitGroup
+	for range workers {
+		working.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(loaded); i = int(next.Add(1)) - 1 {
+				if p := db.partitions[i]; p.record.Checkpoint != "" {
+					loaded[i] = db.decodeCheckpoint(p)
+				}
+			}
+		})
+	}
+	working.Wait()
+	return loaded
+}
+
+func (db *DB) decodeCheckpoint(p *partition) (l loadedCheckpoint) {
+	name := p.record.Checkpoint
+	o, err := servedBlocks{db.local}.Open(name)
+	if err != nil {
+		return loadedCheckpoint{err: err}
+	}
+	defer o.Close()
+	id, offset, err := decodeCheckpoint(o, name, func(c *tenantCheckpoint) error {
+		l.tenants = append(l.tenants, c)
+		return nil
+	})
+	if err == nil && (id != p.id || offset != p.record.Offset) {
+		err = disk.Corrupt(name, 0, "it is of partition %d at offset %d, the catalog names %d at %d", id, offset, p.id, p.record.Offset)
+	}
+	l.err = err
+	return l
 }
 
 // restoreTenant puts a checkpoint's tenant in place. Heads whose rows have
