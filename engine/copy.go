@@ -68,8 +68,7 @@ type part struct {
 
 // begin makes the folder; made says that it was missing.
 func (c *copier) begin() (made bool, err error) {
-	from, to := c.fs.PathJoin(c.db.options.Dir), c.fs.PathJoin(c.dir)
-	if to == from || strings.HasPrefix(to, from+"/") {
+	if disk.Within(c.fs, c.db.options.Dir, c.dir) {
 		return false, fmt.Errorf("%w: a copy cannot lie in the database itself", ErrInvalid)
 	}
 	names, err := c.fs.List(c.dir)

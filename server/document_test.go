@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -77,6 +78,9 @@ func (f *fixture) requests() []asked {
 		send("DELETE", "/session", r, "", 204, ""),
 		send("GET", "/tokens", admin, "", 200, ""), send("GET", "/tokens?unit=ns", admin, "", 200, ""), send("POST", "/tokens", admin, `{"tenant":"new","name":"n","scope":"read"}`, 201, ""),
 		send("POST", "/tokens", admin, `{"admin":true}`, 201, ""), send("POST", "/tokens", admin, `{"tenant":"../x"}`, invalid, "invalid"),
+		send("POST", "/snapshot", admin, `{"out":`+strconv.Quote(filepath.Join(f.TempDir(), "copy"))+`}`, 200, ""),
+		send("POST", "/snapshot", admin, `{"out":"copy"}`, bad, "malformed"), send("POST", "/snapshot", admin, `{"to":"/copy"}`, bad, "malformed"),
+		send("POST", "/snapshot", w, `{"out":"/copy"}`, 403, "forbidden"),
 		send("DELETE", "/tokens/{token}", admin, "", 204, ""), send("DELETE", "/tokens/none", admin, "", notFound, "not_found"),
 		send("DELETE", "/alarms/{alarm}", w, "", 204, ""), send("DELETE", "/alarms/{alarm}", w, "", notFound, "not_found"),
 	}

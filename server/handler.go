@@ -196,6 +196,7 @@ type operation struct {
 	free    bool     // counts as nothing: always answered, at once
 	stream  bool     // its answer has no end
 	export  bool     // its answer may take long
+	long    bool     // so may what is done before it
 	bulk    bool     // its request's body may be large
 	body    int64    // most bytes of a request's body
 	quiet   bool     // not worth a line in the log
@@ -288,6 +289,8 @@ func (s *Server) guarded(o operation, a *answer, r *http.Request, handler func(h
 		how = endless
 	case o.export:
 		how, most = steady, s.limits.ExportTime
+	case o.long:
+		most = s.limits.ExportTime
 	}
 	a.begin(how, cancel)
 	if !o.stream {

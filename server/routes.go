@@ -167,6 +167,7 @@ func (s *Server) addRoutes() error {
 	s.addAlarms()
 	s.addTokens()
 	s.addBulk()
+	s.addCopies()
 	s.addPlain()
 	return s.finishDocument()
 }

@@ -4,6 +4,10 @@ import (
 	"context"
 	"errors"
 	"io"
+	"path/filepath"
+	"strings"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // copyBytes is how much is read and written at once.
@@ -65,4 +69,32 @@ func LinkFile(ctx context.Context, fsys FS, from, to string) (linked bool, bytes
 	}
 	bytes, err = CopyFile(ctx, fsys, from, to, -1)
 	return false, bytes, err
+}
+
+// Within reports whether a path is that of a folder or lies below it, however
+// the two are spelled.
+func Within(fsys FS, folder, path string) bool {
+	folder, path = fsys.PathJoin(folder), fsys.PathJoin(path)
+	if vfs.Root(fsys) == vfs.Default {
+		folder, path = resolved(folder), resolved(path)
+	}
+	return path == folder || strings.HasPrefix(path, strings.TrimSuffix(folder, "/")+"/")
+}
+
+// resolved returns a path without links, as far as it exists.
+func resolved(path string) string {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return path
+	}
+	rest := ""
+	for at := path; ; at = filepath.Dir(at) {
+		if real, err := filepath.EvalSymlinks(at); err == nil {
+			return filepath.Join(real, rest)
+		}
+		if at == filepath.Dir(at) {
+			return path
+		}
+		rest = filepath.Join(filepath.Base(at), rest)
+	}
 }

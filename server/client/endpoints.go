@@ -94,6 +94,13 @@ func (c *Client) Events(ctx context.Context, r api.EventsRequest) (*api.EventsBo
 		"after", r.After, "limit", count(r.Limit), "unit", r.Unit), body))
 }
 
+// Snapshot copies the server's database into a folder of its machine. It takes
+// an administrator's token.
+func (c *Client) Snapshot(ctx context.Context, r api.SnapshotRequest) (*api.SnapshotBody, error) {
+	body := new(api.SnapshotBody)
+	return answer(body, c.send(ctx, http.MethodPost, "/api/v1/snapshot", nil, r, body))
+}
+
 func (c *Client) remove(ctx context.Context, path string) error {
 	response, err := c.do(ctx, http.MethodDelete, path, nil, nil, nil)
 	if err != nil {

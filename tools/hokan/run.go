@@ -41,6 +41,7 @@ type grammar struct {
 	Live     liveCommand     `cmd:"" help:"Show samples and alarms as they are written."`
 	Compact  compactCommand  `cmd:"" help:"Merge blocks, by month, into small ones."`
 	Inspect  inspectCommand  `cmd:"" help:"Show how every chunk of every block is kept."`
+	Snapshot snapshotCommand `cmd:"" help:"Copy a database, also one that a server has open."`
 	Verify   verifyCommand   `cmd:"" help:"Read every byte and name every fault."`
 	Version  versionCommand  `cmd:"" help:"Print the version."`
 }
