@@ -219,8 +219,11 @@ func (d *dump) ends(end int) {
 func (d *dump) record(key []byte) {
 	d.t.Helper()
 	d.crc("CRC-32C of key and payload", key, d.b[4:])
-	fields := int(d.peek(1)) - 0x80
-	d.take(1, "msgpack map of %d fields", fields)
+	fields, size := int(d.peek(1))-0x80, 1
+	if d.b[d.at] == 0xde { // of more than 15
+		fields, size = int(binary.BigEndian.Uint16(d.b[d.at+1:])), 3
+	}
+	d.take(size, "msgpack map of %d fields", fields)
 	for range fields {
 		r := bytes.NewReader(d.b[d.at:])
 		decoder := msgpack.NewDecoder(r)

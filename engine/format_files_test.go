@@ -64,29 +64,32 @@ func dumpBlock(t *testing.T) string {
 	d.times(3, d.frame(2, "times"))
 	d.values(3, d.frame(3, "values"))
 	d.values(3, d.frame(4, "values"))
-	chunksEnd := d.at
+	bodyEnd := d.at
 	d.channels(d.frame(5, "channels"))
 	d.index(d.frame(6, "index"))
 	directory := d.at
 	d.directory(d.frame(7, "directory"))
 	footer := d.b[d.at:]
-	if got := d.u64("footer: where the chunks end"); int(got) != chunksEnd {
-		t.Errorf("the footer says that chunks end at %d, they do at %d", got, chunksEnd)
+	if got := d.u64("footer: where the body ends"); int(got) != bodyEnd {
+		t.Errorf("the footer says that the body ends at %d, it does at %d", got, bodyEnd)
 	}
 	if got := d.u64("where the directory's frame is"); int(got) != directory {
 		t.Errorf("the footer says that the directory is at %d, it is at %d", got, directory)
 	}
 	d.u32("bytes of the directory's payload")
 	d.frameCRC(directory)
-	d.u64("rows")
+	d.u64("raw rows")
 	d.u64("chunks")
+	d.u64("rollup rows")
+	d.u64("charged bytes")
+	d.u64("raw rows that are not charged")
 	d.time("time of the earliest row")
 	d.time("time of the latest row")
 	d.u64("offset of the first entry")
 	d.u64("offset of the last entry")
 	d.u64("epoch")
 	d.u32("channels")
-	d.crc("CRC-32C of the footer so far", footer[:84])
+	d.crc("CRC-32C of the footer so far", footer[:108])
 	d.text(8, "end")
 	return d.String()
 }
@@ -234,6 +237,16 @@ func (d *dump) directory(end int) {
 		d.uvarint("bytes of its payload")
 		d.frameCRC(d.frames[frame])
 		frame++
+	}
+	d.uvarint("charges frames")
+	d.uvarint("notes frames")
+	for _, step := range model.Steps()[1:] {
+		d.uvarint("frames of rollups of " + step.String())
+	}
+	for range d.uvarint("runs of channels") {
+		d.uvarint("its first channel ID less the last of the one before")
+		d.uvarint("its last channel ID less its first")
+		d.bits("has raw rows, rollups of 1s, 1m, 1h, 1d (bits 0 to 4)")
 	}
 	d.ends(end)
 }
@@ -389,8 +402,8 @@ func formatCatalog(t *testing.T, kind string) (key, value []byte) {
 	fs := vfs.NewMem()
 	c, err := catalog.Open(fs, "catalog", catalog.Options{})
 	must(t, err)
-	meta := block.Meta{Name: "blocks/t/…", Rows: 6, Bytes: 800, ChunkBytes: 150, Chunks: 3, Channels: 2,
-		First: formatTime, Last: formatTime + 180e9, FirstOffset: 1, LastOffset: 42, Epoch: 2}
+	meta := block.Meta{Name: "blocks/t/…", Level: "month", Rows: 6, RollupRows: 2, Bytes: 800, ChunkBytes: 150, RollupBytes: 90, Chunks: 3, Channels: 2,
+		First: formatTime, Last: formatTime + 180e9, FirstOffset: 1, LastOffset: 42, Epoch: 2, Charged: 170}
 	must(t, c.PutEvents("t", []alarm.Event{{ID: strings.Repeat("ab", 16), Alarm: 7, Version: 1, Kind: alarm.Start,
 		Time: formatTime, Value: 31.5, Offset: 9, Channel: 1, Name: "hot"}}))
 	must(t, c.Commit(

@@ -256,12 +256,13 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 }
 
 func checkMeta(t *rapid.T, meta Meta, channels []channelRows) {
-	want := Meta{Name: meta.Name, Bytes: meta.Bytes, ChunkBytes: meta.ChunkBytes, FirstOffset: 11, LastOffset: 99,
+	want := Meta{Name: meta.Name, Level: Level, Bytes: meta.Bytes, ChunkBytes: meta.ChunkBytes, FirstOffset: 11, LastOffset: 99,
 		Epoch: 3, First: math.MaxInt64, Last: math.MinInt64, Channels: uint64(len(channels))}
 	for _, c := range channels {
 		for _, rows := range c.chunks {
 			want.Chunks++
 			want.Rows += uint64(len(rows.times))
+			want.Uncharged = want.Rows
 			want.First = min(want.First, rows.times[0])
 			want.Last = max(want.Last, rows.times[len(rows.times)-1])
 		}

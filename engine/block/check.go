@@ -43,6 +43,7 @@ type checker struct {
 	decoded  *decodedTimes     // times that chunks share
 	times    []int64
 	values   []float64
+	rollups  rollupCheck
 }
 
 func (c *checker) run() error {
@@ -54,17 +55,26 @@ func (c *checker) run() error {
 		// be the footer.
 		return c.scan(int64(c.meta.Bytes) - footerSize)
 	}
+	c.rollups.start(c)
 	for i := range c.index {
 		if err := c.tell(c.indexPage(&c.index[i])); err != nil {
 			return err
 		}
 	}
-	if err := c.reach(int64(c.footer.chunksEnd)); err != nil {
+	if err := c.reach(int64(c.footer.bodyEnd)); err != nil {
+		return err
+	}
+	if err := c.rollups.end(); err != nil {
 		return err
 	}
 	if !c.damaged && (c.rows != c.meta.Rows || c.chunks != c.meta.Chunks) {
 		c.tell(c.damage(int64(c.meta.Bytes)-footerSize, fmt.Errorf("%d rows in %d chunks, the footer says %d in %d",
 			c.rows, c.chunks, c.meta.Rows, c.meta.Chunks)))
+	}
+	if _, err := c.Notes(); err != nil {
+		if err := c.tell(err); err != nil {
+			return err
+		}
 	}
 	return c.channelPages()
 }
@@ -87,7 +97,7 @@ func (c *checker) indexPage(p *page) error {
 		e := new(entries)
 		e.start(payload)
 		for {
-			more, err := e.next(p, int64(c.footer.chunksEnd))
+			more, err := e.next(p, int64(c.footer.bodyEnd))
 			if err != nil {
 				return c.damage(p.Position, err)
 			}
@@ -139,6 +149,13 @@ func (c *checker) reach(position int64) error {
 		c.expected = position
 	}
 	c.skipped = false
+	for c.expected < position {
+		end, ok := c.rollups.frames[c.expected]
+		if !ok {
+			break
+		}
+		c.expected = end
+	}
 	if c.expected != position {
 		c.tell(c.damage(min(c.expected, position),
 			fmt.Errorf("a part begins at byte %d, the one before ends at %d", position, c.expected)))
@@ -193,7 +210,10 @@ func (c *checker) chunk(ref *ChunkRef, frames []byte) error {
 	if err != nil || rows == nil {
 		return c.tell(err)
 	}
-	return c.tell(c.summary(ref, rows))
+	if err := c.tell(c.summary(ref, rows)); err != nil {
+		return err
+	}
+	return c.rollups.add(ref.Channel, c.times, c.values, uint64(ref.Values.end()-ref.start()))
 }
 
 // chunkTimes checks a chunk's times and returns them; nil where they are
@@ -297,7 +317,7 @@ func (c *checker) channelPages() error {
 		c.tell(c.damage(int64(c.meta.Bytes)-footerSize,
 			fmt.Errorf("%d channels, the footer says %d", channels, c.meta.Channels)))
 	case len(ids) > 0:
-		c.tell(c.damage(int64(c.footer.chunksEnd), fmt.Errorf("the labels of channel %d are missing", ids[0])))
+		c.tell(c.damage(int64(c.footer.bodyEnd), fmt.Errorf("the labels of channel %d are missing", ids[0])))
 	}
 	return nil
 }

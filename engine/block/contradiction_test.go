@@ -197,18 +197,21 @@ func TestEntriesAreBounded(t *testing.T) {
 }
 
 func TestFootersAreBounded(t *testing.T) {
-	good := footer{chunksEnd: 100, directory: 200, directoryLength: 84, rows: 1, chunks: 1, channels: 1, first: 1, last: 1}
+	good := footer{bodyEnd: 100, directory: 200, directoryLength: 84, rows: 1, chunks: 1, channels: 1, first: 1, last: 1}
 	const size = 200 + disk.FrameHeaderSize + 84 + footerSize
 	for name, change := range map[string]func(f *footer){
 		"":                func(f *footer) {},
-		"chunks":          func(f *footer) { f.chunksEnd = 47 },
-		"chunks end late": func(f *footer) { f.chunksEnd = 201 },
+		"chunks":          func(f *footer) { f.bodyEnd = 47 },
+		"chunks end late": func(f *footer) { f.bodyEnd = 201 },
 		"directory":       func(f *footer) { f.directory = 199 },
 		"far directory":   func(f *footer) { f.directory = math.MaxUint64 },
 		"length":          func(f *footer) { f.directoryLength = 83 },
 		"span":            func(f *footer) { f.first = 2 },
 		"no rows":         func(f *footer) { f.rows, f.chunks = 0, 0 },
 		"more chunks":     func(f *footer) { f.chunks = 2 },
+		"chunks alone":    func(f *footer) { f.rows, f.rollupRows = 0, 1 },
+		"rows alone":      func(f *footer) { f.chunks = 0 },
+		"uncharged":       func(f *footer) { f.uncharged = 2 },
 		"no channels":     func(f *footer) { f.channels = 0 },
 	} {
 		f := good
@@ -223,9 +226,9 @@ func TestFootersAreBounded(t *testing.T) {
 		t.Error("a huge directory is not noticed")
 	}
 	pages := []page{{Frame: Frame{Length: 34}, firstChannel: 1, lastChannel: 1}}
-	b := appendDirectory(nil, pages, pages)
+	b := (&directory{channels: pages, index: pages}).appendTo(nil)
 	for end := int64(195); end < 205; end++ {
-		if _, _, err := decodeDirectory(b, 100, end); (end == 200) != (err == nil) {
+		if err := new(directory).decode(b, 100, end); (end == 200) != (err == nil) {
 			t.Errorf("a directory of bytes 100 to %d: %v", end, err)
 		}
 	}
@@ -234,19 +237,19 @@ func TestFootersAreBounded(t *testing.T) {
 	for i := range many {
 		many[i].firstChannel, many[i].lastChannel = model.ChannelID(i+1), model.ChannelID(i+1)
 	}
-	crowd := appendDirectory(nil, many, many)
+	crowd := (&directory{channels: many, index: many}).appendTo(nil)
 	room := 2 * int64(len(many)) * disk.FrameHeaderSize
-	if _, _, err := decodeDirectory(crowd, 100, 100+room); err != nil {
+	if err := new(directory).decode(crowd, 100, 100+room); err != nil {
 		t.Error(err)
 	}
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	_, _, err := decodeDirectory(crowd, 100, 100+room/4)
+	err := new(directory).decode(crowd, 100, 100+room/4)
 	runtime.ReadMemStats(&after)
 	if took := after.TotalAlloc - before.TotalAlloc; err == nil || took > 1<<20 {
 		t.Errorf("%v, %d bytes allocated", err, took)
 	}
-	if _, _, err := decodeDirectory(append(b, 0), 100, 200); err == nil {
+	if err := new(directory).decode(append(b, 0), 100, 200); err == nil {
 		t.Error("a byte too many is not noticed")
 	}
 }

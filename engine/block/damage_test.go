@@ -238,7 +238,7 @@ func FuzzParts(f *testing.F) {
 	f.Fuzz(func(t *testing.T, chunk, channels, index []byte) {
 		b := disk.AppendHeader(nil, disk.FileHeader{Kind: disk.KindBlock, Version: version})
 		b = disk.AppendFrame(b, 0, chunk)
-		foot := footer{chunksEnd: uint64(len(b)), rows: 1, chunks: 1, channels: 1, first: math.MinInt64, last: math.MaxInt64}
+		foot := footer{bodyEnd: uint64(len(b)), rows: 1, chunks: 1, channels: 1, first: math.MinInt64, last: math.MaxInt64}
 		add := func(number uint32, payload []byte) page {
 			start := len(b)
 			b = disk.AppendFrame(b, number, payload)
@@ -247,7 +247,7 @@ func FuzzParts(f *testing.F) {
 		}
 		labels, entries := add(1, channels), add(2, index)
 		foot.directory = uint64(len(b))
-		directory := add(3, appendDirectory(nil, []page{labels}, []page{entries}))
+		directory := add(3, (&directory{channels: []page{labels}, index: []page{entries}}).appendTo(nil))
 		foot.directoryLength, foot.directoryCRC = directory.Length, directory.crc
 		b = foot.appendTo(b)
 		open(t, b)
@@ -274,8 +274,9 @@ func FuzzPages(f *testing.F) {
 	}
 	f.Add(file[r.footer.directory+disk.FrameHeaderSize : len(file)-footerSize])
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if channels, index, err := decodeDirectory(b, 48, 4000); err == nil && len(channels)+len(index) > len(b) {
-			t.Errorf("%d pages of %d bytes", len(channels)+len(index), len(b))
+		var d directory
+		if err := d.decode(b, 48, 4000); err == nil && len(d.channels)+len(d.index) > len(b) {
+			t.Errorf("%d pages of %d bytes", len(d.channels)+len(d.index), len(b))
 		}
 		var e entries
 		e.start(b)

@@ -318,7 +318,7 @@ func TestDescribe(t *testing.T) {
 	if len(got) != 3 || got[0] != got[1] || got[0] == "regular" || got[2] != "regular" {
 		t.Errorf("times are %q", got)
 	}
-	file[r.footer.chunksEnd-1] ^= 1
+	file[r.footer.bodyEnd-1] ^= 1
 	err := r.Chunks([]model.ChannelID{3}, everything, func(ref ChunkRef) error {
 		c := r.Chunk(ref)
 		_, _, err := c.Describe()

@@ -4,13 +4,17 @@ package block
 // 128 with the low group first, "zigzag" a uvarint of a signed number n as
 // 2n or -2n-1. A difference is taken modulo 2^64.
 //
-//	header      disk.HeaderSize bytes: magic, version 2, KindBlock, salt
-//	chunks      each a frame of values, behind a frame of times where it has
-//	            times of its own; by ascending channel, then time
+//	header      disk.HeaderSize bytes: magic, version 3, KindBlock, salt
+//	body        chunks, each a frame of values, behind a frame of times where it
+//	            has times of its own; by ascending channel, then time. Between
+//	            them, and behind them, stretches of frames of rollup rows, of up
+//	            to 8,192 rows each: see rolluppage.go
 //	channels    frames of about 16 KiB: labels and properties
 //	index       frames of about 16 KiB: one entry per chunk
-//	directory   one frame: where the channel and index frames are
-//	footer      96 bytes
+//	charges     frames of about 16 KiB: what channels are charged
+//	notes       frames of about 16 KiB, if there are any: tombstones, retention
+//	directory   one frame: where all these frames are
+//	footer      120 bytes
 //
 // The frames (disk.AppendFrame) follow each other without a gap and are
 // numbered 0, 1, 2, … in this order. What points to a frame also holds the
@@ -28,7 +32,8 @@ package block
 //
 //	uvarint  position where its first chunk begins
 //
-// and then holds, up to its end, entries of
+// and then holds, up to its end, entries of chunks that follow each other
+// without a gap:
 //
 //	uvarint  channel ID less the one before (the first: less 0)
 //	u8       bits 0 to 3: encoding of times and values (chunk.Encoding)
@@ -90,6 +95,29 @@ package block
 //	uvarint  bytes shared with its end, beyond those
 //	uvarint  number of bytes between, and these
 //
+// A charges frame's payload holds, up to its end, entries of
+//
+//	uvarint  channel ID less the one before (the first: less 0)
+//	uvarint  number of days, at least 1; for each, ascending:
+//	zigzag     UTC day since 1970 less the day after the one before; the first
+//	           less the first of the channel before (the first of all: less 0)
+//	zigzag     rows less those of the day before (the first of all: less 0)
+//	zigzag     charged bytes less those of the day before, likewise
+//
+// "The day before" is the entry before, which may be another channel's.
+//
+// A notes frame's payload holds, up to its end, entries of u8 kind and
+//
+//	1 tombstone
+//	uvarint  offset in the log: rows of entries before it are deleted
+//	zigzag   from this time on
+//	zigzag   up to before this time
+//	uvarint  0: of every channel; else one more than the number of channels,
+//	         and for each a uvarint: its ID less the one before (the first: 0)
+//
+//	2 retention, at most one
+//	uvarint  number of bytes, and these: the rules in force
+//
 // The directory's payload is
 //
 //	uvarint  number of channels frames; for each:
@@ -103,23 +131,39 @@ package block
 //	uvarint    time of the latest row less that of the earliest
 //	uvarint    length of its payload
 //	u32        frame CRC
+//	…        the charges frames, as the channels frames
+//	uvarint  number of notes frames; for each:
+//	uvarint    length of its payload
+//	u32        frame CRC
+//	…        the frames of rollup rows of a second, of a minute, of an hour, of
+//	         a day; of each step as the index frames, and last for each:
+//	uvarint    where it begins less where the one before of the step ended; the
+//	           first: less where the header ended
+//	uvarint  number of runs of channels, ascending; for each:
+//	uvarint    its first channel ID less the last one of the run before
+//	uvarint    its last channel ID less its first
+//	u8         what the block has of each channel in the run that it holds:
+//	           bit 0 raw rows; bits 1 to 4 rollups of 1 s, 1 min, 1 h, 1 d
 //
 // The footer is
 //
-//	 0  u64  position of the first channels frame, where the chunks end
-//	 8  u64  position of the directory's frame, where the index ends
-//	16  u32  length of the directory's payload
-//	20  u32  its frame CRC
-//	24  u64  rows
-//	32  u64  chunks
-//	40  i64  time of the earliest row, nanoseconds since 1970
-//	48  i64  time of the latest row
-//	56  u64  offset in the log of the first entry whose rows may be here
-//	64  u64  … of the last
-//	72  u64  epoch of the process that wrote the block
-//	80  u32  channels
-//	84  u32  CRC32C of bytes 0 to 83
-//	88       "HOKANEND"
+//	  0  u64  position of the first channels frame, where the body ends
+//	  8  u64  position of the directory's frame
+//	 16  u32  length of the directory's payload
+//	 20  u32  its frame CRC
+//	 24  u64  raw rows
+//	 32  u64  chunks
+//	 40  u64  rollup rows
+//	 48  u64  charged bytes
+//	 56  u64  raw rows that are not charged
+//	 64  i64  time of the earliest row, nanoseconds since 1970
+//	 72  i64  time of the latest row
+//	 80  u64  offset in the log of the first entry whose rows may be here
+//	 88  u64  … of the last
+//	 96  u64  epoch of the process that wrote the block
+//	104  u32  channels
+//	108  u32  CRC32C of bytes 0 to 107
+//	112       "HOKANEND"
 
 import (
 	"encoding/binary"
@@ -135,12 +179,12 @@ import (
 const Level = "flush"
 
 const (
-	version = 2
+	version = 3
 	// pageBytes is where a channels or index page ends: small enough to be
 	// read for one channel, large enough that the directory of 512 MiB stays
 	// below 100 KiB.
 	pageBytes  = 16 << 10
-	footerSize = 96
+	footerSize = 120
 	endMagic   = "HOKANEND"
 	// maxChunkRows and maxPayload bound a chunk and every frame: no damage makes
 	// a reader ask for more memory than that.
@@ -151,22 +195,28 @@ const (
 // Meta describes a whole block: what the manifest needs to choose it.
 type Meta struct {
 	Name        string // of the file: disk.BlockName.String
-	Rows        uint64
+	Level       string // in that name
+	Rows        uint64 // raw ones
+	RollupRows  uint64
 	Bytes       uint64 // of the file
-	ChunkBytes  uint64 // of those, the chunks; the rest is labels and index
+	ChunkBytes  uint64 // of those, the chunks: the raw rows
+	RollupBytes uint64 // and the rollups; the rest is labels and index
 	Chunks      uint64
 	Channels    uint64
 	First, Last int64 // times of the earliest and the latest row
 	// The log entries whose rows it holds lie between these offsets.
 	FirstOffset, LastOffset uint64
 	Epoch                   uint64
+	Charged                 uint64 // bytes, the sum of its charges
+	Uncharged               uint64 // raw rows that have no charge
 }
 
 // footer is the end of a file, by which it is entered.
 type footer struct {
-	chunksEnd, directory          uint64 // positions
+	bodyEnd, directory            uint64 // positions
 	directoryLength, directoryCRC uint32
-	rows, chunks                  uint64
+	rows, chunks, rollupRows      uint64
+	charged, uncharged            uint64
 	first, last                   int64
 	firstOffset, lastOffset       uint64
 	epoch                         uint64
@@ -176,12 +226,15 @@ type footer struct {
 func (f *footer) appendTo(dst []byte) []byte {
 	start := len(dst)
 	order := binary.LittleEndian
-	dst = order.AppendUint64(dst, f.chunksEnd)
+	dst = order.AppendUint64(dst, f.bodyEnd)
 	dst = order.AppendUint64(dst, f.directory)
 	dst = order.AppendUint32(dst, f.directoryLength)
 	dst = order.AppendUint32(dst, f.directoryCRC)
 	dst = order.AppendUint64(dst, f.rows)
 	dst = order.AppendUint64(dst, f.chunks)
+	dst = order.AppendUint64(dst, f.rollupRows)
+	dst = order.AppendUint64(dst, f.charged)
+	dst = order.AppendUint64(dst, f.uncharged)
 	dst = order.AppendUint64(dst, uint64(f.first))
 	dst = order.AppendUint64(dst, uint64(f.last))
 	dst = order.AppendUint64(dst, f.firstOffset)
@@ -196,26 +249,29 @@ func (f *footer) appendTo(dst []byte) []byte {
 // that what they point to can be there.
 func (f *footer) decode(b []byte, size int64) error {
 	order := binary.LittleEndian
-	if string(b[88:]) != endMagic {
+	const checked = footerSize - 4 - len(endMagic)
+	if string(b[checked+4:]) != endMagic {
 		return errors.New("the file does not end as a block does")
 	}
-	if disk.Checksum(b[:84]) != order.Uint32(b[84:]) {
+	if disk.Checksum(b[:checked]) != order.Uint32(b[checked:]) {
 		return errors.New("checksum mismatch in the footer")
 	}
 	*f = footer{
-		chunksEnd: order.Uint64(b), directory: order.Uint64(b[8:]),
+		bodyEnd: order.Uint64(b), directory: order.Uint64(b[8:]),
 		directoryLength: order.Uint32(b[16:]), directoryCRC: order.Uint32(b[20:]),
-		rows: order.Uint64(b[24:]), chunks: order.Uint64(b[32:]),
-		first: int64(order.Uint64(b[40:])), last: int64(order.Uint64(b[48:])),
-		firstOffset: order.Uint64(b[56:]), lastOffset: order.Uint64(b[64:]),
-		epoch: order.Uint64(b[72:]), channels: order.Uint32(b[80:]),
+		rows: order.Uint64(b[24:]), chunks: order.Uint64(b[32:]), rollupRows: order.Uint64(b[40:]),
+		charged: order.Uint64(b[48:]), uncharged: order.Uint64(b[56:]),
+		first: int64(order.Uint64(b[64:])), last: int64(order.Uint64(b[72:])),
+		firstOffset: order.Uint64(b[80:]), lastOffset: order.Uint64(b[88:]),
+		epoch: order.Uint64(b[96:]), channels: order.Uint32(b[104:]),
 	}
 	end := uint64(size) - footerSize
-	if f.chunksEnd < disk.HeaderSize || f.chunksEnd > f.directory || f.directory > end ||
+	if f.bodyEnd < disk.HeaderSize || f.bodyEnd > f.directory || f.directory > end ||
 		end-f.directory != disk.FrameHeaderSize+uint64(f.directoryLength) {
-		return fmt.Errorf("the footer's positions %d and %d cannot be in %d bytes", f.chunksEnd, f.directory, size)
+		return fmt.Errorf("the footer's positions %d and %d cannot be in %d bytes", f.bodyEnd, f.directory, size)
 	}
-	if f.directoryLength > maxPayload || f.first > f.last || f.rows == 0 || f.chunks == 0 || f.chunks > f.rows || f.channels == 0 {
+	if f.directoryLength > maxPayload || f.first > f.last || f.rows == 0 && f.rollupRows == 0 || f.channels == 0 ||
+		f.chunks > f.rows || (f.chunks == 0) != (f.rows == 0) || f.uncharged > f.rows {
 		return errors.New("the footer contradicts itself")
 	}
 	return nil
@@ -231,83 +287,11 @@ type Frame struct {
 // end returns the position behind the frame.
 func (f Frame) end() int64 { return f.Position + disk.FrameHeaderSize + int64(f.Length) }
 
-// page is what the directory says of a channels or an index frame.
+// page is what the directory says of a frame that is none of a chunk.
 type page struct {
 	Frame
-	firstChannel, lastChannel model.ChannelID
-	first, last               int64 // times; of index pages only
-}
-
-// appendDirectory encodes what decodeDirectory reads.
-func appendDirectory(dst []byte, channels, index []page) []byte {
-	dst = binary.AppendUvarint(dst, uint64(len(channels)))
-	var before page
-	for _, p := range channels {
-		dst = binary.AppendUvarint(dst, uint64(p.firstChannel-before.firstChannel))
-		dst = binary.AppendUvarint(dst, uint64(p.Length))
-		dst = binary.LittleEndian.AppendUint32(dst, p.crc)
-		before = p
-	}
-	dst = binary.AppendUvarint(dst, uint64(len(index)))
-	before = page{}
-	for _, p := range index {
-		dst = binary.AppendUvarint(dst, uint64(p.firstChannel-before.lastChannel))
-		dst = binary.AppendUvarint(dst, uint64(p.lastChannel-p.firstChannel))
-		dst = binary.AppendVarint(dst, p.first-before.first)
-		dst = binary.AppendUvarint(dst, uint64(p.last)-uint64(p.first))
-		dst = binary.AppendUvarint(dst, uint64(p.Length))
-		dst = binary.LittleEndian.AppendUint32(dst, p.crc)
-		before = p
-	}
-	return dst
-}
-
-// decodeDirectory reads a directory whose pages must fill the bytes from start
-// to end. The memory it takes is bounded by these bytes of the file, too, not
-// by the directory alone, where a page is much shorter than in memory.
-func decodeDirectory(b []byte, start, end int64) (channels, index []page, err error) {
-	in := input{rest: b}
-	position := start
-	count := func(size int) int {
-		n := in.count(size)
-		if int64(n) > (end-position)/disk.FrameHeaderSize {
-			return int(in.fail())
-		}
-		return n
-	}
-	place := func(p *page) {
-		p.Frame = Frame{Position: position, Length: in.payloadLength(), crc: in.uint32()}
-		position = p.end()
-	}
-	channels = make([]page, 0, count(6))
-	var before page
-	for range cap(channels) {
-		p := page{firstChannel: before.firstChannel + model.ChannelID(in.uint32Varint())}
-		place(&p)
-		channels = append(channels, p)
-		if in.failed || p.firstChannel <= before.firstChannel {
-			return nil, nil, errors.New("the directory of channels is damaged")
-		}
-		before = p
-	}
-	index = make([]page, 0, count(9))
-	before = page{}
-	for range cap(index) {
-		p := page{firstChannel: before.lastChannel + model.ChannelID(in.uint32Varint())}
-		p.lastChannel = p.firstChannel + model.ChannelID(in.uint32Varint())
-		p.first = before.first + in.varint()
-		p.last = int64(uint64(p.first) + in.uvarint())
-		place(&p)
-		index = append(index, p)
-		if in.failed || p.firstChannel < before.lastChannel || p.lastChannel < p.firstChannel || p.last < p.first {
-			return nil, nil, errors.New("the directory of the index is damaged")
-		}
-		before = p
-	}
-	if in.failed || len(in.rest) > 0 || position != end {
-		return nil, nil, errors.New("the directory does not describe the file")
-	}
-	return channels, index, nil
+	firstChannel, lastChannel model.ChannelID // last: of index and rollup pages
+	first, last               int64           // times; likewise
 }
 
 // frameCRC returns the checksum in the header of an encoded frame.

@@ -63,7 +63,7 @@ func TestFormat(t *testing.T) {
 	}
 	file := written.Bytes()
 
-	want := new(layout).text("HOKANBLK").raw(2, 0, 2, 0).raw(file[12:16]...) // its CRC is disk's matter
+	want := new(layout).text("HOKANBLK").raw(3, 0, 2, 0).raw(file[12:16]...) // its CRC is disk's matter
 	salt := fixedSalt()
 	want.raw(salt[:]...)
 	number := uint32(0)
@@ -85,7 +85,7 @@ func TestFormat(t *testing.T) {
 		}
 		frame(encoder.AppendValues(nil, r.values, chunk.Fast))
 	}
-	chunksEnd := len(want.bytes)
+	bodyEnd := len(want.bytes)
 	frame(new(layout).
 		uvarint(3).                                                              // channel 3
 		raw(0, 0, 24).text("\x07channel\x02x1\x0ainstrument\x01A").              // all 24 bytes new
@@ -123,9 +123,11 @@ func TestFormat(t *testing.T) {
 	payload(list.uvarint(1).uvarint(3), 7).uvarint(2)
 	payload(list.uvarint(3).uvarint(3).raw(0xd0, 0x0f).raw(180, 1), 8)
 	payload(list.uvarint(1).uvarint(0).raw(60).uvarint(20), 9)
+	// No charges, notes and rollups; channels 3 to 7 have raw rows.
+	list.raw(0, 0, 0, 0, 0, 0).raw(1, 3, 4, 1)
 	frame(list.bytes)
-	footer := new(layout).u64(uint64(chunksEnd)).u64(uint64(directory)).u32(lengths[10]).u32(sums[10]).
-		u64(15).u64(6).u64(1000).u64(1180).u64(11).u64(99).u64(3).u32(4)
+	footer := new(layout).u64(uint64(bodyEnd)).u64(uint64(directory)).u32(lengths[10]).u32(sums[10]).
+		u64(15).u64(6).u64(0).u64(0).u64(15).u64(1000).u64(1180).u64(11).u64(99).u64(3).u32(4)
 	footer.u32(disk.Checksum(footer.bytes)).text("HOKANEND")
 	want.raw(footer.bytes...)
 
@@ -144,7 +146,7 @@ func TestFormat(t *testing.T) {
 	for _, length := range lengths[:7] {
 		size += 16 + int(length)
 	}
-	if chunksEnd != 48+size || len(file) != directory+16+int(lengths[10])+96 {
-		t.Errorf("chunks end at %d, the directory is at %d of %d", chunksEnd, directory, len(file))
+	if bodyEnd != 48+size || len(file) != directory+16+int(lengths[10])+120 {
+		t.Errorf("chunks end at %d, the directory is at %d of %d", bodyEnd, directory, len(file))
 	}
 }

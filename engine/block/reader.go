@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"sync"
 
@@ -24,13 +25,12 @@ const (
 // Reader reads one block. It holds the directory and an open file, nothing
 // else while no query runs, and may be used by many goroutines at once.
 type Reader struct {
-	object   disk.Object
-	meta     Meta
-	footer   footer
-	channels []page
-	index    []page
-	shared   sharedTimes
-	found    func(error) // told of damage; may be nil
+	object disk.Object
+	meta   Meta
+	footer footer
+	directory
+	shared sharedTimes
+	found  func(error) // told of damage; may be nil
 }
 
 // Open reads the footer and the directory of a block. What is damaged is a
@@ -90,8 +90,7 @@ func (r *Reader) open() error {
 	if err != nil {
 		return err
 	}
-	r.channels, r.index, err = decodeDirectory(payload, int64(f.chunksEnd), position)
-	if err != nil {
+	if err := r.directory.decode(payload, int64(f.bodyEnd), position); err != nil {
 		return r.damage(position, err)
 	}
 	return r.adopt()
@@ -100,18 +99,29 @@ func (r *Reader) open() error {
 // adopt compares the footer with the directory and makes Meta of it.
 func (r *Reader) adopt() error {
 	f, m := &r.footer, &r.meta
-	if len(r.index) == 0 || len(r.channels) == 0 {
+	if len(r.channels) == 0 || (len(r.index) == 0) != (f.rows == 0) {
 		return r.damage(int64(f.directory), errors.New("the directory is empty"))
 	}
-	first, last := r.index[0].first, r.index[0].last
+	first, last := int64(math.MaxInt64), int64(math.MinInt64)
+	rollups := uint64(0)
 	for i := range r.index {
 		first, last = min(first, r.index[i].first), max(last, r.index[i].last)
 	}
-	if first != f.first || last != f.last {
+	for _, list := range r.rollups {
+		for i := range list {
+			first, last = min(first, list[i].first), max(last, list[i].last)
+			rollups += disk.FrameHeaderSize + uint64(list[i].Length)
+		}
+	}
+	if first != f.first || last != f.last || rollups > f.bodyEnd-disk.HeaderSize || (rollups == 0) != (f.rollupRows == 0) {
 		return r.damage(int64(f.directory), errors.New("directory and footer contradict each other"))
 	}
-	m.Rows, m.Chunks, m.Channels = f.rows, f.chunks, uint64(f.channels)
-	m.ChunkBytes = f.chunksEnd - disk.HeaderSize
+	if name, ok := disk.ParseBlockName(m.Name); ok {
+		m.Level = name.Level
+	}
+	m.Rows, m.Chunks, m.Channels, m.RollupRows = f.rows, f.chunks, uint64(f.channels), f.rollupRows
+	m.Charged, m.Uncharged, m.RollupBytes = f.charged, f.uncharged, rollups
+	m.ChunkBytes = f.bodyEnd - disk.HeaderSize - rollups
 	m.First, m.Last = f.first, f.last
 	m.FirstOffset, m.LastOffset, m.Epoch = f.firstOffset, f.lastOffset, f.epoch
 	return nil
@@ -150,7 +160,7 @@ func (r *Reader) Chunks(ids []model.ChannelID, span model.Span, visit func(Chunk
 		defer entryReaders.Put(e)
 		e.start(payload)
 		for {
-			more, err := e.next(p, int64(r.footer.chunksEnd))
+			more, err := e.next(p, int64(r.footer.bodyEnd))
 			if err != nil {
 				return r.damage(p.Position, err)
 			}
@@ -173,7 +183,7 @@ func (r *Reader) Chunks(ids []model.ChannelID, span model.Span, visit func(Chunk
 // Channels visits every channel of the block, by ascending ID, until visit
 // returns an error.
 func (r *Reader) Channels(visit func(model.Channel) error) error {
-	return r.visitChannels(r.channels, visit)
+	return r.visitChannels(r.directory.channels, visit)
 }
 
 func (r *Reader) visitChannels(list []page, visit func(model.Channel) error) error {

@@ -15,13 +15,14 @@ type sizes struct {
 	times, values  int // payloads
 	frames         int // headers of those
 	labels, index  int // frames
+	charges        int // frames
 	other          int // header, directory, footer
 	chunks, stored int // stored: columns of times
 }
 
 func (s *sizes) String() string {
-	return fmt.Sprintf("%d chunks: values %d, times %d (%d columns), their frames %d, index %d, labels %d, other %d bytes",
-		s.chunks, s.values, s.times, s.stored, s.frames, s.index, s.labels, s.other)
+	return fmt.Sprintf("%d chunks: values %d, times %d (%d columns), their frames %d, index %d, labels %d, charges %d, other %d bytes",
+		s.chunks, s.values, s.times, s.stored, s.frames, s.index, s.labels, s.charges, s.other)
 }
 
 func sizesOf(t *testing.T, file []byte, channels int) *sizes {
@@ -46,7 +47,10 @@ func sizesOf(t *testing.T, file []byte, channels int) *sizes {
 	for _, p := range r.index {
 		s.index += int(p.end() - p.Position)
 	}
-	s.other = len(file) - s.values - s.times - s.frames - s.labels - s.index
+	for _, p := range r.charges {
+		s.charges += int(p.end() - p.Position)
+	}
+	s.other = len(file) - s.values - s.times - s.frames - s.labels - s.index - s.charges
 	return &s
 }
 
@@ -55,7 +59,7 @@ func TestSize(t *testing.T) {
 	for _, c := range []struct {
 		channels, rows int
 		most           float64 // bytes beside the columns, per channel
-	}{{32, 1, 54}, {30, 1440, 59}, {1, 1, 350}} {
+	}{{32, 1, 54}, {30, 1440, 59}, {1, 1, 390}} {
 		var channels []channelRows
 		for i := range c.channels {
 			channel := labelled(t, model.ChannelID(i+1), "LR8450 190512345", fmt.Sprintf("CH1-%d", i+1))
@@ -81,9 +85,9 @@ func TestSizeOfTheMix(t *testing.T) {
 		file := mixBlock(t, mix, form)
 		s := sizesOf(t, file, len(mix))
 		all := float64(mixRows * len(mix))
-		beside := float64(len(file)-s.values-s.times) / float64(s.chunks)
+		beside := float64(len(file)-s.values-s.times-s.charges) / float64(s.chunks)
 		t.Logf("%v: %.4f bytes/row; %v; %.4f beside the columns, %.1f a chunk", form, float64(len(file))/all, s,
-			float64(len(file)-s.values-s.times)/all, beside)
+			float64(len(file)-s.values-s.times-s.charges)/all, beside)
 		if beside > 56 {
 			t.Errorf("%v: %.1f bytes a chunk beside the columns, at most 56", form, beside)
 		}

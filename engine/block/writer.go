@@ -23,8 +23,12 @@ var ErrEmpty = errors.New("a block without rows")
 type WriterOptions struct {
 	// Name says also which entries of the log the block is made of, and by
 	// which epoch.
-	Name    disk.BlockName
-	Form    chunk.Encoding             // chunk.Fast or chunk.Small; 0: Fast
+	Name disk.BlockName
+	// Form is chunk.Fast or chunk.Small; 0: Fast. A block in the small form
+	// charges its rows.
+	Form    chunk.Encoding
+	Rollups bool                       // make rollups of raw rows, where they are worth it
+	Notes   Notes                      // what is said beside the rows
 	NewSalt func() [disk.SaltSize]byte // nil: disk.NewSalt
 }
 
@@ -32,8 +36,8 @@ type WriterOptions struct {
 const writeBytes = 64 << 10
 
 // Writer writes one block. It keeps the index in memory, about 40 bytes per
-// chunk, and of the rows no more than one chunk and some times that later
-// chunks may share.
+// chunk and 4 per charged day of a channel, and of the rows no more than one
+// chunk, some times that later chunks may share, and some MiB of rollups.
 type Writer struct {
 	w        io.Writer
 	out      []byte // to be written
@@ -51,6 +55,9 @@ type Writer struct {
 	channels pages
 	entries  entryWriter
 	index    pages
+	rollups  rollupWriter
+	charges  chargeWriter
+	notes    pages
 	failure  error
 }
 
@@ -73,9 +80,13 @@ func NewWriter(w io.Writer, o WriterOptions) *Writer {
 	if form == 0 {
 		form = chunk.Fast
 	}
-	b := &Writer{w: w, form: form}
+	b := &Writer{w: w, form: form, rollups: newRollupWriter(o.Rollups, form)}
+	b.charges.enabled = form == chunk.Small
+	if b.failure = o.Notes.check(); b.failure == nil {
+		o.Notes.appendTo(&b.notes)
+	}
 	name := &o.Name
-	b.meta = Meta{Name: name.String(), FirstOffset: name.FirstOffset, LastOffset: name.LastOffset, Epoch: name.Epoch,
+	b.meta = Meta{Name: name.String(), Level: name.Level, FirstOffset: name.FirstOffset, LastOffset: name.LastOffset, Epoch: name.Epoch,
 		First: math.MaxInt64, Last: math.MinInt64}
 	b.out = disk.AppendHeader(b.out, disk.FileHeader{Kind: disk.KindBlock, Version: version, Salt: newSalt()})
 	return b
@@ -90,7 +101,11 @@ func (b *Writer) AddChannel(c model.Channel) error {
 	if c.ID <= b.channel {
 		return b.fail(fmt.Errorf("%w: channel %d after channel %d", ErrOrder, c.ID, b.channel))
 	}
+	if err := b.endChannel(); err != nil {
+		return err
+	}
 	b.channel, b.chunked = c.ID, false
+	b.rollups.begin(c.ID)
 	b.meta.Channels++
 	p := &b.channels
 	if !p.open {
@@ -99,6 +114,67 @@ func (b *Writer) AddChannel(c model.Channel) error {
 	}
 	p.payload = b.coder.append(p.payload, &c)
 	p.endIfFull()
+	return nil
+}
+
+// endChannel completes what the channel so far has beside its chunks.
+func (b *Writer) endChannel() error {
+	b.rollups.end()
+	if b.charges.enabled {
+		b.charges.end(b.channel)
+	}
+	if b.rollups.bytes >= spillBytes {
+		return b.writeRollups()
+	}
+	return nil
+}
+
+// ForceSteps has these rollups of the channel that was added last stored
+// whatever they cost, and whether the block has rollups or not. It must be
+// called before the channel's chunks.
+func (b *Writer) ForceSteps(steps []model.Step) error {
+	if b.failure != nil {
+		return b.failure
+	}
+	if b.channel == 0 || b.chunked {
+		return b.fail(fmt.Errorf("%w: steps of channel %d after its rows", ErrOrder, b.channel))
+	}
+	if err := b.rollups.force(steps); err != nil {
+		return b.fail(err)
+	}
+	return nil
+}
+
+// AddCharge says that so many rows of a UTC day (days since 1970) of the
+// channel that was added last were charged so many bytes before. Days must
+// ascend, and come before the channel's chunks; what is said of one day twice
+// adds up.
+func (b *Writer) AddCharge(day int64, rows, bytes uint64) error {
+	if b.failure != nil {
+		return b.failure
+	}
+	if b.channel == 0 || b.chunked || !b.charges.enabled {
+		return b.fail(fmt.Errorf("%w: a charge of channel %d after its rows, or in a block that has none", ErrOrder, b.channel))
+	}
+	if err := b.charges.carry(day, rows, bytes); err != nil {
+		return b.fail(err)
+	}
+	return nil
+}
+
+// AddRollups writes rollup rows of the channel that was added last, whose raw
+// rows have expired. The rows of each step must ascend, also from one call to
+// the next. They are read as they are given.
+func (b *Writer) AddRollups(rows *RollupRows) error {
+	if b.failure != nil {
+		return b.failure
+	}
+	if b.channel == 0 || b.chunked {
+		return b.fail(fmt.Errorf("%w: channel %d has raw rows", ErrOrder, b.channel))
+	}
+	if err := b.rollups.copy(rows); err != nil {
+		return b.fail(err)
+	}
 	return nil
 }
 
@@ -126,6 +202,12 @@ func (b *Writer) AddChunk(times []int64, values []float64) error {
 		return err
 	}
 	b.last, b.chunked = times[len(times)-1], true
+	b.rollups.add(times, values)
+	if b.charges.enabled {
+		b.charges.add(times, uint64(ref.Values.end()-ref.start()))
+	} else {
+		b.meta.Uncharged += uint64(len(times))
+	}
 	b.meta.Rows += uint64(len(times))
 	b.meta.Chunks++
 	b.meta.First, b.meta.Last = min(b.meta.First, times[0]), max(b.meta.Last, b.last)
@@ -152,8 +234,8 @@ func (b *Writer) addTimes(times []int64) (Frame, error) {
 }
 
 func (b *Writer) checkRows(times []int64, values []float64) error {
-	if b.channel == 0 {
-		return fmt.Errorf("%w: a chunk before any channel", ErrOrder)
+	if b.channel == 0 || b.rollups.copied {
+		return fmt.Errorf("%w: a chunk before any channel, or of one with rollups alone", ErrOrder)
 	}
 	if len(times) != len(values) || len(times) > maxChunkRows {
 		return fmt.Errorf("a chunk of %d times and %d values, at most %d", len(times), len(values), maxChunkRows)
@@ -204,24 +286,37 @@ func (b *Writer) Close() (Meta, error) {
 	if b.failure != nil {
 		return Meta{}, b.failure
 	}
-	if b.meta.Rows == 0 {
+	if err := b.endChannel(); err != nil {
+		return Meta{}, err
+	}
+	for step := range b.rollups.steps {
+		b.rollups.endPage(model.Step(step))
+	}
+	if err := b.writeRollups(); err != nil {
+		return Meta{}, err
+	}
+	m, r := &b.meta, &b.rollups
+	if m.Rows == 0 && r.rows == 0 {
 		return Meta{}, b.fail(ErrEmpty)
 	}
+	m.First, m.Last = min(m.First, r.first), max(m.Last, r.last)
+	m.RollupRows, m.RollupBytes, m.Charged = r.rows, r.size, b.charges.total
 	f := footer{
-		chunksEnd: uint64(b.position) + uint64(len(b.out)),
-		rows:      b.meta.Rows, chunks: b.meta.Chunks, channels: uint32(b.meta.Channels),
-		first: b.meta.First, last: b.meta.Last,
-		firstOffset: b.meta.FirstOffset, lastOffset: b.meta.LastOffset, epoch: b.meta.Epoch,
+		bodyEnd: uint64(b.position) + uint64(len(b.out)),
+		rows:    m.Rows, chunks: m.Chunks, channels: uint32(m.Channels),
+		rollupRows: m.RollupRows, charged: m.Charged, uncharged: m.Uncharged,
+		first: m.First, last: m.Last,
+		firstOffset: m.FirstOffset, lastOffset: m.LastOffset, epoch: m.Epoch,
 	}
-	b.meta.ChunkBytes = f.chunksEnd - disk.HeaderSize
-	if err := b.writePages(&b.channels); err != nil {
-		return Meta{}, err
-	}
-	if err := b.writePages(&b.index); err != nil {
-		return Meta{}, err
+	m.ChunkBytes = f.bodyEnd - disk.HeaderSize - m.RollupBytes
+	for _, p := range []*pages{&b.channels, &b.index, &b.charges.pages, &b.notes} {
+		if err := b.writePages(p); err != nil {
+			return Meta{}, err
+		}
 	}
 	b.begin()
-	b.out = appendDirectory(b.out, b.channels.list, b.index.list)
+	d := directory{b.channels.list, b.index.list, b.charges.pages.list, b.notes.list, r.pages, r.stored}
+	b.out = d.appendTo(b.out)
 	directory, err := b.finish()
 	if err != nil {
 		return Meta{}, err

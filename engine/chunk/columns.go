@@ -17,6 +17,7 @@ const MaxRows = 1 << 20
 // Decoder turns the bytes of columns back. Its zero value is ready for use, by
 // one goroutine; it keeps scratch memory from one column to the next.
 type Decoder struct {
+	in     input
 	times  integers
 	values values
 	block  [blockRows]float64
@@ -82,4 +83,24 @@ func DescribeValues(src []byte, rows int) (Description, error) {
 		return Description{}, err
 	}
 	return v.integers.describe(valueModes[v.mode].name), nil
+}
+
+// Integers reads a column of len(dst) integers from the front of src, and
+// returns what stands behind it. Bytes that are no such column are refused with
+// an error that wraps ErrCorrupt.
+func (d *Decoder) Integers(dst []int64, src []byte) (rest []byte, err error) {
+	if len(dst) < 1 || len(dst) > MaxRows {
+		return src, fmt.Errorf("%w: %d integers", ErrCorrupt, len(dst))
+	}
+	d.in = input{rest: src} // here, as it would escape
+	in := &d.in
+	if d.times.open(in, len(dst), 0); in.err != nil {
+		return src, fmt.Errorf("%w: integers: %w", ErrCorrupt, in.err)
+	}
+	for len(dst) > 0 {
+		n := min(len(dst), blockRows)
+		d.times.fill(dst[:n])
+		dst = dst[n:]
+	}
+	return in.rest, nil
 }

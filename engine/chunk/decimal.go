@@ -60,6 +60,23 @@ func (s scale) convertSlopes(dst []float64, residuals []int64, last, slope int64
 	return last, slope
 }
 
+// Scale is a factor that makes floats of integers, as columns of values do.
+type Scale struct{ scale }
+
+// DecimalScale returns the factor 10^-digits, for up to MaxDigits of them: At
+// gives the float that is written with so many decimals.
+func DecimalScale(digits int) Scale { return Scale{decimalScales[digits]} }
+
+// BinaryScale returns the factor 2^-exponent, which must be a normal float.
+func BinaryScale(exponent int) Scale { return Scale{scale{high: math.Ldexp(1, -exponent)}} }
+
+// At returns the float that an integer stands for.
+func (s Scale) At(integer int64) float64 { return s.at(integer) }
+
+// MaxDigits is how many digits a decimal may have so that At is the nearest
+// float, where the integer is within 2^53.
+const MaxDigits = 15
+
 // maxDigits is the largest power of ten that is a float.
 const maxDigits = 22
 

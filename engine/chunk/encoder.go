@@ -101,6 +101,14 @@ func (e *Encoder) AppendValues(dst []byte, values []float64, form Encoding) []by
 	return e.tryDictionary(dst, start, values)
 }
 
+// AppendIntegers appends the bytes of a column of integers, at least one and at
+// most MaxRows, to dst. It spoils values; the form is Fast or Small. Unlike
+// those of times and of values the bytes say where they end.
+func (e *Encoder) AppendIntegers(dst []byte, values []int64, form Encoding) []byte {
+	e.small = form == Small
+	return e.appendIntegers(dst, values, 0)
+}
+
 // appendColumn appends a column in one of the modes that make integers of the
 // values themselves.
 func (e *Encoder) appendColumn(dst []byte, values []float64) []byte {
