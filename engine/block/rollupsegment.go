@@ -12,7 +12,6 @@ import (
 // segmentWriter encodes the channels of a page of rollup rows: see
 // rolluppage.go for the bytes.
 type segmentWriter struct {
-	before   segmentHead // of the channel before
 	encoder  chunk.Encoder
 	columns  [rollupColumns][]int64
 	special  []uint64 // numbers of the exceptions, 5*row + i
@@ -22,8 +21,9 @@ type segmentWriter struct {
 
 // append encodes the rows of a channel, at least one. absolutes are the sums of
 // |v| of each row, so that sums can be rounded; nil: they stay as they are.
-// Sums in r become what will be decoded.
-func (w *segmentWriter) append(dst []byte, channel model.ChannelID, r *RollupRows, absolutes []float64, form chunk.Encoding) []byte {
+// Sums in r become what will be decoded. before is what stands of the channel
+// before in the page, and becomes what stands of this one.
+func (w *segmentWriter) append(dst []byte, before *segmentHead, channel model.ChannelID, r *RollupRows, absolutes []float64, form chunk.Encoding) []byte {
 	h := segmentHead{channel: channel, rows: r.Len()}
 	for i := range w.columns {
 		if cap(w.columns[i]) < h.rows {
@@ -40,11 +40,11 @@ func (w *segmentWriter) append(dst []byte, channel model.ChannelID, r *RollupRow
 
 	body := w.body[:0]
 	body = binary.AppendUvarint(body, uint64(h.rows-1))
-	body = binary.AppendVarint(body, h.interval-w.before.interval)
-	body = binary.AppendVarint(body, h.place-w.before.place)
-	body = binary.AppendVarint(body, h.length-w.before.length)
-	body = binary.AppendVarint(body, h.count-w.before.count)
-	body = binary.AppendVarint(body, h.quality-w.before.quality)
+	body = binary.AppendVarint(body, h.interval-before.interval)
+	body = binary.AppendVarint(body, h.place-before.place)
+	body = binary.AppendVarint(body, h.length-before.length)
+	body = binary.AppendVarint(body, h.count-before.count)
+	body = binary.AppendVarint(body, h.quality-before.quality)
 	body = h.sums.appendTo(h.values.appendTo(body))
 	body = binary.AppendVarint(body, h.start)
 	for i, column := range w.columns {
@@ -62,9 +62,9 @@ func (w *segmentWriter) append(dst []byte, channel model.ChannelID, r *RollupRow
 		}
 	}
 	body = w.appendExceptions(body, r)
-	dst = binary.AppendUvarint(dst, uint64(channel-w.before.channel))
+	dst = binary.AppendUvarint(dst, uint64(channel-before.channel))
 	dst = binary.AppendUvarint(dst, uint64(len(body)))
-	w.body, w.before = body, h
+	w.body, *before = body, h
 	return append(dst, body...)
 }
 

@@ -23,23 +23,24 @@ const (
 
 // rollupWriter folds the rows of channels, and collects them in pages.
 type rollupWriter struct {
-	enabled bool // Options.Rollups
-	form    chunk.Encoding
-	channel model.ChannelID
-	raw     uint64 // rows of the channel so far
-	copied  bool   // the channel's rows come from AddRollups
-	steps   [model.StepCount]stepWriter
-	full    []rollupPage // to be written
-	bytes   int          // of full
-	stored  storedRuns
-	rows    uint64
-	size    uint64 // of what was written
-	pages   [model.StepCount][]page
-	first   int64 // time of the earliest row
-	last    int64
-	began   bool
-	piece   model.Aggregate
-	emit    func(model.Step) // takes pending rows in place of pages; nil: pages do
+	enabled  bool // Options.Rollups
+	form     chunk.Encoding
+	channel  model.ChannelID
+	raw      uint64 // rows of the channel so far
+	copied   bool   // the channel's rows come from AddRollups
+	steps    [model.StepCount]stepWriter
+	segments *segmentWriter // made when it is needed: it is large
+	full     []rollupPage   // to be written
+	bytes    int            // of full
+	stored   storedRuns
+	rows     uint64
+	size     uint64 // of what was written
+	pages    [model.StepCount][]page
+	first    int64 // time of the earliest row
+	last     int64
+	began    bool
+	piece    model.Aggregate
+	emit     func(model.Step) // takes pending rows in place of pages; nil: pages do
 }
 
 // rollupPage is a page that is full.
@@ -69,7 +70,7 @@ type stepWriter struct {
 	last      int64           // of copied rows: time of the last
 	wrote     bool            // rows of the channel are in pages
 	// The page that still grows.
-	writer   segmentWriter
+	before   segmentHead
 	payload  []byte
 	bounds   page
 	pageRows int
@@ -336,14 +337,17 @@ func (w *rollupWriter) flush(step model.Step) {
 	}
 	if s.pageRows == 0 {
 		s.payload = append(s.payload[:0], byte(step))
-		s.writer.before = segmentHead{}
+		s.before = segmentHead{}
 		s.bounds = page{firstChannel: w.channel, first: math.MaxInt64, last: math.MinInt64}
+	}
+	if w.segments == nil {
+		w.segments = new(segmentWriter)
 	}
 	absolutes := s.absolutes
 	if w.copied {
 		absolutes = nil
 	}
-	s.payload = s.writer.append(s.payload, w.channel, &s.pending, absolutes, w.form)
+	s.payload = w.segments.append(s.payload, &s.before, w.channel, &s.pending, absolutes, w.form)
 	b := &s.bounds
 	b.lastChannel = w.channel
 	b.first, b.last = min(b.first, s.pending.FirstTimes[0]), max(b.last, s.pending.LastTimes[n-1])
