@@ -121,6 +121,7 @@ type DB struct {
 	headBytes atomic.Int64 // of all heads, frozen ones included
 	memory    memory
 	reserve   reserve
+	machine   machineBytes
 	flusher   flusher
 	keeper    checkpointer
 	compactor compactor

@@ -31,8 +31,23 @@ type tenantFiles struct {
 	mu      sync.Mutex
 	loaded  bool
 	byName  map[string]File
-	bytes   uint64 // of all
+	bytes   uint64 // of content
+	onDisk  uint64 // bytes of the files themselves
 	writing uint64 // bytes of files that are being written
+}
+
+// add notes a file. The caller holds mu.
+func (f *tenantFiles) add(info File) {
+	f.byName[info.Name] = info
+	f.bytes += info.Size
+	f.onDisk += info.fileBytes()
+}
+
+// physical returns how many bytes the files take on the disk.
+func (f *tenantFiles) physical() uint64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.onDisk
 }
 
 // PutFile stores what r gives under a name, whole and durable, or nothing at
@@ -69,8 +84,7 @@ func (db *DB) PutFile(ctx context.Context, name model.Tenant, file string, r io.
 	}
 	info.Size = limited.read
 	files.mu.Lock()
-	files.byName[file] = info
-	files.bytes += info.Size
+	files.add(info)
 	files.mu.Unlock()
 	if state, err := db.tenant(name); err != nil || state != t { // deleted meanwhile, with all files of then
 		return File{}, errors.Join(fmt.Errorf("%w %q", ErrUnknownTenant, string(name)), db.blocks.Delete(object))
@@ -167,18 +181,17 @@ func (db *DB) loadedFiles(t *tenant) (*tenantFiles, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.byName, f.bytes = map[string]File{}, 0
+	f.byName, f.bytes, f.onDisk = map[string]File{}, 0, 0
 	for _, object := range objects {
 		info, err := db.readFileInfo(t.name, object)
 		if errors.Is(err, ErrCorrupt) { // it costs its own file alone
-			db.faults.add(err)
+			db.setAside(object, err)
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		f.byName[info.Name] = info
-		f.bytes += info.Size
+		f.add(info)
 	}
 	f.loaded = true
 	return f, nil
@@ -259,6 +272,7 @@ func (db *DB) DeleteFile(ctx context.Context, name model.Tenant, file string) er
 	}
 	delete(files.byName, file)
 	files.bytes -= info.Size
+	files.onDisk -= info.fileBytes()
 	return ctx.Err()
 }
 

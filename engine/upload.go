@@ -42,6 +42,12 @@ func writeUpload(w io.Writer, f File, r io.Reader) error {
 	return stream.Close()
 }
 
+// fileBytes returns how many bytes a file takes on the disk.
+func (f *File) fileBytes() uint64 {
+	frames := 2 + (f.Size+uploadFrame-1)/uploadFrame
+	return disk.HeaderSize + frames*disk.FrameHeaderSize + uploadHead + uint64(len(f.Name)) + f.Size
+}
+
 // contentSize returns how many bytes of content a whole file of so many bytes
 // has.
 func contentSize(file int64, name int) int64 {
@@ -82,7 +88,7 @@ func (db *DB) openFile(t model.Tenant, object string) (*upload, File, error) {
 	}
 	stream, info, err := readUpload(o, object)
 	if err == nil && disk.UploadName(t, info.Name) != object {
-		err = disk.Corrupt(object, 0, "it is the file %q", info.Name)
+		err = otherFile(object, info)
 	}
 	if err != nil {
 		o.Close() // of a file that was only read
@@ -112,10 +118,32 @@ func readUpload(o disk.Object, object string) (*disk.StreamReader, File, error) 
 	return stream, File{Name: string(name), Size: uint64(size), Time: int64(binary.LittleEndian.Uint64(head[:]))}, nil
 }
 
+func otherFile(object string, f File) error {
+	return disk.Corrupt(object, 0, "it is the file %q", f.Name)
+}
+
 // cutOff makes the end of a stream where there must be more a corruption.
 func cutOff(err error, object string, s *disk.StreamReader) error {
 	if err == io.EOF || err == io.ErrUnexpectedEOF {
 		return disk.Corrupt(object, s.Position(), "it ends before its name does")
 	}
 	return fmt.Errorf("%s: %w", object, err)
+}
+
+// checkUpload reads all of an uploaded file and returns the first damage.
+func checkUpload(store disk.Blocks, object string) error {
+	o, err := store.Open(object)
+	if err != nil {
+		return err
+	}
+	defer o.Close()
+	stream, info, err := readUpload(o, object)
+	if err != nil {
+		return err
+	}
+	if t, ok := disk.ParseUploadName(object); !ok || disk.UploadName(t, info.Name) != object {
+		return otherFile(object, info)
+	}
+	_, err = io.Copy(io.Discard, stream)
+	return err
 }

@@ -19,7 +19,7 @@ type Usage struct {
 	Charged uint64
 	// Physical are the bytes of its blocks and files on the disk.
 	Physical uint64
-	Files    uint64 // bytes of uploaded files, part of both
+	Files    uint64 // bytes of uploaded files, part of Charged
 	Rows     uint64 // in heads and blocks, hidden and replaced ones included
 	Channels int
 }
@@ -33,14 +33,6 @@ type DayUsage struct {
 	Physical uint64
 }
 
-// MachineBytes is what a database takes up on the disk. In bytes.
-type MachineBytes struct {
-	Log       uint64
-	Blocks    uint64 // and uploaded files
-	Catalog   uint64 // and checkpoints
-	Temporary uint64 // of what is being written
-}
-
 // Usage returns what a tenant takes up. It is cheap enough to be asked for
 // every tenant every minute.
 func (db *DB) Usage(ctx context.Context, name model.Tenant) (Usage, error) {
@@ -49,7 +41,14 @@ func (db *DB) Usage(ctx context.Context, name model.Tenant) (Usage, error) {
 		return Usage{}, err
 	}
 	defer db.gate.leave()
+	files, err := db.loadedFiles(t)
+	if err != nil {
+		return Usage{}, err
+	}
 	var u Usage
+	files.mu.Lock()
+	u.Files, u.Physical = files.bytes, files.onDisk
+	files.mu.Unlock()
 	t.mu.RLock()
 	for i := range t.blocks {
 		u.Rows += t.blocks[i].Rows
@@ -61,7 +60,7 @@ func (db *DB) Usage(ctx context.Context, name model.Tenant) (Usage, error) {
 	u.Rows += uint64(t.active.Rows())
 	u.Channels = t.index.Len()
 	t.mu.RUnlock()
-	u.Charged = u.Rows * unchargedRow
+	u.Charged = u.Rows*unchargedRow + u.Files
 	return u, ctx.Err()
 }
 
@@ -75,14 +74,4 @@ func (db *DB) UsageDays(ctx context.Context, name model.Tenant, visit func(DayUs
 	}
 	defer db.gate.leave()
 	return ctx.Err()
-}
-
-// MachineBytes returns what the database takes up on the disk, as of some
-// seconds ago at most.
-func (db *DB) MachineBytes() (MachineBytes, error) {
-	if err := db.gate.enter(); err != nil {
-		return MachineBytes{}, err
-	}
-	defer db.gate.leave()
-	return MachineBytes{}, nil
 }

@@ -187,7 +187,7 @@ func (v *verifier) readCatalog(c *catalog.Catalog) (err error) {
 
 // objects reads every block and checkpoint, those that nothing names too.
 func (v *verifier) objects(ctx context.Context) error {
-	for _, dir := range []string{disk.BlocksDir, disk.CheckpointsDir} {
+	for _, dir := range []string{disk.BlocksDir, disk.CheckpointsDir, disk.FilesDir} {
 		names, err := v.blocks.List(dir)
 		if err != nil && !errors.Is(err, disk.ErrNotFound) {
 			return err
@@ -196,7 +196,7 @@ func (v *verifier) objects(ctx context.Context) error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			named := v.named[name]
+			named := v.named[name] || dir == disk.FilesDir // which the catalog does not know
 			delete(v.named, name)
 			if !named && !v.lost {
 				v.note(name + ": nothing names it")
@@ -223,6 +223,9 @@ func (v *verifier) object(name string) error {
 		return v.faultOf(name, block.Check(v.blocks, name, func(offset int64, what string) {
 			v.fault(name, offset, "%s", what)
 		}))
+	}
+	if _, ok := disk.ParseUploadName(name); ok {
+		return v.faultOf(name, checkUpload(v.blocks, name))
 	}
 	p, _, offset, ok := disk.ParseCheckpointName(name)
 	if !ok {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 // Blocks stores immutable objects by name: blocks, checkpoints and uploaded
@@ -45,6 +46,7 @@ type LocalBlocks struct {
 
 	mu      sync.Mutex
 	putting map[string]bool // names that a Put is at work on
+	written atomic.Int64    // bytes of what Puts are at work on
 }
 
 var _ Blocks = (*LocalBlocks)(nil)
@@ -82,11 +84,34 @@ func (b *LocalBlocks) put(path string, write func(io.Writer) error) error {
 	if err = Wrap(err); !errors.Is(err, ErrNotFound) {
 		return err
 	}
-	if err := writeAtomic(b.fs, path, write); err != nil {
+	counted := &countedWriter{all: &b.written}
+	defer func() { b.written.Add(-counted.bytes) }()
+	err = writeAtomic(b.fs, path, func(w io.Writer) error {
+		counted.w = w
+		return write(counted)
+	})
+	if err != nil {
 		b.fs.Remove(path) // renamed, but not known to be durable
-		return err
 	}
-	return nil
+	return err
+}
+
+// Writing returns how many bytes the objects have that are being written.
+func (b *LocalBlocks) Writing() int64 { return b.written.Load() }
+
+// countedWriter adds what is written to a sum of several writers.
+type countedWriter struct {
+	w     io.Writer
+	all   *atomic.Int64
+	bytes int64
+}
+
+// Write implements io.Writer.
+func (c *countedWriter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	c.bytes += int64(n)
+	c.all.Add(int64(n))
+	return n, err
 }
 
 func (b *LocalBlocks) begin(name string) bool {
