@@ -229,6 +229,7 @@ func (db *DB) write(p *partition, t model.Tenant, e *entry.Entry) (uint64, error
 		}
 		return 0, err
 	}
+	db.reserve.wrote(uint64(estimateBytes(e)))
 	return offset, p.wait(offset)
 }
 

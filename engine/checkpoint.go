@@ -54,6 +54,16 @@ type partitionState struct {
 	tenants   []tenantState
 }
 
+// headBytes is about how long the heads are, which are most of it.
+func (s *partitionState) headBytes() (bytes uint64) {
+	for i := range s.tenants {
+		for _, h := range s.tenants[i].heads {
+			bytes += uint64(h.bytes)
+		}
+	}
+	return bytes
+}
+
 type tenantState struct {
 	name     model.Tenant
 	applied  uint64
@@ -170,7 +180,11 @@ func (t *tenant) capture() tenantState {
 func (db *DB) writeCheckpoint(p *partition, state *partitionState) error {
 	name := disk.CheckpointName(p.id, db.epoch, state.offset)
 	write := func(w io.Writer) error { return encodeCheckpoint(w, db.epoch, state) }
-	err := db.blocks.Put(name, write)
+	err := db.reserve.fits(state.headBytes(), true)
+	if err == nil {
+		db.reserve.wrote(state.headBytes())
+		err = db.blocks.Put(name, write)
+	}
 	if errors.Is(err, disk.ErrExists) {
 		// An earlier try failed after it had been named: whether that name is
 		// durable is not known.

@@ -262,6 +262,10 @@ func (db *DB) flushHead(ctx context.Context, t *tenant, f *frozenHead) error {
 	if err := db.catalog.Err(); err != nil {
 		return err // the blocks could not be committed: do not write them
 	}
+	if err := db.reserve.fits(uint64(f.Bytes()), true); err != nil {
+		return err
+	}
+	db.reserve.wrote(uint64(f.Bytes()))
 	written, err := db.writeBlocks(ctx, t, f)
 	if err == nil {
 		manifest := catalog.Manifest{

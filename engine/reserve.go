@@ -17,8 +17,8 @@ const reserveShare = 20
 const reserveAge = int64(time.Second)
 
 // reserve is the room on the disk that only what frees room may use: deletions,
-// their log entries, checkpoints and compaction. It asks the disk once a second
-// at most, and so is good to within what a second of writing takes.
+// their log entries, flushes, checkpoints and compaction. It asks the disk once
+// a second, and sooner where an eighth of the reserve was written since.
 type reserve struct {
 	fs    disk.FS
 	dir   string
@@ -30,6 +30,7 @@ type reserve struct {
 	known bool  // it has answered
 	free  uint64
 	least uint64 // bytes that are to stay free
+	since uint64 // bytes written since
 }
 
 // DiskRoom is the room on the disk that a database is on.
@@ -46,8 +47,8 @@ func (r *reserve) ask() DiskRoom {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.clock().UnixNano()
-	if age := now - r.asked; r.asked == 0 || age >= reserveAge || age < 0 {
-		r.asked = now
+	if age := now - r.asked; r.asked == 0 || age >= reserveAge || age < 0 || r.since > r.least/8 {
+		r.asked, r.since = now, 0
 		usage, err := r.fs.GetDiskUsage(r.dir)
 		r.known = err == nil // a file system that cannot tell has no reserve
 		r.free = usage.AvailBytes
@@ -57,6 +58,13 @@ func (r *reserve) ask() DiskRoom {
 		}
 	}
 	return DiskRoom{Known: r.known, Free: r.free, Reserve: r.least}
+}
+
+// wrote tells that so many bytes were written.
+func (r *reserve) wrote(bytes uint64) {
+	r.mu.Lock()
+	r.since += bytes
+	r.mu.Unlock()
 }
 
 // check refuses what grows, with ErrFull, where less is free than the reserve.
