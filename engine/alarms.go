@@ -44,6 +44,10 @@ func (db *DB) changeAlarm(name model.Tenant, id uint64, channel model.ChannelID,
 		return Alarm{}, err
 	}
 	defer db.gate.leave()
+	if err := t.beginNaming(); err != nil {
+		return Alarm{}, err
+	}
+	defer t.naming.RUnlock()
 	t.mu.RLock()
 	_, known := t.alarms.Get(id)
 	channelKnown := t.index.Get(channel) != nil

@@ -83,6 +83,10 @@ var rowsEntries = sync.Pool{New: func() any { return new(rowsEntry) }}
 func (db *DB) appendColumns(ctx context.Context, t *tenant, columns []model.Column) (result AppendResult, err error) {
 	r := rowsEntries.Get().(*rowsEntry)
 	defer rowsEntries.Put(r)
+	if err := t.beginNaming(); err != nil {
+		return result, err
+	}
+	defer t.naming.RUnlock()
 	r.rows.Definitions = r.rows.Definitions[:0]
 	r.rows.Columns = r.rows.Columns[:0]
 	if result.Refused, err = t.resolve(columns, &r.rows); err != nil || len(r.rows.Columns) == 0 && len(columns) > 0 {
@@ -220,6 +224,9 @@ func (db *DB) write(p *partition, t model.Tenant, e *entry.Entry) (uint64, error
 	}
 	e.Partition, e.Tenant = p.id, t
 	e.Time = db.options.Clock().UnixNano()
+	if e.Body.Kind() == entry.KindSetRetention {
+		e.Time = db.now() // what had expired by any clock stays so
+	}
 	p.inFlight.Add(1)
 	defer p.inFlight.Add(-1)
 	offset, err := db.log.Append(wal.Claim{Partition: p.id, Epoch: db.epoch}, e)
@@ -279,6 +286,17 @@ func (db *DB) CreateTenant(ctx context.Context, t model.Tenant) error {
 	if err := db.admit(ctx); err != nil {
 		return err
 	}
+	db.burying.RLock()
+	if len(db.gravesOf(p, t)) == 0 {
+		defer db.burying.RUnlock()
+	} else {
+		db.burying.RUnlock()
+		db.burying.Lock()
+		defer db.burying.Unlock()
+		if err := db.clearGrave(p, t); err != nil {
+			return err
+		}
+	}
 	_, err := db.write(p, t, &entry.Entry{Body: &entry.CreateTenant{}})
 	return err
 }
@@ -297,6 +315,10 @@ func (db *DB) Define(ctx context.Context, name model.Tenant, definitions []model
 	if err := db.admit(ctx); err != nil {
 		return err
 	}
+	if err := t.beginNaming(); err != nil {
+		return err
+	}
+	defer t.naming.RUnlock()
 	if err := t.numberAll(definitions); err != nil {
 		return err
 	}

@@ -123,22 +123,39 @@ func (a *applier) apply(p *partition, e *entry.Entry) (err error) {
 			err = fmt.Errorf("applying entry %d: %v", e.Offset, r)
 		}
 	}()
+	a.db.sawTime(e.Time)
 	if _, ok := e.Body.(*entry.CreateTenant); ok {
-		a.db.createTenant(p, e.Tenant)
+		a.db.createTenant(p, e)
 		return nil
 	}
 	t, err := a.db.tenant(e.Tenant)
 	if err != nil {
 		return err
 	}
+	if body, ok := e.Body.(*entry.DeleteTenant); ok {
+		return a.deleteTenant(p, t, e, body)
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	switch e.Body.(type) {
+	case *entry.DeleteRows, *entry.DeleteChannels:
+		t.freeze() // what it holds is older than the deletion, what comes is not
+	}
 	t.lastApplied = e.Offset
+	t.clock = max(t.clock, e.Time)
 	switch body := e.Body.(type) {
 	case *entry.Rows:
 		return a.applyRows(t, e, body)
 	case *entry.Define:
 		return t.define(body.Definitions)
+	case *entry.DeleteRows:
+		a.deleteRows(p, t, e, body)
+		return nil
+	case *entry.DeleteChannels:
+		a.deleteChannels(p, t, e, body)
+		return nil
+	case *entry.SetRetention:
+		return t.setRetention(body.Rules)
 	case *entry.PutAlarm:
 		return t.putAlarm(e.Offset, body)
 	case *entry.SwitchAlarm:
@@ -149,18 +166,28 @@ func (a *applier) apply(p *partition, e *entry.Entry) (err error) {
 	return fmt.Errorf("%w: entry of kind %d", ErrInvalid, e.Body.Kind())
 }
 
-func (db *DB) createTenant(p *partition, name model.Tenant) {
+// createTenant applies the making of a tenant.
+func (db *DB) createTenant(p *partition, e *entry.Entry) {
 	db.tenantsMu.Lock()
 	defer db.tenantsMu.Unlock()
-	if db.tenants[name] == nil {
-		db.tenants[name] = newTenant(name, p)
+	if t := db.tenants[e.Tenant]; t != nil {
+		if t.born == 0 { // until now only its manifest was known
+			t.born = e.Offset
+		}
+		return
 	}
+	t := db.waiting[e.Tenant]
+	if delete(db.waiting, e.Tenant); t == nil {
+		t = newTenant(e.Tenant, p)
+	}
+	t.born, t.clock = e.Offset, e.Time
+	db.tenants[e.Tenant] = t
 }
 
 // define applies definitions. The caller holds mu.
 func (t *tenant) define(definitions []model.Definition) error {
 	for _, d := range definitions {
-		changed, err := t.index.Define(d)
+		changed, err := t.defineOne(d)
 		if err != nil {
 			return err
 		}

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
+	"slices"
 	"sync"
 
 	"github.com/hokan-db/hokan/engine/alarm"
@@ -15,6 +17,7 @@ import (
 	"github.com/hokan-db/hokan/engine/disk"
 	"github.com/hokan-db/hokan/engine/head"
 	"github.com/hokan-db/hokan/engine/model"
+	"github.com/hokan-db/hokan/engine/policy"
 )
 
 // A checkpoint is one immutable object per partition: the fold state and the
@@ -24,17 +27,30 @@ import (
 //	partition    u8
 //	epoch        u64 LE
 //	offset       u64 LE   every entry up to here is folded in
+//	graves       uvarint, then for each deleted tenant of which something may
+//	             still be stored: name (counted), offset of the deletion u64 LE
 //	tenants      uvarint, then for each, ascending by name:
 //	  name       counted string (uvarint length, bytes)
+//	  born       u64 LE   offset of the entry that created it
 //	  applied    u64 LE   offset of its last entry; 0 if it was only created
+//	  clock      i64 LE   the greatest time of its entries, ns
+//	  next       u32 LE   the ID that the next new channel gets
 //	  since      i64 LE   clock time of the active head's first entry, ns; of no
 //	                      meaning if the last head is not active
+//	  retention  counted (policy.Rules.AppendTo; empty: no rules)
+//	  tombstones uvarint, then for each, ascending by offset: offset u64 LE, from
+//	             i64 LE, to i64 LE, channels uvarint plus 1 (0: every channel),
+//	             then for each the ID minus the one before, uvarint
+//	  pinned     uvarint, then for each channel whose floors are those of rules
+//	             that hold no longer, ascending: ID u32 LE, a floor i64 LE for
+//	             each model.Step
 //	  channels   uvarint, then for each, ascending by ID:
 //	    ID       u32 LE
 //	    labels   counted (model.Labels.Encoded)
 //	    versions uvarint, then for each: valid from i64 LE, name, unit,
 //	             scaling, group, app (counted each), decimals u8, has u8
-//	    latest   known u8, then if 1: time i64 LE, value u64 LE (bits)
+//	    latest   u8: 0 none, 1 known, 2 deleted; then if not 0: time i64 LE; and
+//	             if 1: value u64 LE (bits)
 //	  alarms     counted (alarm.Set.AppendTo)
 //	  heads      uvarint, then for each, oldest first; the last one is the active
 //	             one if its offset is applied:
@@ -51,6 +67,7 @@ type partitionState struct {
 	partition model.Partition
 	offset    uint64
 	keepFrom  uint64 // not in the checkpoint, but in the partition's record
+	graves    []grave
 	tenants   []tenantState
 }
 
@@ -65,9 +82,17 @@ func (s *partitionState) headBytes() (bytes uint64) {
 }
 
 type tenantState struct {
-	name     model.Tenant
-	applied  uint64
-	since    int64
+	name    model.Tenant
+	born    uint64
+	applied uint64
+	clock   int64
+	since   int64
+	nextID  model.ChannelID
+
+	rules      policy.Rules
+	tombstones []model.Tombstone
+	pinned     map[model.ChannelID]policy.Floors
+
 	channels []model.Channel
 	latest   []latestSample
 	alarms   []byte
@@ -143,7 +168,7 @@ func (db *DB) capture(p *partition, due func(*partition) bool) *partitionState {
 	if p.damaged != nil || !changed || !due(p) {
 		return nil
 	}
-	state := &partitionState{partition: p.id, offset: p.lastOffset, keepFrom: p.keepFrom}
+	state := &partitionState{partition: p.id, offset: p.lastOffset, keepFrom: p.keepFrom, graves: p.graves}
 	for _, t := range db.allTenants(func(t *tenant) bool { return t.partition == p }) {
 		state.tenants = append(state.tenants, t.capture())
 	}
@@ -156,7 +181,8 @@ func (t *tenant) capture() tenantState {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	state := tenantState{
-		name: t.name, applied: t.lastApplied, since: t.activeSince,
+		name: t.name, born: t.born, applied: t.lastApplied, clock: t.clock, since: t.activeSince, nextID: t.nextID,
+		rules: t.rules(), tombstones: t.tombstones, pinned: maps.Clone(t.pinned),
 		channels: make([]model.Channel, 0, t.index.Len()),
 		latest:   append([]latestSample(nil), t.latest...),
 		alarms:   t.alarms.AppendTo(nil),
@@ -280,6 +306,11 @@ func encodeCheckpoint(w io.Writer, epoch uint64, s *partitionState) error {
 	b := []byte{byte(s.partition)}
 	b = binary.LittleEndian.AppendUint64(b, epoch)
 	b = binary.LittleEndian.AppendUint64(b, s.offset)
+	b = binary.AppendUvarint(b, uint64(len(s.graves)))
+	for _, g := range s.graves {
+		b = appendCounted(b, string(g.tenant))
+		b = binary.LittleEndian.AppendUint64(b, g.offset)
+	}
 	b = binary.AppendUvarint(b, uint64(len(s.tenants)))
 	if _, err := frames.Write(b); err != nil {
 		return err
@@ -294,8 +325,12 @@ func encodeCheckpoint(w io.Writer, epoch uint64, s *partitionState) error {
 
 func (s *tenantState) encode(w io.Writer) error {
 	b := appendCounted(nil, string(s.name))
+	b = binary.LittleEndian.AppendUint64(b, s.born)
 	b = binary.LittleEndian.AppendUint64(b, s.applied)
+	b = binary.LittleEndian.AppendUint64(b, uint64(s.clock))
+	b = binary.LittleEndian.AppendUint32(b, uint32(s.nextID))
 	b = binary.LittleEndian.AppendUint64(b, uint64(s.since))
+	b = s.appendRetention(b)
 	b = binary.AppendUvarint(b, uint64(len(s.channels)))
 	for i := range s.channels {
 		b = s.appendChannel(b, &s.channels[i])
@@ -325,6 +360,40 @@ func (s *tenantState) encode(w io.Writer) error {
 	return nil
 }
 
+// appendRetention appends what was deleted and how long the rest stays.
+func (s *tenantState) appendRetention(b []byte) []byte {
+	var rules []byte
+	if len(s.rules) > 0 {
+		rules = s.rules.AppendTo(nil)
+	}
+	b = appendCounted(b, string(rules))
+	b = binary.AppendUvarint(b, uint64(len(s.tombstones)))
+	for i := range s.tombstones {
+		t := &s.tombstones[i]
+		b = binary.LittleEndian.AppendUint64(b, t.Offset)
+		b = binary.LittleEndian.AppendUint64(b, uint64(t.Span.From))
+		b = binary.LittleEndian.AppendUint64(b, uint64(t.Span.To))
+		if t.Channels == nil {
+			b = append(b, 0)
+			continue
+		}
+		b = binary.AppendUvarint(b, uint64(len(t.Channels))+1)
+		var before model.ChannelID
+		for _, id := range t.Channels {
+			b = binary.AppendUvarint(b, uint64(id-before))
+			before = id
+		}
+	}
+	b = binary.AppendUvarint(b, uint64(len(s.pinned)))
+	for _, id := range slices.Sorted(maps.Keys(s.pinned)) {
+		b = binary.LittleEndian.AppendUint32(b, uint32(id))
+		for _, floor := range s.pinned[id] {
+			b = binary.LittleEndian.AppendUint64(b, uint64(floor))
+		}
+	}
+	return b
+}
+
 func appendCounted(b []byte, s string) []byte {
 	b = binary.AppendUvarint(b, uint64(len(s)))
 	return append(b, s...)
@@ -346,9 +415,11 @@ func (s *tenantState) appendChannel(b []byte, c *model.Channel) []byte {
 	if int(c.ID) < len(s.latest) {
 		latest = s.latest[c.ID]
 	}
-	b = append(b, boolByte(latest.known))
-	if latest.known {
+	b = append(b, byte(latest.state))
+	if latest.state != latestNone {
 		b = binary.LittleEndian.AppendUint64(b, uint64(latest.time))
+	}
+	if latest.state == latestKnown {
 		b = binary.LittleEndian.AppendUint64(b, math.Float64bits(latest.value))
 	}
 	return b
@@ -407,42 +478,63 @@ type tenantCheckpoint struct {
 	restored []*frozenHead // the active head last
 }
 
+// checkpointHead is what a checkpoint says of its partition.
+type checkpointHead struct {
+	partition model.Partition
+	offset    uint64
+	graves    []grave
+}
+
 // decodeCheckpoint reads a checkpoint and calls visit for each tenant.
-func decodeCheckpoint(o disk.Object, path string, visit func(*tenantCheckpoint) error) (p model.Partition, offset uint64, err error) {
+func decodeCheckpoint(o disk.Object, path string, visit func(*tenantCheckpoint) error) (checkpointHead, error) {
 	frames, err := disk.NewStreamReader(o, path, disk.KindCheckpoint)
 	if err != nil {
-		return 0, 0, err
+		return checkpointHead{}, err
 	}
 	r := &checkpointReader{r: bufio.NewReaderSize(frames, checkpointFrame), size: uint64(o.Size())}
-	p = model.Partition(r.fixed(1))
-	r.fixed(8) // the epoch is in the name
-	offset = r.fixed(8)
+	head := r.head()
 	tenants := r.uvarint()
 	for i := uint64(0); i < tenants && r.err == nil; i++ {
 		t, err := r.tenant()
 		if err != nil {
-			return 0, 0, disk.Corrupt(path, frames.Position(), "tenant %d of the checkpoint: %w", i, err)
+			return head, disk.Corrupt(path, frames.Position(), "tenant %d of the checkpoint: %w", i, err)
 		}
 		if err := visit(t); err != nil {
-			return 0, 0, disk.Corrupt(path, frames.Position(), "tenant %d of the checkpoint: %w", i, err)
+			return head, disk.Corrupt(path, frames.Position(), "tenant %d of the checkpoint: %w", i, err)
 		}
 	}
 	if r.err == nil {
 		if _, extra := r.r.ReadByte(); extra != io.EOF {
-			return 0, 0, disk.Corrupt(path, frames.Position(), "bytes after the last tenant (%v)", extra)
+			return head, disk.Corrupt(path, frames.Position(), "bytes after the last tenant (%v)", extra)
 		}
 	}
 	if r.err != nil {
-		return 0, 0, disk.Corrupt(path, frames.Position(), "checkpoint cut short: %w", r.err)
+		return head, disk.Corrupt(path, frames.Position(), "checkpoint cut short: %w", r.err)
 	}
-	return p, offset, nil
+	return head, nil
+}
+
+func (r *checkpointReader) head() (h checkpointHead) {
+	h.partition = model.Partition(r.fixed(1))
+	r.fixed(8) // the epoch is in the name
+	h.offset = r.fixed(8)
+	for n := r.uvarint(); n > 0 && r.err == nil; n-- {
+		h.graves = append(h.graves, grave{model.Tenant(r.counted()), r.fixed(8)})
+	}
+	return h
 }
 
 func (r *checkpointReader) tenant() (*tenantCheckpoint, error) {
 	t := &tenantCheckpoint{}
 	t.name = model.Tenant(r.counted())
+	t.born = r.fixed(8)
 	t.applied = r.fixed(8)
+	t.clock = int64(r.fixed(8))
+	t.nextID = model.ChannelID(r.fixed(4))
 	t.since = int64(r.fixed(8))
+	if err := r.retention(t); err != nil {
+		return nil, err
+	}
 	channels := r.uvarint()
 	for i := uint64(0); i < channels && r.err == nil; i++ {
 		if err := r.channel(t); err != nil {
@@ -473,6 +565,44 @@ func (r *checkpointReader) tenant() (*tenantCheckpoint, error) {
 	return t, t.name.Validate()
 }
 
+// retention reads what was deleted and how long the rest stays.
+func (r *checkpointReader) retention(t *tenantCheckpoint) (err error) {
+	if rules := r.counted(); len(rules) > 0 {
+		if t.rules, err = policy.DecodeRules(rules); err != nil {
+			return err
+		}
+	}
+	for n := r.uvarint(); n > 0 && r.err == nil; n-- {
+		s := model.Tombstone{Offset: r.fixed(8), Span: model.Span{From: int64(r.fixed(8)), To: int64(r.fixed(8))}}
+		channels := r.uvarint()
+		if channels > r.size {
+			return io.ErrUnexpectedEOF
+		}
+		if channels > 0 {
+			s.Channels = make([]model.ChannelID, 0, channels-1)
+		}
+		var id model.ChannelID
+		for range max(channels, 1) - 1 {
+			id += model.ChannelID(r.uvarint())
+			s.Channels = append(s.Channels, id)
+		}
+		t.tombstones = append(t.tombstones, s)
+	}
+	pinned := r.uvarint()
+	if pinned > 0 && r.err == nil {
+		t.pinned = map[model.ChannelID]policy.Floors{}
+	}
+	for ; pinned > 0 && r.err == nil; pinned-- {
+		id := model.ChannelID(r.fixed(4))
+		var floors policy.Floors
+		for s := range floors {
+			floors[s] = int64(r.fixed(8))
+		}
+		t.pinned[id] = floors
+	}
+	return r.err
+}
+
 func (r *checkpointReader) channel(t *tenantCheckpoint) error {
 	c := model.Channel{ID: model.ChannelID(r.fixed(4))}
 	labels := r.counted()
@@ -493,9 +623,14 @@ func (r *checkpointReader) channel(t *tenantCheckpoint) error {
 		v.HasDecimals = r.fixed(1) == 1
 		c.History = append(c.History, v)
 	}
-	latest := latestSample{known: r.fixed(1) == 1}
-	if latest.known {
+	latest := latestSample{state: latestState(r.fixed(1))}
+	if latest.state > latestLost {
+		return fmt.Errorf("what is known of channel %d's latest row is %d", c.ID, latest.state)
+	}
+	if latest.state != latestNone {
 		latest.time = int64(r.fixed(8))
+	}
+	if latest.state == latestKnown {
 		latest.value = math.Float64frombits(r.fixed(8))
 	}
 	t.channels = append(t.channels, c)

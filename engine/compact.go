@@ -197,12 +197,15 @@ func (db *DB) replaceBlocks(t *tenant, old, written []block.Meta) (stale bool, e
 		return true, errChanged
 	}
 	manifest := catalog.Manifest{Revision: t.revision + 1, Epoch: db.epoch, FlushedTo: t.flushedTo, Blocks: blocks}
-	if err := db.catalog.Commit(catalog.PutManifest(t.name, manifest)); err != nil {
-		return false, err
+	if err := db.commitManifest(t, manifest); err != nil {
+		return errors.Is(err, errGone), err
 	}
 	t.mu.Lock()
-	t.revision, t.blocks = manifest.Revision, manifest.Blocks
-	t.mu.Unlock()
+	defer t.mu.Unlock()
+	if !t.gone { // since the manifest was committed
+		t.revision, t.blocks = manifest.Revision, manifest.Blocks
+		t.forgetTombstones()
+	}
 	return false, nil
 }
 

@@ -115,6 +115,15 @@ type DB struct {
 
 	tenantsMu sync.RWMutex
 	tenants   map[model.Tenant]*tenant
+	// waiting holds what manifests say of tenants that the log, as far as it was
+	// replayed, has not created yet. Guarded by tenantsMu.
+	waiting map[model.Tenant]*tenant
+
+	clock atomic.Int64 // the latest time seen, in ns since the epoch
+	// burying is held while what is left of deleted tenants is removed, and
+	// shared while a tenant is made: one of a name is made when nothing is left
+	// of the one before.
+	burying sync.RWMutex
 
 	logFailure atomic.Pointer[error] // why the log takes no more writes
 
@@ -164,6 +173,8 @@ type partition struct {
 	flushed       bool   // rows that the checkpoint holds are in blocks
 	bytesSince    int64  // log bytes since the last checkpoint, estimated
 	checkpointDue int64  // clock time at which age makes a checkpoint due
+	// graves are the deleted tenants of which something may still be stored.
+	graves []grave
 }
 
 func newPartition(id model.Partition) *partition {

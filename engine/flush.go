@@ -274,14 +274,22 @@ func (db *DB) flushHead(ctx context.Context, t *tenant, f *frozenHead) error {
 			FlushedTo: f.lastOffset,
 			Blocks:    append(slices.Clone(t.blocks), written...),
 		}
-		if err = db.catalog.Commit(catalog.PutManifest(t.name, manifest)); err == nil {
+		if err = db.commitManifest(t, manifest); err == nil {
 			db.installBlocks(t, f, manifest)
 			return nil
+		}
+		if errors.Is(err, errGone) {
+			return db.deleteWritten(written, nil)
 		}
 		// The commit may or may not have reached the disk: the next opening
 		// finds out. Until then the files stay.
 		return err
 	}
+	return db.deleteWritten(written, err)
+}
+
+// deleteWritten deletes blocks that are not in the manifest and never will be.
+func (db *DB) deleteWritten(written []block.Meta, err error) error {
 	for _, m := range written {
 		err = errors.Join(err, db.blocks.Delete(m.Name))
 	}
@@ -290,8 +298,13 @@ func (db *DB) flushHead(ctx context.Context, t *tenant, f *frozenHead) error {
 
 func (db *DB) installBlocks(t *tenant, f *frozenHead, m catalog.Manifest) {
 	t.mu.Lock()
+	if t.gone { // since the manifest was committed
+		t.mu.Unlock()
+		return
+	}
 	t.revision, t.flushedTo, t.blocks = m.Revision, m.FlushedTo, m.Blocks
 	t.frozen = slices.Delete(slices.Clone(t.frozen), 0, 1)
+	t.forgetTombstones()
 	t.mu.Unlock()
 	a := db.appliers[int(t.partition.id)%len(db.appliers)]
 	a.mu.Lock()
@@ -306,7 +319,7 @@ func (db *DB) installBlocks(t *tenant, f *frozenHead, m catalog.Manifest) {
 // writeBlocks writes one block per UTC day, or month, that f has rows of. On error it
 // returns those already written too.
 func (db *DB) writeBlocks(ctx context.Context, t *tenant, f *frozenHead) ([]block.Meta, error) {
-	columns, err := t.flushColumns(f)
+	columns, cleanTo, err := t.flushColumns(f, db.now())
 	if err != nil {
 		return nil, err
 	}
@@ -323,6 +336,7 @@ func (db *DB) writeBlocks(ctx context.Context, t *tenant, f *frozenHead) ([]bloc
 		if err != nil {
 			return written, err
 		}
+		meta.CleanTo = cleanTo
 		written = append(written, meta)
 	}
 	return written, nil
@@ -336,6 +350,8 @@ const heldRows = 1 << 20
 type flushColumn struct {
 	channel model.Channel
 	view    head.View
+	hidden  hiding // what of it is not written
+	rank    uint64 // of the head
 	// What view decodes to, held where several blocks may need it.
 	times  []int64
 	values []float64
@@ -357,24 +373,34 @@ func (c *flushColumn) rows(b *rowBuffer) ([]int64, []float64, error) {
 	if b.times, b.values, err = c.view.Decode(b.times[:0], b.values[:0]); err != nil {
 		return nil, nil, fmt.Errorf("channel %d of the head: %w", c.channel.ID, err)
 	}
-	return b.times, b.values, nil
+	times, values := c.hidden.filter(c.rank, b.times, b.values)
+	return times, values, nil
 }
 
-// flushColumns returns f's channels.
-func (t *tenant) flushColumns(f *frozenHead) ([]flushColumn, error) {
+// flushColumns returns f's channels, with what nobody can read any more of them,
+// and the offset up to which deletions are heeded by that. Channels that were
+// deleted are left out.
+func (t *tenant) flushColumns(f *frozenHead, now int64) (columns []flushColumn, cleanTo uint64, err error) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	ids := f.Channels()
-	columns := make([]flushColumn, len(ids))
-	for i, id := range ids {
+	if n := len(t.tombstones); n > 0 {
+		cleanTo = t.tombstones[n-1].Offset
+	}
+	for _, id := range f.Channels() {
 		c := t.index.Get(id)
+		if c == nil && id < t.nextID {
+			continue
+		}
 		view, ok := f.View(id)
 		if c == nil || !ok {
-			return nil, fmt.Errorf("%w %d in the head", ErrUnknownChannel, id)
+			return nil, 0, fmt.Errorf("%w %d in the head", ErrUnknownChannel, id)
 		}
-		columns[i] = flushColumn{channel: *c, view: view}
+		floors := t.floors(id, now)
+		floors[model.StepRaw] = floors.Least() // as long as a rollup is kept, it is made of rows
+		hidden := hiding{tombstonesOf(t.tombstones, id), floors}
+		columns = append(columns, flushColumn{channel: *c, view: view, hidden: hidden, rank: f.lastOffset})
 	}
-	return columns, nil
+	return columns, cleanTo, nil
 }
 
 // maxFlushDays is how many days a head is split into at most: of one that has
@@ -393,7 +419,7 @@ func flushSpans(columns []flushColumn) ([]model.Span, error) {
 	for i := range columns {
 		c := &columns[i]
 		first, last := c.view.Bounds()
-		if dayOf(first) == dayOf(last) {
+		if dayOf(first) == dayOf(last) && c.hidden.hidesNothing() {
 			days[dayOf(first)] = true
 			continue
 		}

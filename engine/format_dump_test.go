@@ -96,6 +96,7 @@ func (d *dump) fixed(n int, meaning string) uint64 {
 	return v
 }
 
+func (d *dump) u16(meaning string) int    { d.t.Helper(); return int(d.fixed(2, meaning)) }
 func (d *dump) u8(meaning string) int     { d.t.Helper(); return int(d.fixed(1, meaning)) }
 func (d *dump) u32(meaning string) uint64 { d.t.Helper(); return d.fixed(4, meaning) }
 func (d *dump) u64(meaning string) uint64 { d.t.Helper(); return d.fixed(8, meaning) }

@@ -20,6 +20,7 @@ import (
 	"github.com/hokan-db/hokan/engine/entry"
 	"github.com/hokan-db/hokan/engine/head"
 	"github.com/hokan-db/hokan/engine/model"
+	"github.com/hokan-db/hokan/engine/policy"
 )
 
 // formatSamples are readings at minutes, with what chunks say in a special way.
@@ -331,13 +332,18 @@ func (d *dump) alarms() {
 func dumpCheckpoint(t *testing.T) string {
 	h := head.New()
 	h.AppendColumn(2, []int64{formatTime}, []float64{20.5})
-	state := &partitionState{partition: formatPartition, offset: 42, tenants: []tenantState{{
-		name: "t", applied: 41, since: formatTime,
+	state := &partitionState{partition: formatPartition, offset: 42, graves: []grave{{"gone", 9}}, tenants: []tenantState{{
+		name: "t", born: 10, applied: 41, clock: formatTime, since: formatTime, nextID: 3, rules: formatRules(),
+		tombstones: []model.Tombstone{
+			{Offset: 30, Span: model.Span{From: formatTime, To: formatTime + 1e9}},
+			{Offset: 31, Span: model.Span{From: formatTime, To: formatTime + 1e9}, Channels: []model.ChannelID{1, 2}},
+		},
+		pinned: map[model.ChannelID]policy.Floors{1: {formatTime, formatTime - 3600e9, formatTime - 3600e9, policy.NoFloor, policy.NoFloor}},
 		channels: []model.Channel{
 			{ID: 1, Labels: formatLabels("1"), History: model.History{{ValidFrom: formatTime, Properties: *formatDefinitions()[0].Properties}}},
 			{ID: 2, Labels: formatLabels("2")},
 		},
-		latest: []latestSample{{}, {}, {time: formatTime, value: 20.5, known: true}},
+		latest: []latestSample{{}, {}, {time: formatTime, value: 20.5, state: latestKnown}},
 		alarms: alarm.NewSet().AppendTo(nil),
 		heads:  []headState{{lastOffset: 41, rows: h.Snapshot()}},
 	}}}
@@ -345,7 +351,7 @@ func dumpCheckpoint(t *testing.T) string {
 	must(t, encodeCheckpoint(&file, 2, state))
 	// The salt is random, and nothing behind the header depends on it
 	// (TestCheckpointSalt).
-	header, err := disk.ReadHeader(file.Bytes(), disk.KindCheckpoint, 1)
+	header, err := disk.ReadHeader(file.Bytes(), disk.KindCheckpoint, 2)
 	must(t, err)
 	header.Salt = formatSalt()
 	b := disk.AppendHeader(nil, header)
@@ -355,6 +361,10 @@ func dumpCheckpoint(t *testing.T) string {
 	d.u8("partition")
 	d.u64("epoch")
 	d.u64("offset")
+	for range d.uvarint("deleted tenants of which something may be left") {
+		d.counted("tenant")
+		d.u64("offset of its deletion")
+	}
 	for range d.uvarint("tenants") {
 		d.tenant()
 	}
@@ -365,8 +375,28 @@ func dumpCheckpoint(t *testing.T) string {
 
 func (d *dump) tenant() {
 	d.counted("tenant")
+	d.u64("born")
 	d.u64("applied")
+	d.time("clock")
+	d.u32("next channel ID")
 	d.time("since")
+	if d.uvarint("bytes of the retention") > 0 {
+		d.setRetention()
+	}
+	for range d.uvarint("deletions") {
+		d.u64("offset")
+		d.time("from")
+		d.time("to")
+		for range max(d.uvarint("channels plus 1 (0: all)"), 1) - 1 {
+			d.uvarint("channel less the one before")
+		}
+	}
+	for range d.uvarint("channels with floors of rules before") {
+		d.u32("channel ID")
+		for _, s := range model.Steps() {
+			d.floor(s.String())
+		}
+	}
 	for range d.uvarint("channels") {
 		d.u32("channel ID")
 		d.counted("labels")
@@ -378,8 +408,11 @@ func (d *dump) tenant() {
 			d.u8("decimals")
 			d.u8("has decimals")
 		}
-		if d.u8("latest row is known") == 1 {
+		latest := d.u8("latest row (0 none, 1 known, 2 deleted)")
+		if latest > 0 {
 			d.time("its time")
+		}
+		if latest == 1 {
 			d.float("its value")
 		}
 	}
@@ -413,6 +446,7 @@ func formatCatalog(t *testing.T, kind string) (key, value []byte) {
 		catalog.PutManifest("t", catalog.Manifest{Revision: 1, Epoch: 2, FlushedTo: 42, Blocks: []block.Meta{meta}}),
 		catalog.PutService("plan/t", []byte("{}")),
 	))
+	must(t, c.Forget(catalog.TenantDeletion{Tenant: "gone", Offset: 9, Time: formatTime, Bytes: 800, Channels: 2}, true))
 	must(t, c.Close())
 	db, err := pebble.Open("catalog", &pebble.Options{FS: fs, ReadOnly: true, Logger: silent{}})
 	must(t, err)
@@ -450,6 +484,8 @@ func dumpRecord(kind string) func(*testing.T) string {
 			d.text(len(key)-1, "tenant")
 		case "s":
 			d.text(len(key)-1, "the service's key")
+		case "d":
+			d.take(8, "offset, big-endian: %d", binary.BigEndian.Uint64(key[1:]))
 		case "b", "e", "a":
 			d.text(bytes.IndexByte(key, 0)-1, "tenant")
 			d.take(1, "ends the tenant")

@@ -19,6 +19,7 @@ import (
 	"github.com/hokan-db/hokan/engine/disk"
 	"github.com/hokan-db/hokan/engine/entry"
 	"github.com/hokan-db/hokan/engine/model"
+	"github.com/hokan-db/hokan/engine/policy"
 	"github.com/hokan-db/hokan/engine/wal"
 )
 
@@ -27,36 +28,41 @@ var rewrite = flag.Bool("rewrite", false, "write the dumps of FORMAT.md and the 
 // formatDumps are the dumps of FORMAT.md by name. Each encodes known data with
 // the engine and reads the bytes as FORMAT.md says.
 var formatDumps = map[string]func(*testing.T) string{
-	"names":                dumpNames,
-	"format":               dumpFormatFile,
-	"header":               dumpHeader,
-	"frame":                dumpFrame,
-	"segment":              dumpSegment,
-	"entry-rows":           dumpEntry(formatRows(), (*dump).rows),
-	"entry-define":         dumpEntry(&entry.Define{Definitions: formatDefinitions()}, (*dump).definitions),
-	"entry-create-tenant":  dumpEntry(&entry.CreateTenant{}, func(*dump) {}),
-	"entry-put-alarm":      dumpEntry(formatAlarm(), (*dump).putAlarm),
-	"entry-switch-alarm":   dumpEntry(&entry.SwitchAlarm{ID: 42, Enabled: true}, (*dump).switchAlarm),
-	"entry-delete-alarm":   dumpEntry(&entry.DeleteAlarm{ID: 42}, func(d *dump) { d.u64("ID of the alarm") }),
-	"chunk":                dumpChunk,
-	"column-times":         dumpTimesColumn(formatClock(), chunk.Small),
-	"column-readings":      dumpValuesColumn(formatReadings(20), chunk.Fast),
-	"column-quality":       dumpValuesColumn(specialReadings(), chunk.Fast),
-	"column-symbols":       dumpValuesColumn(formatReadings(200), chunk.Small),
-	"column-runs":          dumpValuesColumn(formatStates(), chunk.Small),
-	"column-roots":         dumpValuesColumn(formatRoots(), chunk.Small),
-	"block":                dumpBlock,
-	"head":                 dumpHead,
-	"alarms":               dumpAlarms,
-	"checkpoint":           dumpCheckpoint,
-	"catalog-identity":     dumpRecord("i"),
-	"catalog-log":          dumpRecord("l"),
-	"catalog-partition":    dumpRecord("p"),
-	"catalog-manifest":     dumpRecord("m"),
-	"catalog-block":        dumpRecord("b"),
-	"catalog-event":        dumpRecord("e"),
-	"catalog-alarm-events": dumpRecord("a"),
-	"catalog-service":      dumpRecord("s"),
+	"names":                 dumpNames,
+	"format":                dumpFormatFile,
+	"header":                dumpHeader,
+	"frame":                 dumpFrame,
+	"segment":               dumpSegment,
+	"entry-rows":            dumpEntry(formatRows(), (*dump).rows),
+	"entry-define":          dumpEntry(&entry.Define{Definitions: formatDefinitions()}, (*dump).definitions),
+	"entry-create-tenant":   dumpEntry(&entry.CreateTenant{}, func(*dump) {}),
+	"entry-put-alarm":       dumpEntry(formatAlarm(), (*dump).putAlarm),
+	"entry-switch-alarm":    dumpEntry(&entry.SwitchAlarm{ID: 42, Enabled: true}, (*dump).switchAlarm),
+	"entry-delete-alarm":    dumpEntry(&entry.DeleteAlarm{ID: 42}, func(d *dump) { d.u64("ID of the alarm") }),
+	"entry-delete-rows":     dumpEntry(&entry.DeleteRows{Span: model.Span{From: formatTime, To: formatTime + 60e9}, Channels: []model.ChannelID{2, 300}}, (*dump).deleteRows),
+	"entry-delete-channels": dumpEntry(&entry.DeleteChannels{Channels: []model.ChannelID{2, 300}}, (*dump).channelIDs),
+	"entry-delete-tenant":   dumpEntry(&entry.DeleteTenant{Bytes: 8000, Channels: 2}, (*dump).deleteTenant),
+	"entry-set-retention":   dumpEntry(&entry.SetRetention{Rules: formatRules()}, (*dump).setRetention),
+	"chunk":                 dumpChunk,
+	"column-times":          dumpTimesColumn(formatClock(), chunk.Small),
+	"column-readings":       dumpValuesColumn(formatReadings(20), chunk.Fast),
+	"column-quality":        dumpValuesColumn(specialReadings(), chunk.Fast),
+	"column-symbols":        dumpValuesColumn(formatReadings(200), chunk.Small),
+	"column-runs":           dumpValuesColumn(formatStates(), chunk.Small),
+	"column-roots":          dumpValuesColumn(formatRoots(), chunk.Small),
+	"block":                 dumpBlock,
+	"head":                  dumpHead,
+	"alarms":                dumpAlarms,
+	"checkpoint":            dumpCheckpoint,
+	"catalog-identity":      dumpRecord("i"),
+	"catalog-log":           dumpRecord("l"),
+	"catalog-partition":     dumpRecord("p"),
+	"catalog-manifest":      dumpRecord("m"),
+	"catalog-block":         dumpRecord("b"),
+	"catalog-event":         dumpRecord("e"),
+	"catalog-alarm-events":  dumpRecord("a"),
+	"catalog-deletion":      dumpRecord("d"),
+	"catalog-service":       dumpRecord("s"),
 }
 
 // TestFormatDocument compares every dump of FORMAT.md with what the engine
@@ -303,6 +309,59 @@ func (d *dump) putAlarm() {
 	d.float("low")
 	d.float("high")
 	d.u8("enabled")
+}
+
+func (d *dump) deleteRows() {
+	d.time("from")
+	d.time("to")
+	if d.u8("every channel") == 0 {
+		d.channelIDs()
+	}
+}
+
+func (d *dump) channelIDs() {
+	for range d.uvarint("channels") {
+		d.uvarint("channel less the one before")
+	}
+}
+
+func (d *dump) deleteTenant() {
+	d.uvarint("bytes that it took")
+	d.uvarint("channels that it had")
+}
+
+// formatRules are rules of a tenant and of an instrument.
+func formatRules() policy.Rules {
+	year, _ := policy.ParseKeep("1y")
+	days, _ := policy.ParseKeep("90d")
+	return policy.Rules{
+		{Scope: policy.ScopeTenant, Keep: [model.StepCount]*policy.Keep{&year, nil, nil, &policy.Forever}},
+		{Scope: policy.ScopeInstrument, Match: "A", Keep: [model.StepCount]*policy.Keep{&days}},
+	}
+}
+
+func (d *dump) setRetention() {
+	for range d.u16("rules") {
+		d.u8("scope (0 plan, 1 tenant, 2 group, 3 instrument, 4 channel)")
+		d.text(int(d.u16("length of match")), "match")
+		said := d.bits("which of raw, 1s, 1m, 1h, 1d it says")
+		for _, s := range model.Steps() {
+			if said>>s&1 != 0 {
+				d.u8(s.String() + ": unit (0 for ever, 1 years, 2 months, 3 days, 4 hours, 5 minutes, 6 seconds)")
+				d.u32("how many")
+			}
+		}
+	}
+}
+
+// floor takes a time before which rows are gone.
+func (d *dump) floor(step string) {
+	at := int64(binary.LittleEndian.Uint64(d.b[d.at:]))
+	if at == policy.NoFloor {
+		d.take(8, "floor of %s: none", step)
+		return
+	}
+	d.take(8, "floor of %s: %s", step, clock(at))
 }
 
 func (d *dump) switchAlarm() {

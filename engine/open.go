@@ -31,7 +31,7 @@ func Open(o Options) (db *DB, err error) {
 	if o, err = o.withDefaults(); err != nil {
 		return nil, err
 	}
-	db = &DB{options: o, fs: o.FS, tenants: map[model.Tenant]*tenant{}, tapMemory: newTapMemory()}
+	db = &DB{options: o, fs: o.FS, tenants: map[model.Tenant]*tenant{}, waiting: map[model.Tenant]*tenant{}, tapMemory: newTapMemory()}
 	for i := range db.partitions {
 		db.partitions[i] = newPartition(model.Partition(i))
 	}
@@ -57,6 +57,7 @@ func Open(o Options) (db *DB, err error) {
 		{"checkpoints", db.loadCheckpoints},
 		{"log", db.openLog},
 		{"replay", db.replay},
+		{"deletions", db.finishDeletions},
 		{"blocks", db.findBlocks},
 		{"channels", db.relearnChannels},
 		{"unnamed objects", db.removeUnnamed},

@@ -53,6 +53,9 @@ func (db *DB) loadCheckpoints() error {
 
 func (db *DB) restorePartition(p *partition, l loadedCheckpoint) error {
 	name, err := p.record.Checkpoint, l.err
+	if err == nil {
+		db.placeGraves(p, l.graves)
+	}
 	for _, c := range l.tenants {
 		if err == nil {
 			err = db.restoreTenant(p, c)
@@ -77,6 +80,7 @@ func (db *DB) restorePartition(p *partition, l loadedCheckpoint) error {
 // loadedCheckpoint is what a partition's checkpoint holds, put in place when
 // all of it is known to be good.
 type loadedCheckpoint struct {
+	graves  []grave
 	tenants []*tenantCheckpoint
 	err     error
 }
@@ -111,14 +115,15 @@ func (db *DB) decodeCheckpoint(p *partition) (l loadedCheckpoint) {
 		return loadedCheckpoint{err: err}
 	}
 	defer o.Close()
-	id, offset, err := decodeCheckpoint(o, name, func(c *tenantCheckpoint) error {
+	head, err := decodeCheckpoint(o, name, func(c *tenantCheckpoint) error {
 		l.tenants = append(l.tenants, c)
 		return nil
 	})
-	if err == nil && (id != p.id || offset != p.record.Offset) {
-		err = disk.Corrupt(name, 0, "it is of partition %d at offset %d, the catalog names %d at %d", id, offset, p.id, p.record.Offset)
+	if err == nil && (head.partition != p.id || head.offset != p.record.Offset) {
+		err = disk.Corrupt(name, 0, "it is of partition %d at offset %d, the catalog names %d at %d",
+			head.partition, head.offset, p.id, p.record.Offset)
 	}
-	l.err = err
+	l.graves, l.err = head.graves, err
 	return l
 }
 
@@ -135,10 +140,20 @@ func (db *DB) restoreTenant(p *partition, c *tenantCheckpoint) error {
 			return err
 		}
 	}
-	t.nextID = t.index.MaxID() + 1
+	t.nextID = max(c.nextID, t.index.MaxID()+1)
 	t.alarms = c.alarmSet
 	t.lastApplied = c.applied
 	t.activeSince = c.since
+	t.born, t.clock = c.born, c.clock
+	db.sawTime(t.clock)
+	t.setTombstones(c.tombstones)
+	t.pinned = c.pinned
+	if len(c.rules) > 0 {
+		var err error
+		if t.policy, err = c.rules.Compile(); err != nil {
+			return err
+		}
+	}
 	for i, h := range c.restored {
 		switch {
 		case h.lastOffset <= t.flushedTo:
@@ -158,10 +173,37 @@ func (t *tenant) restoreChannel(c *model.Channel, latest latestSample) error {
 		return err
 	}
 	t.index.Get(c.ID).History = c.History
-	if latest.known {
+	if latest.state != latestNone {
 		t.setLatest(c.ID, []int64{latest.time}, []float64{latest.value})
+		t.latest[c.ID].state = latest.state
 	}
 	return nil
+}
+
+// finishDeletions does, when the log has been replayed, what deletions have
+// left to do.
+func (db *DB) finishDeletions() error {
+	for name, t := range db.waiting { // the log does not create it: it is damaged
+		db.tenants[name] = t
+	}
+	clear(db.waiting)
+	for _, t := range db.allTenants(func(*tenant) bool { return true }) {
+		t.mu.Lock()
+		t.forgetTombstones()
+		t.mu.Unlock()
+	}
+	return db.clearGraves()
+}
+
+// placeGraves puts the deleted tenants of a checkpoint in place. What a
+// manifest says of one is not of a later tenant of the name is dead.
+func (db *DB) placeGraves(p *partition, graves []grave) {
+	p.graves = graves
+	for _, g := range graves {
+		if t := db.tenants[g.tenant]; t != nil && t.flushedTo < g.offset {
+			delete(db.tenants, g.tenant)
+		}
+	}
 }
 
 // removeUnnamed deletes what an interrupted flush, compaction or checkpoint
@@ -219,8 +261,8 @@ func (db *DB) removeUnnamed() error {
 // first, every byte of it: until then they are another copy.
 func (db *DB) isGarbage(b disk.BlockName) bool {
 	t := db.tenants[b.Tenant]
-	if t == nil || b.LastOffset > t.flushedTo {
-		return true
+	if t == nil || b.LastOffset > t.flushedTo || b.LastOffset < t.born {
+		return true // of entries that the log holds, or of a tenant that was deleted
 	}
 	covering, ok := t.merged(b)
 	if ok && covering != "" {
@@ -282,10 +324,19 @@ func (db *DB) relearnFrom(t *tenant, name string) error {
 	defer t.mu.Unlock()
 	return r.Channels(func(c model.Channel) error {
 		t.nextID = max(t.nextID, c.ID+1)
-		if t.index.Get(c.ID) != nil {
+		if t.index.Get(c.ID) != nil || t.deleted(c.ID, name) {
 			return nil
 		}
 		return t.restoreChannel(&c, latestSample{})
+	})
+}
+
+// deleted reports whether a channel that a block has rows of was deleted. The
+// caller holds mu.
+func (t *tenant) deleted(id model.ChannelID, block string) bool {
+	b, _ := disk.ParseBlockName(block)
+	return slices.ContainsFunc(t.tombstones, func(s model.Tombstone) bool {
+		return s.Offset > b.LastOffset && s.Channels != nil && s.Span == model.AllTime() && s.Covers(id)
 	})
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/hokan-db/hokan/engine/disk/disktest"
 	"github.com/hokan-db/hokan/engine/head"
 	"github.com/hokan-db/hokan/engine/model"
+	"github.com/hokan-db/hokan/engine/policy"
 )
 
 // crashedScript is a database as a crash left it, with rows in blocks, in a
@@ -216,13 +217,15 @@ func TestMergedBlocksStayWhereOneIsMissing(t *testing.T) {
 func checkpointBytes(tb testing.TB) []byte {
 	h := head.New()
 	h.AppendColumn(1, []int64{5, 6, 3}, []float64{1, 2, 3})
-	state := &partitionState{partition: 3, offset: 99, tenants: []tenantState{{
-		name: "t", applied: 98, since: 7,
+	state := &partitionState{partition: 3, offset: 99, graves: []grave{{"u", 44}}, tenants: []tenantState{{
+		name: "t", born: 3, applied: 98, clock: 8, since: 7, nextID: 9, rules: testRules("1y", "channel", "a"),
+		tombstones: []model.Tombstone{{Offset: 50, Span: model.AllTime()}, {Offset: 60, Span: model.Span{From: 1, To: 2}, Channels: []model.ChannelID{1, 200}}},
+		pinned:     map[model.ChannelID]policy.Floors{2: {5, 4, 3, 2, 1}},
 		channels: []model.Channel{
 			{ID: 1, Labels: testLabels("a"), History: model.History{{ValidFrom: 4, Properties: model.Properties{Unit: "V", HasDecimals: true, Decimals: 2}}}},
 			{ID: 2, Labels: testLabels("b")},
 		},
-		latest: []latestSample{{}, {6, 2, true}},
+		latest: []latestSample{{}, {6, 2, latestKnown}},
 		heads:  []headState{{98, h.Snapshot(), h.Bytes()}},
 	}}}
 	state.tenants[0].alarms = newTenant("t", nil).alarms.AppendTo(nil)
@@ -266,7 +269,7 @@ func FuzzCheckpoint(f *testing.F) {
 func TestCheckpointCutOrFlipped(t *testing.T) {
 	whole := checkpointBytes(t)
 	read := func(b []byte) error {
-		_, _, err := decodeCheckpoint(bytesObject{bytes.NewReader(b)}, "the file", func(*tenantCheckpoint) error { return nil })
+		_, err := decodeCheckpoint(bytesObject{bytes.NewReader(b)}, "the file", func(*tenantCheckpoint) error { return nil })
 		return err
 	}
 	if err := read(whole); err != nil {

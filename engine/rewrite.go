@@ -14,6 +14,7 @@ import (
 	"github.com/hokan-db/hokan/engine/maintain"
 	"github.com/hokan-db/hokan/engine/merge"
 	"github.com/hokan-db/hokan/engine/model"
+	"github.com/hokan-db/hokan/engine/policy"
 )
 
 const (
@@ -51,6 +52,7 @@ func (db *DB) rewriteBlocks(ctx context.Context, t *tenant, job *maintain.Job, o
 		if err != nil {
 			return written, err
 		}
+		meta.CleanTo = rows.cleanTo()
 		written = append(written, meta)
 	}
 	return written, nil
@@ -134,7 +136,9 @@ type mergedRows struct {
 	span     model.Span
 	blocks   []block.Meta
 	channels []model.Channel // whose rows are still to come, ascending; the first one's are being read
-	group    int             // how many channels' pieces are found at once, where they are not too many
+	// tombstones are those of the tenant: what they hide is left out.
+	tombstones []model.Tombstone
+	group      int // how many channels' pieces are found at once, where they are not too many
 	snapshot *snapshot
 	part     model.Span      // of span: what the pieces are of
 	pieces   [][]merge.Piece // of snapshot: those of the first of channels, and on
@@ -169,6 +173,7 @@ func (db *DB) openRows(ctx context.Context, t *tenant, span model.Span, blocks [
 		}
 	}
 	t.mu.RLock()
+	r.tombstones = t.tombstones
 	for id := range channels {
 		if c := t.index.Get(id); c != nil {
 			channels[id] = *c // with the properties that it has by now
@@ -200,6 +205,14 @@ func (db *DB) readChannels(name string, channels map[model.ChannelID]model.Chann
 		channels[c.ID] = c
 		return nil
 	})
+}
+
+// cleanTo returns the offset up to which deletions are heeded.
+func (r *mergedRows) cleanTo() uint64 {
+	if n := len(r.tombstones); n > 0 {
+		return r.tombstones[n-1].Offset
+	}
+	return 0
 }
 
 func (r *mergedRows) close() {
@@ -288,6 +301,12 @@ func (r *mergedRows) findPiecesIn(ctx context.Context, n int, part model.Span) e
 		ids[i] = r.channels[i].ID
 	}
 	r.snapshot = &snapshot{db: r.db, ids: ids, pieces: make([][]merge.Piece, n)}
+	if overlapping := tombstonesIn(r.tombstones, part); len(overlapping) > 0 {
+		r.snapshot.hidden = make([]hiding, n)
+		for i, id := range ids {
+			r.snapshot.hidden[i] = hiding{tombstonesOf(overlapping, id), policy.NoFloors}
+		}
+	}
 	// A block has no more than one chunk of a channel at any time: with as many
 	// chunks as blocks some part is short enough.
 	r.snapshot.most = max(r.db.compactor.chunks, len(r.blocks))

@@ -60,36 +60,6 @@ func (t *tenant) selectChannels(ctx context.Context, s model.Selector, turns *ma
 	})
 }
 
-// Latest is a channel's newest row; of rows at the same time the last written.
-// OK is false where the channel has none.
-type Latest struct {
-	Time  int64
-	Value float64
-	OK    bool
-}
-
-// Latest returns the newest row of each channel. It reads no disk.
-func (db *DB) Latest(ctx context.Context, name model.Tenant, ids []model.ChannelID) ([]Latest, error) {
-	t, err := db.enterTenant(name)
-	if err != nil {
-		return nil, err
-	}
-	defer db.gate.leave()
-	latest := make([]Latest, len(ids))
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	for i, id := range ids {
-		if t.index.Get(id) == nil {
-			return nil, fmt.Errorf("%w %d", ErrUnknownChannel, id)
-		}
-		if int(id) < len(t.latest) {
-			l := t.latest[id]
-			latest[i] = Latest{l.time, l.value, l.known}
-		}
-	}
-	return latest, nil
-}
-
 // Selection is the rows of some channels in a span as they were at one moment:
 // writes that come later do not show. It must be closed.
 type Selection struct {

@@ -18,6 +18,7 @@ type snapshot struct {
 	db     *DB
 	ids    []model.ChannelID // of the query, ascending
 	pieces [][]merge.Piece   // of each of ids
+	hidden []hiding          // of each of ids; nil: nothing is hidden of any
 	blocks []openBlock
 	chunks int     // of blocks
 	most   int     // chunks that addBlock takes, 0: any number
@@ -58,7 +59,9 @@ func (db *DB) openSnapshot(ctx context.Context, t *tenant, ids []model.ChannelID
 	s := &snapshot{db: db, ids: ids, pieces: make([][]merge.Piece, len(ids))}
 	t.choosing.RLock()
 	defer t.choosing.RUnlock()
+	now := db.now()
 	t.mu.RLock()
+	s.hidden = t.hidings(ids, span, now)
 	blocks := t.blocks
 	for i, id := range ids {
 		for _, f := range t.frozen {
@@ -97,7 +100,17 @@ func (s *snapshot) addHead(i int, h *head.Head, id model.ChannelID, rank uint64,
 		return
 	}
 	if first, last := view.Bounds(); span.Overlaps(first, last) {
-		s.pieces[i] = append(s.pieces[i], merge.Piece{Rank: rank, First: first, Last: last, Source: headRows{view}})
+		s.add(i, merge.Piece{Rank: rank, First: first, Last: last, Source: headRows{view}}, rank)
+	}
+}
+
+// add adds what is not hidden of a piece of the i-th channel. Deletions before
+// cleanTo are not asked for.
+func (s *snapshot) add(i int, p merge.Piece, cleanTo uint64) {
+	if s.hidden == nil {
+		s.pieces[i] = append(s.pieces[i], p)
+	} else {
+		s.pieces[i] = s.hidden[i].clip(s.pieces[i], p, cleanTo)
 	}
 }
 
@@ -139,10 +152,10 @@ func (s *snapshot) addChunks(b *openBlock, ids []model.ChannelID, span model.Spa
 		for s.ids[at] != c.Ref.Channel { // both ascend
 			at++
 		}
-		s.pieces[at] = append(s.pieces[at], merge.Piece{
+		s.add(at, merge.Piece{
 			Rank: b.meta.LastOffset, First: c.Ref.Summary.FirstTime, Last: c.Ref.Summary.LastTime,
 			Summary: &c.Ref.Summary, Source: c,
-		})
+		}, cleanTo(&b.meta))
 	}
 	return err
 }

@@ -460,13 +460,17 @@ func (t *tenant) offerEvents(events []alarm.Event) {
 		offered := false
 		tap.mu.Lock()
 		for _, e := range events {
+			channel := t.index.Get(e.Channel)
+			if channel == nil {
+				continue // deleted by a later entry of the group
+			}
 			wants, candidate := tap.wants(e.Channel)
 			if !wants {
 				continue
 			}
 			offered = true
 			if tap.room(1, tapEventBytes+int64(len(e.Name)), candidate) {
-				tap.feed.Events = append(tap.feed.Events, TapEvent{e, t.index.Get(e.Channel).Labels, candidate})
+				tap.feed.Events = append(tap.feed.Events, TapEvent{e, channel.Labels, candidate})
 			}
 		}
 		tap.mu.Unlock()

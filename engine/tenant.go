@@ -34,6 +34,19 @@ type tenant struct {
 	alarms *alarm.Set
 	taps   []*Tap
 
+	// What was deleted and how long the rest stays. Lists are replaced whole
+	// when they change, never changed in place.
+	tombstones        []model.Tombstone // ascending by offset
+	tombstoneChannels int               // that they name
+	policy            *policy.Policy    // nil: everything is kept
+	// pinned are floors of rules that hold no longer for a channel: what had
+	// expired by them stays so.
+	pinned map[model.ChannelID]policy.Floors
+
+	born  uint64 // offset of the entry that created it
+	clock int64  // greatest time of its entries
+	gone  bool   // it was deleted: nothing of it may become durable any more
+
 	// pending are the channels that an append has numbered and no applied
 	// entry has defined yet.
 	pending map[model.Labels]model.ChannelID
@@ -49,6 +62,14 @@ type tenant struct {
 	revision  uint64       // of the manifest
 	blocks    []block.Meta // replaced whole when it changes, never changed in place
 
+	// naming is held shared from where an entry is given the IDs of channels
+	// until it is applied, so that none of them is deleted between. A deletion
+	// of channels, or of the tenant, holds it alone.
+	naming sync.RWMutex
+	// committing is held while a manifest is committed, and while it is noted
+	// that there must be none any more. It comes before mu.
+	committing sync.Mutex
+
 	// choosing is held shared while a query chooses blocks and opens them.
 	// Holding it for a moment waits for every query that may still open a
 	// block which the manifest no longer names. Queries that begin meanwhile
@@ -61,8 +82,20 @@ type tenant struct {
 type latestSample struct {
 	time  int64
 	value float64
-	known bool
+	state latestState
 }
+
+// latestState tells what is known of a channel's newest row. Numbers are part
+// of the checkpoint format.
+type latestState uint8
+
+const (
+	latestNone  latestState = 0 // there is no row
+	latestKnown latestState = 1
+	// latestLost: the newest row was deleted, at the time given. Of the rows
+	// that are left all are before it.
+	latestLost latestState = 2
+)
 
 // frozenHead is a head that takes no more rows: it holds those entries after
 // the previous one's lastOffset up to its own.
@@ -101,8 +134,9 @@ func (t *tenant) setLatest(id model.ChannelID, times []int64, values []float64) 
 	}
 	l := &t.latest[id]
 	for i, at := range times {
-		if at >= l.time || !l.known {
-			*l = latestSample{at, values[i], true}
+		// A row before one that was deleted may be the newest, or not.
+		if l.state == latestNone || at >= l.time {
+			*l = latestSample{at, values[i], latestKnown}
 		}
 	}
 }

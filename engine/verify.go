@@ -237,9 +237,9 @@ func (v *verifier) object(name string) error {
 		return v.faultOf(name, err)
 	}
 	defer o.Close()
-	holds, at, err := decodeCheckpoint(o, name, func(*tenantCheckpoint) error { return nil })
-	if err == nil && (holds != p || at != offset) {
-		v.fault(name, disk.HeaderSize, "it is of partition %d at offset %d", holds, at)
+	holds, err := decodeCheckpoint(o, name, func(*tenantCheckpoint) error { return nil })
+	if err == nil && (holds.partition != p || holds.offset != offset) {
+		v.fault(name, disk.HeaderSize, "it is of partition %d at offset %d", holds.partition, holds.offset)
 	}
 	return v.faultOf(name, err)
 }

@@ -154,6 +154,17 @@ func (s *Set) Delete(id uint64) error {
 	return nil
 }
 
+// DeleteOf removes the alarms on some channels, which are ascending.
+func (s *Set) DeleteOf(channels []model.ChannelID) {
+	s.alarms = slices.DeleteFunc(s.alarms, func(a *Alarm) bool {
+		if _, found := slices.BinarySearch(channels, a.Channel); !found {
+			return false
+		}
+		s.unwatch(a)
+		return true
+	})
+}
+
 // Get returns the alarm as it is now.
 func (s *Set) Get(id uint64) (Alarm, bool) {
 	a, err := s.get(id)

@@ -209,6 +209,10 @@ type Meta struct {
 	Epoch                   uint64
 	Charged                 uint64 // bytes, the sum of its charges
 	Uncharged               uint64 // raw rows that have no charge
+	// CleanTo is the offset up to which every deletion was heeded when the block
+	// was written: what they hide is not in it. 0: those up to LastOffset were.
+	// The file does not hold it.
+	CleanTo uint64
 }
 
 // footer is the end of a file, by which it is entered.

@@ -127,6 +127,8 @@ func (c *Catalog) checkRecord(key, value []byte) error {
 		record = &alarm.Event{}
 	case keyEventOfEntry:
 		record = &eventOfEntry{}
+	case keyDeletion:
+		record = &TenantDeletion{}
 	case keyService:
 		record = &serviceRecord{}
 	case keyEventOfAlarm:

@@ -10,6 +10,7 @@ package catalog
 //	'b' tenant 00 block name                   block.Meta
 //	'e' tenant 00 time(8) event(16)            alarm.Event
 //	'a' tenant 00 alarm(8) time(8) event(16)   nothing: events by alarm
+//	'd' offset(8)                              TenantDeletion
 //	's' key                                    serviceRecord, of the service around the engine
 //
 // A time is its two's complement with the sign bit flipped, which sorts
@@ -47,6 +48,7 @@ const (
 	keyEventOfAlarm = 'a'
 	keyEventOfEntry = 'o'
 	keyService      = 's'
+	keyDeletion     = 'd'
 )
 
 // checksumBytes is the length of a value's checksum.

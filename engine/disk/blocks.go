@@ -288,6 +288,21 @@ func (b *LocalBlocks) Quarantine(name string) error {
 	return SyncDir(b.fs, b.fs.PathDir(path))
 }
 
+// RemoveQuarantined removes the files that were set aside as damaged and whose
+// names begin with prefix: of a tenant that is deleted.
+func (b *LocalBlocks) RemoveQuarantined(prefix string) error {
+	names, err := b.list(prefix, IsQuarantined)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if err := b.remove(b.fs.PathJoin(b.root, name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // path returns the file of a name, or ErrBadName.
 func (b *LocalBlocks) path(name string) (string, error) {
 	elements := strings.Split(name, "/")

@@ -76,6 +76,12 @@ func AppendHeader(dst []byte, h FileHeader) []byte {
 	return append(dst, h.Salt[:]...)
 }
 
+// BeforeFreeze is the error for a file of a version that was given up before the
+// format was frozen.
+func BeforeFreeze(kind FileKind, version uint16) error {
+	return fmt.Errorf("%w, or by one from before the format was frozen: %v version %d", ErrVersion, kind, version)
+}
+
 // ReadHeader reads the header that b begins with and checks that the file is
 // of this kind and of no greater version. The error is ErrShortFrame when b is
 // too short, ErrVersion when the version is greater, and else ErrCorrupt.

@@ -2,6 +2,7 @@ package disk
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 )
@@ -10,8 +11,13 @@ import (
 // the stream, and a last frame with an empty payload that says that nothing is
 // missing.
 
-// streamVersion is the version in the header of stream files.
-const streamVersion = 1
+// streamVersion returns the version in the header of stream files of a kind.
+func streamVersion(kind FileKind) uint16 {
+	if kind == KindCheckpoint {
+		return 2
+	}
+	return 1
+}
 
 // StreamWriter writes a stream file. It must be closed to be complete.
 type StreamWriter struct {
@@ -24,7 +30,7 @@ type StreamWriter struct {
 // NewStreamWriter writes the header of a stream file of the given kind to w.
 // size is the number of payload bytes per frame.
 func NewStreamWriter(w io.Writer, kind FileKind, size int) (*StreamWriter, error) {
-	header := AppendHeader(nil, FileHeader{Kind: kind, Version: streamVersion, Salt: NewSalt()})
+	header := AppendHeader(nil, FileHeader{Kind: kind, Version: streamVersion(kind), Salt: NewSalt()})
 	if _, err := w.Write(header); err != nil {
 		return nil, err
 	}
@@ -89,7 +95,14 @@ func NewStreamReader(o Object, path string, kind FileKind) (*StreamReader, error
 	if err != nil {
 		return nil, err
 	}
-	if _, err := ReadHeader(header, kind, streamVersion); err != nil {
+	version := streamVersion(kind)
+	h, err := ReadHeader(header, kind, version)
+	switch {
+	case err == nil && h.Version < version:
+		return nil, fmt.Errorf("%s: %w", path, BeforeFreeze(kind, h.Version))
+	case errors.Is(err, ErrVersion):
+		return nil, fmt.Errorf("%s: %w", path, err)
+	case err != nil:
 		return nil, &Corruption{path, 0, err}
 	}
 	s.at = HeaderSize

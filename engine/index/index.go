@@ -5,6 +5,7 @@ package index
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
 
@@ -26,6 +27,7 @@ type Index struct {
 	ids      map[model.Labels]model.ChannelID
 	all      *roaring.Bitmap                // every ID
 	labels   map[string]map[string]*posting // who has a label of this name and value
+	removed  int                            // channels that were taken out so far
 }
 
 // New returns an index without channels.
@@ -55,7 +57,7 @@ func (x *Index) Get(id model.ChannelID) *model.Channel {
 // Len returns the number of channels.
 func (x *Index) Len() int { return len(x.ids) }
 
-// MaxID returns the greatest ID in use, 0 if there is none.
+// MaxID returns the greatest ID that was ever in use, 0 if there is none.
 func (x *Index) MaxID() model.ChannelID { return model.ChannelID(max(len(x.channels)-1, 0)) }
 
 // Define creates a channel, says what its properties are from a time on, or
@@ -120,6 +122,33 @@ func (x *Index) create(d model.Definition) (*model.Channel, error) {
 	return c, nil
 }
 
+// Remove takes channels out, with all that the index knows of them. IDs that it
+// does not know are left alone. What Get returned before stays as it is.
+func (x *Index) Remove(ids []model.ChannelID) {
+	gone := roaring.New()
+	for _, id := range ids {
+		c := x.Get(id)
+		if c == nil {
+			continue
+		}
+		x.channels[id] = nil
+		delete(x.ids, c.Labels)
+		gone.Add(uint32(id))
+		for name, value := range c.Labels.All() {
+			values := x.labels[name]
+			p := values[value]
+			if p.remove(uint32(id)); p.count() > 0 {
+				continue
+			}
+			if delete(values, value); len(values) == 0 {
+				delete(x.labels, name)
+			}
+		}
+	}
+	x.all.AndNot(gone)
+	x.removed += int(gone.GetCardinality())
+}
+
 // Select returns the channels that s selects, ascending.
 func (x *Index) Select(s model.Selector) []model.ChannelID {
 	ids, _ := x.SelectWith(s, func(m *model.Matcher, value string) (bool, error) { return m.Matches(value), nil })
@@ -131,9 +160,18 @@ type Asker func(m *model.Matcher, value string) (bool, error)
 
 // SelectWith is Select with ask deciding what no posting does. While ask runs
 // the index may change, so that its caller need not keep a writer waiting:
-// channels made meanwhile are left out, and of properties that change any
-// version may count.
+// channels made meanwhile are left out, those removed are not among the answer,
+// and of properties that change any version may count.
 func (x *Index) SelectWith(s model.Selector, ask Asker) ([]model.ChannelID, error) {
+	removed := x.removed
+	ids, err := x.selectWith(s, ask)
+	if x.removed != removed {
+		ids = slices.DeleteFunc(ids, func(id model.ChannelID) bool { return x.channels[id] == nil })
+	}
+	return ids, err
+}
+
+func (x *Index) selectWith(s model.Selector, ask Asker) ([]model.ChannelID, error) {
 	found, filters, err := x.narrow(s, ask)
 	if err != nil {
 		return nil, err
@@ -145,7 +183,11 @@ func (x *Index) SelectWith(s model.Selector, ask Asker) ([]model.ChannelID, erro
 	}
 	kept := ids[:0]
 	for _, id := range ids {
-		matches, err := askAll(filters, x.channels[id], ask)
+		c := x.channels[id]
+		if c == nil {
+			continue // removed meanwhile
+		}
+		matches, err := askAll(filters, c, ask)
 		if err != nil {
 			return nil, err
 		}

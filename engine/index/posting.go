@@ -11,7 +11,7 @@ import (
 const maxFew = 128
 
 // posting is a set of channel IDs: a short ascending list, or a bitmap. It is
-// nowhere changed once it was handed out, but by add.
+// nowhere changed once it was handed out, but by add and remove.
 type posting struct {
 	few  []uint32
 	many *roaring.Bitmap // instead of few, if not nil
@@ -27,6 +27,17 @@ func (p *posting) add(id uint32) {
 	p.few = slices.Insert(p.few, i, id)
 	if len(p.few) > maxFew {
 		p.many, p.few = roaring.BitmapOf(p.few...), nil
+	}
+}
+
+// remove takes out an ID.
+func (p *posting) remove(id uint32) {
+	if p.many != nil {
+		p.many.Remove(id)
+		return
+	}
+	if i, found := slices.BinarySearch(p.few, id); found {
+		p.few = slices.Delete(slices.Clone(p.few), i, i+1)
 	}
 }
 

@@ -349,13 +349,15 @@ func TestExpectFrom(t *testing.T) {
 	}
 }
 
-// TestNewerVersion refuses what a newer program wrote, instead of taking it for
-// damage.
-func TestNewerVersion(t *testing.T) {
-	newer := disk.AppendHeader(nil, disk.FileHeader{Kind: disk.KindSegment, Version: 2})
-	fsys := files{disk.SegmentName(1): newer}.store(t)
-	if _, err := wal.Open(wal.Options{FS: fsys, Dir: "log"}); !errors.Is(err, disk.ErrVersion) {
-		t.Errorf("open: %v", err)
+// TestOtherVersion refuses what a newer program wrote, or one from before the
+// format was frozen, instead of taking it for damage.
+func TestOtherVersion(t *testing.T) {
+	for _, version := range []uint16{1, 3} {
+		other := disk.AppendHeader(nil, disk.FileHeader{Kind: disk.KindSegment, Version: version})
+		fsys := files{disk.SegmentName(1): other}.store(t)
+		if _, err := wal.Open(wal.Options{FS: fsys, Dir: "log"}); !errors.Is(err, disk.ErrVersion) {
+			t.Errorf("version %d: %v", version, err)
+		}
 	}
 }
 

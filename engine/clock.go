@@ -1,0 +1,27 @@
+package engine
+
+// now returns the time in nanoseconds since the epoch by which rows expire. It
+// never goes back, so that what has expired stays so: it is the clock's, or
+// the greatest that the clock or an entry of the log had before.
+func (db *DB) now() int64 {
+	now := db.options.Clock().UnixNano()
+	for {
+		seen := db.clock.Load()
+		if now <= seen {
+			return seen
+		}
+		if db.clock.CompareAndSwap(seen, now) {
+			return now
+		}
+	}
+}
+
+// sawTime notes the time of an entry.
+func (db *DB) sawTime(at int64) {
+	for {
+		seen := db.clock.Load()
+		if at <= seen || db.clock.CompareAndSwap(seen, at) {
+			return
+		}
+	}
+}
