@@ -139,10 +139,10 @@ type mergedRows struct {
 	// tombstones are those of the tenant: what they hide is left out.
 	tombstones []model.Tombstone
 	group      int // how many channels' pieces are found at once, where they are not too many
-	snapshot *snapshot
-	part     model.Span      // of span: what the pieces are of
-	pieces   [][]merge.Piece // of snapshot: those of the first of channels, and on
-	cursor   *merge.Cursor
+	snapshot   *snapshot
+	part       model.Span      // of span: what the pieces are of
+	pieces     [][]merge.Piece // of snapshot: those of the first of channels, and on
+	cursor     *merge.Cursor
 	// What of the cursor's last batch is not in a chunk yet.
 	restTimes  []int64
 	restValues []float64
