@@ -26,18 +26,18 @@ func (l *loader) release() {
 	loaders.Put(l)
 }
 
-// load reads those chunks of a query's channels from ids[from] up to ids[to]
-// that wanted likes, unless they are too many. What cannot be read is left for
+// load reads those chunks of the channels from ids[from] up to ids[to], in
+// blocks, that wanted likes, unless they are too many. What cannot be read is left for
 // decoding to tell: it reads what was not loaded, and it knows whom it
 // concerns. What was loaded before must not be used any more.
-func (l *loader) load(s *snapshot, from, to int, wanted func(*block.ChunkRef) bool) {
+func (l *loader) load(blocks []openBlock, ids []model.ChannelID, from, to int, wanted func(*block.ChunkRef) bool) {
 	l.buffer = l.buffer[:0]
 	bytes := 0
-	for i := range s.blocks {
-		b := &s.blocks[i]
+	for i := range blocks {
+		b := &blocks[i]
 		clear(l.chunks)
 		l.chunks = l.chunks[:0]
-		for j := b.find(s.ids[from]); j < len(b.chunks) && b.chunks[j].Ref.Channel <= s.ids[to-1]; j++ {
+		for j := b.find(ids[from]); j < len(b.chunks) && b.chunks[j].Ref.Channel <= ids[to-1]; j++ {
 			if c := &b.chunks[j]; wanted(&c.Ref) {
 				l.chunks = append(l.chunks, c)
 				bytes += bytesOf(&c.Ref)
@@ -78,5 +78,5 @@ func (s *snapshot) loadAll() {
 		return
 	}
 	s.loaded = loaders.Get().(*loader)
-	s.loaded.load(s, 0, len(s.ids), func(*block.ChunkRef) bool { return true })
+	s.loaded.load(s.blocks, s.ids, 0, len(s.ids), func(*block.ChunkRef) bool { return true })
 }

@@ -145,10 +145,11 @@ func TestAPanicOfTheHelperIsAnError(t *testing.T) {
 	var both sync.WaitGroup
 	both.Add(2)
 	piece := []merge.Piece{{First: 0, Last: 1, Source: panicking{&both}}}
-	v := view{
-		ctx: context.Background(), snapshot: &snapshot{db: db, ids: []model.ChannelID{1, 2}, pieces: [][]merge.Piece{piece, piece}},
-		buckets: model.Buckets{From: 0, Width: 2, Count: 1}, result: [][]model.Aggregate{make([]model.Aggregate, 1), make([]model.Aggregate, 1)},
-		rows: helpedRows, groups: []int{1, 2},
+	v := pass{
+		ctx: context.Background(), db: db, ids: []model.ChannelID{1, 2}, rows: helpedRows, groups: []int{1, 2},
+		do: func(_ int, scratch *merge.Scratch) error {
+			return merge.Aggregate(piece, model.Buckets{From: 0, Width: 2, Count: 1}, make([]model.Aggregate, 1), scratch)
+		},
 	}
 	func() {
 		defer func() {

@@ -90,34 +90,47 @@ func (db *DB) Select(ctx context.Context, name model.Tenant, ids []model.Channel
 	return &Selection{db: db, snapshot: snapshot, position: position, span: span}, nil // Close leaves the gate
 }
 
-// selectPieces checks a query and takes its snapshot. position tells where in
-// the snapshot each of ids is.
-func (db *DB) selectPieces(ctx context.Context, name model.Tenant, ids []model.ChannelID, span model.Span) (*snapshot, []int, error) {
+// channelQuery is a question about some channels that was found to be good.
+type channelQuery struct {
+	tenant    *tenant
+	ascending []model.ChannelID
+	position  []int // in ascending, of each of the channels asked for
+}
+
+// query checks a question about channels and a span.
+func (db *DB) query(name model.Tenant, ids []model.ChannelID, span model.Span) (channelQuery, error) {
 	t, err := db.tenant(name)
 	if err != nil {
-		return nil, nil, err
+		return channelQuery{}, err
 	}
 	if most := int(policy.QueryChannels.Default); len(ids) > most {
-		return nil, nil, fmt.Errorf("%w: %d channels, at most %d in one query", ErrTooManyChannels, len(ids), most)
+		return channelQuery{}, fmt.Errorf("%w: %d channels, at most %d in one query", ErrTooManyChannels, len(ids), most)
 	}
 	if span.Empty() {
-		return nil, nil, fmt.Errorf("%w: it ends before it starts", model.ErrBadSpan)
+		return channelQuery{}, fmt.Errorf("%w: it ends before it starts", model.ErrBadSpan)
 	}
 	ascending, order := sorted(ids)
 	for i := 1; i < len(ascending); i++ {
 		if ascending[i] == ascending[i-1] {
-			return nil, nil, fmt.Errorf("%w: channel %d is asked for twice", ErrInvalid, ascending[i])
+			return channelQuery{}, fmt.Errorf("%w: channel %d is asked for twice", ErrInvalid, ascending[i])
 		}
-	}
-	s, err := db.snapshot(ctx, t, ascending, span)
-	if err != nil {
-		return nil, nil, err
 	}
 	position := make([]int, len(ids))
 	for i, at := range order {
 		position[at] = i
 	}
-	return s, position, nil
+	return channelQuery{t, ascending, position}, nil
+}
+
+// selectPieces checks a query and takes its snapshot. position tells where in
+// the snapshot each of ids is.
+func (db *DB) selectPieces(ctx context.Context, name model.Tenant, ids []model.ChannelID, span model.Span) (*snapshot, []int, error) {
+	q, err := db.query(name, ids, span)
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := db.snapshot(ctx, q.tenant, q.ascending, span)
+	return s, q.position, err
 }
 
 // closedRows stand for the rows of a selection that is closed.

@@ -137,19 +137,32 @@ func (s *snapshot) addBlock(m block.Meta, span model.Span) error {
 }
 
 // addChunks adds the pieces of some of the channels in a block that may hold
-// rows in span. It is called once for a block.
+// rows in span.
 func (s *snapshot) addChunks(b *openBlock, ids []model.ChannelID, span model.Span) error {
+	return s.addWanted(b, ids, span, func(int, *block.ChunkRef) bool { return true })
+}
+
+// addWanted is addChunks of those that wanted likes, of the channel s.ids[at].
+// It is called once for an openBlock.
+func (s *snapshot) addWanted(b *openBlock, ids []model.ChannelID, span model.Span, wanted func(at int, c *block.ChunkRef) bool) error {
+	at := 0
 	err := b.Chunks(ids, span, func(c block.ChunkRef) error {
+		for s.ids[at] != c.Channel { // both ascend
+			at++
+		}
+		if !wanted(at, &c) {
+			return nil
+		}
 		if s.chunks++; s.most > 0 && s.chunks > s.most {
 			return errManyChunks
 		}
 		b.chunks = append(b.chunks, b.Chunk(c))
 		return nil
 	})
-	at := 0
+	at = 0
 	for i := range b.chunks {
 		c := &b.chunks[i]
-		for s.ids[at] != c.Ref.Channel { // both ascend
+		for s.ids[at] != c.Ref.Channel {
 			at++
 		}
 		s.add(at, merge.Piece{

@@ -30,7 +30,8 @@ type Summaries struct {
 // summaries of several sources interleave, or a deletion cuts one, it leaves a
 // hole in the bucket, to be filled from the rows of that stretch of time alone.
 //
-// It is used by one goroutine at a time, in this order: Start; AddPieces and
+// It is used by one goroutine at a time, with a Scratch that may serve others
+// between the calls, in this order: Start; AddPieces and
 // List, of all sources that overlap another in time; Stream of the others in
 // ascending time, and AddPieces of what these have no summaries of; Finish;
 // Fill where there are Holes.
@@ -44,7 +45,7 @@ type Combiner struct {
 	spare   []part
 	holes   []hole
 	hidden  int // how many of the hidden spans the sweep has passed
-	scratch Scratch
+	scratch *Scratch
 }
 
 // part is a summary that is to be folded when its time comes.
@@ -99,7 +100,8 @@ func (c *Combiner) List(s *Summaries) {
 
 // Stream folds the summaries of a source that no other streamed one overlaps,
 // and all that was added of earlier times.
-func (c *Combiner) Stream(s *Summaries) error {
+func (c *Combiner) Stream(s *Summaries, scratch *Scratch) error {
+	c.scratch = scratch
 	n := len(s.FirstTimes)
 	if n == 0 {
 		return nil
@@ -151,7 +153,8 @@ func (c *Combiner) absorb(s *Summaries) int {
 }
 
 // Finish folds all that was added and not folded yet.
-func (c *Combiner) Finish() error {
+func (c *Combiner) Finish(scratch *Scratch) error {
+	c.scratch = scratch
 	if err := c.settle(math.MaxInt64, math.MaxInt64); err != nil {
 		return err
 	}
@@ -436,7 +439,7 @@ func (c *Combiner) HoleSpan() model.Span {
 
 // Fill fills the holes from pieces, which must be all that Wants says yes to,
 // and completes the buckets.
-func (c *Combiner) Fill(pieces []Piece) error {
+func (c *Combiner) Fill(pieces []Piece, scratch *Scratch) error {
 	wanted := c.pending[:0]
 	for i := range pieces {
 		if c.Wants(pieces[i].First, pieces[i].Last) {
@@ -444,7 +447,7 @@ func (c *Combiner) Fill(pieces []Piece) error {
 		}
 	}
 	c.pending = wanted
-	cursor := &c.scratch.cursor
+	cursor := &scratch.cursor
 	cursor.Reset(wanted, c.HoleSpan())
 	for holes := c.holes; ; {
 		times, values, err := cursor.Next()

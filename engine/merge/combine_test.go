@@ -43,6 +43,9 @@ func (s *Summaries) part(from, to int) *Summaries {
 		Hidden: s.Hidden, Rawless: s.Rawless}
 }
 
+// scratch serves one test after the other.
+var scratch Scratch
+
 // layer is one source of a channel and how a Combiner is told of it.
 type layer struct {
 	times   []int64
@@ -168,9 +171,9 @@ func combine(t *rapid.T, c *Combiner, layers []layer) {
 		}
 		s, _ := summarized(l.times, l.values, l.width)
 		s.Hidden = l.hidden
-		splits(s, c.Stream)
+		splits(s, func(s *Summaries) error { return c.Stream(s, &scratch) })
 	}
-	if err := c.Finish(); err != nil {
+	if err := c.Finish(&scratch); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -195,7 +198,7 @@ func TestCombinedSummariesAreWhatAScanGives(t *testing.T) {
 				t.Fatalf("a piece outside of %v is wanted", hull)
 			}
 		}
-		if err := c.Fill(pieces); err != nil {
+		if err := c.Fill(pieces, &scratch); err != nil {
 			t.Fatal(err)
 		}
 		times, values := scan(pieces, span)
@@ -218,16 +221,16 @@ func TestOnlyHolesAreRead(t *testing.T) {
 	var c Combiner
 	c.Start(model.StepHour, model.Span{From: 0, To: 3 * model.Day}, Grid{Width: uint64(model.Day)}, out)
 	c.AddPieces([]Piece{fix})
-	if err := c.Stream(s); err != nil {
+	if err := c.Stream(s, &scratch); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Finish(); err != nil {
+	if err := c.Finish(&scratch); err != nil {
 		t.Fatal(err)
 	}
 	if want := (model.Span{From: model.Day, To: model.Day + 3540e9 + 1}); c.Holes() != 1 || c.HoleSpan() != want {
 		t.Fatalf("%d holes in %v, want 1 in %v", c.Holes(), c.HoleSpan(), want)
 	}
-	if err := c.Fill(append(chunks, fix)); err != nil {
+	if err := c.Fill(append(chunks, fix), &scratch); err != nil {
 		t.Fatal(err)
 	}
 	for i, want := range []int{0, 1, 0} {
@@ -255,10 +258,10 @@ func TestWhereRowsAreGoneSummariesAreJoined(t *testing.T) {
 		var c Combiner
 		c.Start(model.StepHour, model.Span{From: 0, To: 3600e9}, Grid{Width: 3600e9}, out)
 		c.AddPieces(pieces)
-		if err := c.Stream(old); err != nil {
+		if err := c.Stream(old, &scratch); err != nil {
 			t.Fatal(err)
 		}
-		if err := c.Finish(); err != nil || c.Holes() != 0 {
+		if err := c.Finish(&scratch); err != nil || c.Holes() != 0 {
 			t.Fatalf("%d holes, %v", c.Holes(), err)
 		}
 		return out[0]
@@ -282,7 +285,7 @@ func TestSummariesOutsideTheBucketsAreRefused(t *testing.T) {
 		var c Combiner
 		c.Start(model.StepHour, model.Span{From: 0, To: 3600e9}, Grid{Width: 1800e9}, make([]model.Aggregate, 2))
 		c.List(s)
-		if err := c.Finish(); !errors.Is(err, ErrPiece) {
+		if err := c.Finish(&scratch); !errors.Is(err, ErrPiece) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
