@@ -28,14 +28,9 @@ func (db *DB) View(ctx context.Context, name model.Tenant, ids []model.ChannelID
 	if err != nil {
 		return View{}, err
 	}
-	all := make([]model.Aggregate, len(ids)*b.Count)
-	answer := View{Aggregates: make([][]model.Aggregate, len(ids))}
-	v := view{db: db, tenant: q.tenant, ids: q.ascending, step: model.StepOf(b.Width), buckets: b,
-		out: make([][]model.Aggregate, len(ids))}
-	for i, at := range q.position {
-		answer.Aggregates[i] = all[i*b.Count : (i+1)*b.Count : (i+1)*b.Count]
-		v.out[at] = answer.Aggregates[i]
-	}
+	answer := View{Aggregates: rooms(len(ids), b.Count)}
+	v := newView(db, &q, b.Span(), merge.Grid{From: b.From, Width: uint64(b.Width)}, answer.Aggregates)
+	v.step = model.StepOf(b.Width)
 	if err := v.run(ctx); err != nil {
 		return View{}, err
 	}
@@ -55,20 +50,29 @@ func (db *DB) Summarize(ctx context.Context, name model.Tenant, ids []model.Chan
 		return nil, err
 	}
 	defer db.gate.leave()
-	s, position, err := db.selectPieces(ctx, name, ids, span)
+	q, err := db.query(name, ids, span)
 	if err != nil {
 		return nil, err
 	}
-	defer s.close()
+	one := rooms(len(ids), 1)
+	v := newView(db, &q, span, merge.Grid{From: span.From, Width: uint64(span.To) - uint64(span.From)}, one)
+	v.step = model.StepDay // those that reach beyond the span do not count
+	if err := v.run(ctx); err != nil {
+		return nil, err
+	}
 	result := make([]model.Aggregate, len(ids))
-	var scratch merge.Scratch
-	for i := range ids {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		if result[i], err = scratch.Summarize(s.pieces[position[i]], span); err != nil {
-			return nil, err
-		}
+	for i := range result {
+		result[i] = one[i][0]
 	}
 	return result, nil
+}
+
+// rooms returns room for so many aggregates of each channel.
+func rooms(channels, each int) [][]model.Aggregate {
+	all := make([]model.Aggregate, channels*each)
+	list := make([][]model.Aggregate, channels)
+	for i := range list {
+		list[i] = all[i*each : (i+1)*each : (i+1)*each]
+	}
+	return list
 }

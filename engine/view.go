@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"context"
+	"math"
 	"slices"
 	"sort"
 
@@ -11,30 +12,39 @@ import (
 	"github.com/hokan-db/hokan/engine/model"
 )
 
-// view is one call of View: the channels are folded from rollups where blocks
-// have them, from rows elsewhere and where rollups cannot tell.
+// view is one call of View or Summarize: the channels are folded from rollups
+// where blocks have them, from rows elsewhere and where rollups cannot tell.
 type view struct {
 	db     *DB
 	tenant *tenant
 	ids    []model.ChannelID // ascending
-	step   model.Step        // the coarsest whose rows lie in one bucket each
-	// buckets are those of out, of each of ids.
-	buckets model.Buckets
-	out     [][]model.Aggregate
+	span   model.Span
+	grid   merge.Grid
+	out    [][]model.Aggregate // of each of ids
+	// step is the coarsest that is used: what lies in one of its rows and in
+	// span lies in one bucket.
+	step model.Step
 
 	coarsest  model.Step // that was used
-	span      model.Span
-	grid      merge.Grid
 	snapshot  *snapshot
+	heads     []int            // how many of each channel's pieces are of heads
 	combiners []merge.Combiner // of each of ids, where combined
 	combined  []bool           // the channel has rollups
-	heads     []int            // how many of each channel's pieces are of heads
 	scratch   merge.Scratch    // of the caller's goroutine
+}
+
+// newView prepares to fold into out, which has an element for each of the
+// channels asked for.
+func newView(db *DB, q *channelQuery, span model.Span, g merge.Grid, out [][]model.Aggregate) *view {
+	v := &view{db: db, tenant: q.tenant, ids: q.ascending, span: span, grid: g, out: make([][]model.Aggregate, len(out))}
+	for i, at := range q.position {
+		v.out[at] = out[i]
+	}
+	return v
 }
 
 // run answers the view.
 func (v *view) run(ctx context.Context) error {
-	v.span, v.grid = v.buckets.Span(), merge.Grid{From: v.buckets.From, Width: uint64(v.buckets.Width)}
 	var err error
 	if v.snapshot, err = v.db.openSnapshot(ctx, v.tenant, v.ids, v.span); err != nil {
 		return err
@@ -170,6 +180,7 @@ func share(a, b []model.ChannelID) bool {
 // fold gives a source's rollups to the combiners.
 func (v *view) fold(s *source) error {
 	at := 0
+	hidden := []model.Span{{From: math.MinInt64, To: v.span.From}, {From: v.span.To, To: math.MaxInt64}}
 	return s.Rollups(s.ids, v.step, v.span, func(id model.ChannelID, rows *block.RollupRows) error {
 		if v.ids[at] > id {
 			at = 0
@@ -179,7 +190,7 @@ func (v *view) fold(s *source) error {
 		}
 		v.coarsest = max(v.coarsest, rows.Step)
 		columns := merge.Summaries{FirstTimes: rows.FirstTimes, LastTimes: rows.LastTimes, Fold: rows.Fold,
-			Rawless: !s.HasRaw(id)}
+			Hidden: hidden, Rawless: !s.HasRaw(id)}
 		if s.stream {
 			return v.combiners[at].Stream(&columns, &v.scratch)
 		}
@@ -195,7 +206,7 @@ func (v *view) foldRows(ctx context.Context) error {
 		if v.combined != nil && v.combined[i] {
 			return v.combiners[i].Finish(scratch)
 		}
-		return merge.Aggregate(v.snapshot.pieces[i], v.buckets, v.out[i], scratch)
+		return scratch.Aggregate(v.snapshot.pieces[i], v.span, v.grid, v.out[i])
 	}
 	if err := p.plan(); err != nil {
 		return err

@@ -26,7 +26,7 @@ func Aggregate(pieces []Piece, b model.Buckets, out []model.Aggregate, scratch *
 	if scratch == nil {
 		scratch = new(Scratch)
 	}
-	return scratch.aggregate(pieces, b.Span(), Grid{From: b.From, Width: uint64(b.Width)}, out)
+	return scratch.Aggregate(pieces, b.Span(), Grid{From: b.From, Width: uint64(b.Width)}, out)
 }
 
 // Summarize returns the one aggregate of the rows of pieces in span.
@@ -40,11 +40,13 @@ func (s *Scratch) Summarize(pieces []Piece, span model.Span) (model.Aggregate, e
 		return model.Aggregate{}, nil
 	}
 	var out [1]model.Aggregate
-	err := s.aggregate(pieces, span, Grid{From: span.From, Width: uint64(span.To) - uint64(span.From)}, out[:])
+	err := s.Aggregate(pieces, span, Grid{From: span.From, Width: uint64(span.To) - uint64(span.From)}, out[:])
 	return out[0], err
 }
 
-func (s *Scratch) aggregate(pieces []Piece, span model.Span, g Grid, out []model.Aggregate) error {
+// Aggregate folds the rows of pieces in span, which lies in the grid's len(out)
+// buckets, into these.
+func (s *Scratch) Aggregate(pieces []Piece, span model.Span, g Grid, out []model.Aggregate) error {
 	s.pieces = appendSorted(s.pieces[:0], pieces, span)
 	defer func() { clear(s.pieces) }() // let go of the sources
 	sorted := s.pieces

@@ -378,7 +378,7 @@ func (c *Combiner) foldPieces(sorted []Piece) error {
 	if span.Empty() {
 		return nil
 	}
-	return c.scratch.aggregate(sorted, span, c.grid, c.out)
+	return c.scratch.Aggregate(sorted, span, c.grid, c.out)
 }
 
 // listPieces lists the rows of pieces, summarised by the step.
