@@ -13,10 +13,6 @@ import (
 // the width of a chart in pixels.
 const DefaultBuckets = 1366
 
-// SourceRaw says that a view was made from rows; rollups will have the names of
-// their steps.
-const SourceRaw = "raw"
-
 // ViewRequest asks for a view.
 type ViewRequest struct {
 	Scope
@@ -28,7 +24,7 @@ type ViewRequest struct {
 // ViewAnswer has an aggregate per channel and bucket.
 type ViewAnswer struct {
 	Buckets    model.Buckets
-	Source     string
+	Source     string // the coarsest step whose rollups were used, "raw" if none
 	Channels   []model.Channel
 	Aggregates [][]model.Aggregate // [channel][bucket]
 }
@@ -63,11 +59,11 @@ func View(ctx context.Context, db *engine.DB, r ViewRequest) (*ViewAnswer, error
 		return nil, fmt.Errorf("%w: a bucket is %d ns wide, finer than the unit %s: ask for unit %s or for fewer buckets",
 			model.ErrBadSpan, buckets.Width, r.Unit.Name, nextBelow(buckets.Width).Name)
 	}
-	all, err := db.Aggregate(ctx, r.Tenant, ids, buckets)
+	view, err := db.View(ctx, r.Tenant, ids, buckets)
 	if err != nil {
 		return nil, err
 	}
-	return &ViewAnswer{buckets, SourceRaw, channels, all}, nil
+	return &ViewAnswer{buckets, view.Coarsest.String(), channels, view.Aggregates}, nil
 }
 
 // viewSpan returns the span of a view, with open ends taken from the rows.
