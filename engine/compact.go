@@ -112,6 +112,7 @@ func (db *DB) viewOf(t *tenant) (maintain.View, []block.Meta, error) {
 		b := maintain.Block{
 			Level: level, Span: model.Span{From: name.First, To: name.Last + 1}, First: m.First, Last: m.Last,
 			FirstOffset: m.FirstOffset, LastOffset: m.LastOffset, Bytes: m.Bytes, Channels: m.Channels,
+			Written: m.Written,
 			Damaged: db.quarantine.has(m.Name),
 		}
 		// What is outside of the days that its name has would be lost.

@@ -501,6 +501,7 @@ func (db *DB) writeBlock(t *tenant, f *frozenHead, span model.Span, columns []fl
 		meta, err = writer.Close()
 		return err
 	})
+	meta.Written = db.options.Clock().UnixNano()
 	return meta, err
 }
 

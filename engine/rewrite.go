@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -53,6 +54,7 @@ func (db *DB) rewriteBlocks(ctx context.Context, t *tenant, job *maintain.Job, o
 			return written, err
 		}
 		meta.CleanTo = rows.cleanTo()
+		meta.Written = db.options.Clock().UnixNano()
 		written = append(written, meta)
 	}
 	return written, nil
@@ -61,14 +63,14 @@ func (db *DB) rewriteBlocks(ctx context.Context, t *tenant, job *maintain.Job, o
 // writePart writes rows as one block until there are no more or the block has
 // so many bytes.
 func writePart(ctx context.Context, name disk.BlockName, w *pacedWriter, rows *mergedRows, bytes int64) (block.Meta, error) {
-	writer := block.NewWriter(w, block.WriterOptions{Name: name, Form: chunk.Small})
+	writer := block.NewWriter(w, block.WriterOptions{Name: name, Form: chunk.Small, Rollups: true})
 	channel := model.ChannelID(0)
 	for len(rows.times) > 0 && w.n < bytes {
 		if err := ctx.Err(); err != nil {
 			return block.Meta{}, err
 		}
 		if c := rows.channel(); c.ID != channel {
-			if err := writer.AddChannel(*c); err != nil {
+			if err := rows.startIn(writer); err != nil {
 				return block.Meta{}, err
 			}
 			channel = c.ID
@@ -81,6 +83,21 @@ func writePart(ctx context.Context, name disk.BlockName, w *pacedWriter, rows *m
 		}
 	}
 	return writer.Close()
+}
+
+// startIn begins the chunk's channel in a block, with what it was charged: of
+// that, a block that has only some of the rows takes its share.
+func (r *mergedRows) startIn(writer *block.Writer) error {
+	c := r.channel()
+	if err := writer.AddChannel(*c); err != nil {
+		return err
+	}
+	for _, day := range r.charges[c.ID] {
+		if err := writer.AddCharge(day.day, day.rows, day.bytes); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // pace is how fast background work writes; nil: as fast as it can.
@@ -143,12 +160,22 @@ type mergedRows struct {
 	part       model.Span      // of span: what the pieces are of
 	pieces     [][]merge.Piece // of snapshot: those of the first of channels, and on
 	cursor     *merge.Cursor
+	// charges are what the rows of a group of channels were charged before, by
+	// ascending day; a day has one of each block.
+	charges   map[model.ChannelID][]dayCharge
+	chargedTo model.ChannelID // the last of the group
 	// What of the cursor's last batch is not in a chunk yet.
 	restTimes  []int64
 	restValues []float64
 	// The chunk, of the first of channels; without rows at the end.
 	times  []int64
 	values []float64
+}
+
+// dayCharge is what rows of a UTC day (days since 1970) were charged.
+type dayCharge struct {
+	day         int64
+	rows, bytes uint64
 }
 
 // groupChunks is how many chunks' headers are held at most at once: at about
@@ -276,6 +303,8 @@ func (r *mergedRows) findPieces(ctx context.Context, from int64) error {
 	part := model.Span{From: from, To: r.span.To}
 	if from != r.span.From {
 		n = 1
+	} else if err := r.findCharges(n); err != nil {
+		return err
 	}
 	for {
 		err := r.findPiecesIn(ctx, n, part)
@@ -290,6 +319,37 @@ func (r *mergedRows) findPieces(ctx context.Context, from int64) error {
 			part.To = part.From + (part.To-part.From)/2
 		}
 	}
+}
+
+// findCharges finds what the first n channels were charged, unless it is known.
+func (r *mergedRows) findCharges(n int) error {
+	first, last := r.channels[0].ID, r.channels[n-1].ID
+	if last <= r.chargedTo {
+		return nil
+	}
+	r.chargedTo = last
+	r.charges = map[model.ChannelID][]dayCharge{}
+	for i := range r.blocks {
+		if r.blocks[i].Charged == 0 {
+			continue
+		}
+		reader, err := r.db.readers.acquire(r.blocks[i].Name)
+		if err != nil {
+			return err
+		}
+		err = reader.ChargesOf(first, last, func(id model.ChannelID, day int64, rows, bytes uint64) error {
+			r.charges[id] = append(r.charges[id], dayCharge{day, rows, bytes})
+			return nil
+		})
+		r.db.readers.release(reader)
+		if err != nil {
+			return err
+		}
+	}
+	for _, days := range r.charges {
+		slices.SortStableFunc(days, func(a, b dayCharge) int { return cmp.Compare(a.day, b.day) })
+	}
+	return nil
 }
 
 // findPiecesIn finds the pieces of the first n channels in part, unless that

@@ -2,12 +2,13 @@ package engine
 
 // Stats says how much a database holds in blocks.
 type Stats struct {
-	Tenants    int
-	Blocks     int    // files
-	Rows       uint64 // in blocks
-	HeadRows   int    // in heads, frozen ones included
-	RawBytes   uint64 // of chunks
-	IndexBytes uint64 // of everything else in block files
+	Tenants     int
+	Blocks      int    // files
+	Rows        uint64 // in blocks
+	HeadRows    int    // in heads, frozen ones included
+	RawBytes    uint64 // of chunks
+	RollupBytes uint64 // of rollups
+	IndexBytes  uint64 // of everything else in block files
 }
 
 // Stats adds up the blocks and heads of all tenants.
@@ -24,7 +25,8 @@ func (db *DB) Stats() (Stats, error) {
 			s.Blocks++
 			s.Rows += m.Rows
 			s.RawBytes += m.ChunkBytes
-			s.IndexBytes += m.Bytes - m.ChunkBytes
+			s.RollupBytes += m.RollupBytes
+			s.IndexBytes += m.Bytes - m.ChunkBytes - m.RollupBytes
 		}
 		s.HeadRows += t.active.Rows()
 		for _, f := range t.frozen {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+	"sort"
 
 	"github.com/hokan-db/hokan/engine/model"
 )
@@ -129,6 +130,20 @@ var errCharges = errors.New("the charges page is damaged")
 // block that is not in the small form has none.
 func (r *Reader) Charges(visit func(id model.ChannelID, day int64, rows, bytes uint64) error) error {
 	return r.visitCharges(r.charges, visit)
+}
+
+// ChargesOf visits those of Charges that are of the channels from one to
+// another, both included.
+func (r *Reader) ChargesOf(first, last model.ChannelID, visit func(id model.ChannelID, day int64, rows, bytes uint64) error) error {
+	// The channel that a page begins with may be the last of the page before.
+	from := sort.Search(len(r.charges), func(i int) bool { return r.charges[i].firstChannel >= first })
+	to := sort.Search(len(r.charges), func(i int) bool { return r.charges[i].firstChannel > last })
+	return r.visitCharges(r.charges[max(from-1, 0):to], func(id model.ChannelID, day int64, rows, bytes uint64) error {
+		if id < first || id > last {
+			return nil
+		}
+		return visit(id, day, rows, bytes)
+	})
 }
 
 func (r *Reader) visitCharges(list []page, visit func(id model.ChannelID, day int64, rows, bytes uint64) error) error {

@@ -28,7 +28,7 @@ type size struct {
 }
 
 func sizeOf(s engine.Stats) size {
-	return size{Files: s.Blocks, RawBytes: s.RawBytes, IndexBytes: s.IndexBytes}
+	return size{Files: s.Blocks, RawBytes: s.RawBytes, RollupBytes: s.RollupBytes, IndexBytes: s.IndexBytes}
 }
 
 // Run implements the command.
