@@ -52,6 +52,7 @@ var (
 	ErrReadOnly     = disk.ErrReadOnly // the folder cannot be written
 	ErrCorrupt      = disk.ErrCorrupt  // damage; the error names the place
 	ErrNotFound     = disk.ErrNotFound // no database there
+	ErrVersion      = disk.ErrVersion  // written by another version of this program
 	ErrUnknownAlarm = alarm.ErrUnknown
 	ErrBadCursor    = catalog.ErrBadCursor
 	ErrCondition    = alarm.ErrInvalid // a condition that means nothing

@@ -98,6 +98,21 @@ func (e *Export) WriteZip(ctx context.Context, w io.Writer) error {
 	return archive.Close()
 }
 
+// WriteHOK writes a file in the format HOK, which a database can import bit for
+// bit. Without rows it is engine.ErrEmpty.
+func (e *Export) WriteHOK(ctx context.Context, w io.Writer) error {
+	if e.selection == nil {
+		return engine.ErrEmpty
+	}
+	_, err := e.selection.WriteHOK(ctx, w, e.channels, func(rows int64) {
+		e.done.Rows = rows
+		if e.Progress != nil {
+			e.Progress(e.done)
+		}
+	})
+	return err
+}
+
 // exportBuffer is how many bytes of CSV are collected before they are written.
 const exportBuffer = 64 << 10
 

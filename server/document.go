@@ -143,12 +143,13 @@ func (s *Server) addBulk() {
 
 	export := s.op("GET", "/export", "export", "Samples as a file", readTenant, http.StatusNotFound, http.StatusUnprocessableEntity)
 	export.Parameters = []*huma.Param{
-		query("format", "csv", true), query("match", "Which channels: a selector; left out: all", false),
+		query("format", "csv: a zip archive with samples.csv; hok: a file that a database imports bit for bit", true), query("match", "Which channels: a selector; left out: all", false),
 		query("from", "Start of the span", false), query("to", "End of the span, itself left out", false),
 		query("zone", "Of the time column: a name such as Asia/Shanghai; left out: UTC", false),
 		query("unit", "Taken as everywhere; without effect, as times are text", false),
 	}
-	export.Responses = content(http.StatusOK, "A zip archive with samples.csv", "application/zip", binary())
+	export.Responses = content(http.StatusOK, "A zip archive with samples.csv, or a file in the format HOK", "application/zip", binary())
+	export.Responses["200"].Content["application/octet-stream"] = &huma.MediaType{Schema: binary()}
 	s.raw(export, operation{export: true}, s.export)
 
 	live := s.op("GET", "/live", "live", "Server-sent events: samples, alarm, missed", readTenant, http.StatusNotFound)

@@ -123,7 +123,7 @@ func TestIsolation(t *testing.T) {
 		want("a basic password", "", http.StatusUnauthorized, "Authorization", "Basic "+f.both)
 		want("a revoked cookie", "", http.StatusUnauthorized, "Cookie", sessionCookie+"="+revoked)
 		switch {
-		case strings.HasPrefix(r.Path, "/api/v1/tokens"):
+		case strings.HasPrefix(r.Path, "/api/v1/tokens"), r.Path == "/api/v1/snapshot":
 			for who, token := range map[string]string{"a reader": f.reader, "a writer": f.writer, "a tenant": f.both, "another": f.other} {
 				want(who, token, http.StatusForbidden)
 			}
@@ -152,7 +152,8 @@ func (f *fixture) another(routes []documented, alarm, victim string) {
 	f.Helper()
 	for _, r := range routes {
 		name := r.Method + " " + r.Path
-		if r.open || r.Path == "/api/v1/session" || strings.HasPrefix(r.Path, "/api/v1/tokens") || name == "POST /api/v1/samples" {
+		if r.open || r.Path == "/api/v1/session" || strings.HasPrefix(r.Path, "/api/v1/tokens") ||
+			r.Path == "/api/v1/snapshot" || name == "POST /api/v1/samples" {
 			continue // no data, an administrator's, or the other's own
 		}
 		answer, text := f.ask(r.Method, r.address(alarm, victim), f.other, bodies[name])

@@ -296,7 +296,7 @@ func TokenBody(t auth.Token, secret string, unit units.Unit) api.TokenBody {
 	}
 }
 
-// export streams a zip archive.
+// export streams a file.
 func (s *Server) export(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
 	e, err := s.api.Export(r.Context(), tenantOf(r.Context()), api.ExportRequest{
@@ -308,9 +308,15 @@ func (s *Server) export(w http.ResponseWriter, r *http.Request) error {
 	}
 	defer e.Close()
 	h := w.Header()
+	write := e.WriteZip
 	h.Set("Content-Type", "application/zip")
 	h.Set("Content-Disposition", `attachment; filename="samples.zip"`)
-	if err := e.WriteZip(r.Context(), w); err != nil {
+	if q.Get("format") == "hok" {
+		write = e.WriteHOK
+		h.Set("Content-Type", "application/octet-stream")
+		h.Set("Content-Disposition", `attachment; filename="samples.hok"`)
+	}
+	if err := write(r.Context(), w); err != nil {
 		return fmt.Errorf("export: %w", err)
 	}
 	return nil

@@ -91,6 +91,7 @@ var codes = []struct {
 	{engine.ErrInvalid, "invalid"},
 	{engine.ErrTooManyChannels, "too_many_channels"},
 	{engine.ErrTooManyRows, "invalid"},
+	{engine.ErrEmpty, "invalid"},
 	{context.Canceled, "interrupted"},
 }
 

@@ -10,19 +10,22 @@ import (
 // ExportRequest asks for GET /api/v1/export.
 type ExportRequest struct {
 	Selection
-	Format string // csv
+	Format string // csv or hok
 	Zone   string // IANA name; "" is UTC
 }
 
 // Export prepares an export. Whoever gets it writes and closes it; its body is
-// no JSON but application/zip.
+// no JSON but a file.
 func (a *API) Export(ctx context.Context, t model.Tenant, r ExportRequest) (*query.Export, error) {
 	return answer(a.export(ctx, t, r))
 }
 
 func (a *API) export(ctx context.Context, t model.Tenant, r ExportRequest) (*query.Export, error) {
-	if r.Format != "csv" {
-		return nil, NewError("invalid", "format "+quote(r.Format)+" is not csv")
+	if r.Format != "csv" && r.Format != "hok" {
+		return nil, NewError("invalid", "format "+quote(r.Format)+" is not csv or hok")
+	}
+	if r.Format == "hok" && r.Zone != "" {
+		return nil, NewError("invalid", "format hok takes no zone: its times are whole")
 	}
 	scope, window, _, err := a.read(t, r.Selection)
 	if err != nil {

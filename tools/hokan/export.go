@@ -20,7 +20,7 @@ type exportCommand struct {
 	tenantFlags
 	outputFlags
 	spanFlags
-	Format string `enum:"csv" default:"csv" help:"csv: a zip archive with samples.csv."`
+	Format string `enum:"csv,hok" default:"csv" help:"csv: a zip archive with samples.csv; hok: a file that import takes bit for bit."`
 	Zone   string `placeholder:"Z" help:"IANA time zone of the time column (default UTC)."`
 	Out    string `required:"" placeholder:"FILE" help:"The file to write; - is stdout."`
 }
@@ -29,7 +29,8 @@ type exportCommand struct {
 func (c *exportCommand) Help() string {
 	return `Examples:
   hokan export --data d --tenant t --format csv --zone Asia/Shanghai --out lake.zip '{instrument="lake"}'
-  hokan export --data d --tenant t --format csv --from now-30d --out - | bsdtar -xOf -`
+  hokan export --data d --tenant t --format csv --from now-30d --out - | bsdtar -xOf -
+  hokan export --data d --tenant t --format hok --out lake.hok '{instrument="lake"}'`
 }
 
 // exported is what is printed about an export: its body is the file.
@@ -57,9 +58,9 @@ func (c *exportCommand) Run(t *terminal) error {
 		bar := newBar(t, "export", -1)
 		defer bar.finish()
 		if c.Out == "-" {
-			return e.WriteZip(t.ctx, t.stdout, bar.set)
+			return e.WriteFile(t.ctx, t.stdout, bar.set)
 		}
-		size, err := writeFile(c.Out, func(w io.Writer) error { return e.WriteZip(t.ctx, w, bar.set) })
+		size, err := writeFile(c.Out, func(w io.Writer) error { return e.WriteFile(t.ctx, w, bar.set) })
 		if err != nil {
 			return writeError(c.Out, err)
 		}
@@ -78,26 +79,33 @@ func (c *exportCommand) Run(t *terminal) error {
 
 // archive is an export that is ready to be written.
 type archive interface {
-	// WriteZip writes it; progress is told bytes now and then.
-	WriteZip(ctx context.Context, w io.Writer, progress func(bytes int64)) error
+	// WriteFile writes it; progress is told bytes, or rows, now and then.
+	WriteFile(ctx context.Context, w io.Writer, progress func(bytes int64)) error
 	// counts says what was written to the file of that name.
 	counts(name string) (query.ExportCounts, error)
 	Close()
 }
 
 // localArchive is an export from a folder.
-type localArchive struct{ *query.Export }
+type localArchive struct {
+	*query.Export
+	format string
+}
 
 func (l local) export(ctx context.Context, r api.ExportRequest) (archive, error) {
 	e, err := l.api.Export(ctx, l.tenant, r)
 	if err != nil {
 		return nil, err
 	}
-	return localArchive{e}, nil
+	return localArchive{e, r.Format}, nil
 }
 
-// WriteZip implements archive; bytes are of CSV.
-func (a localArchive) WriteZip(ctx context.Context, w io.Writer, progress func(bytes int64)) error {
+// WriteFile implements archive; bytes are of CSV.
+func (a localArchive) WriteFile(ctx context.Context, w io.Writer, progress func(bytes int64)) error {
+	if a.format == formatHOK {
+		a.Progress = func(n query.ExportCounts) { progress(n.Rows) }
+		return a.WriteHOK(ctx, w)
+	}
 	a.Progress = func(n query.ExportCounts) { progress(n.CSVBytes) }
 	return a.Export.WriteZip(ctx, w)
 }
@@ -105,18 +113,24 @@ func (a localArchive) WriteZip(ctx context.Context, w io.Writer, progress func(b
 func (a localArchive) counts(string) (query.ExportCounts, error) { return a.Counts(), nil }
 
 // remoteArchive is an export from a server.
-type remoteArchive struct{ body io.ReadCloser }
+type remoteArchive struct {
+	body   io.ReadCloser
+	format string
+}
+
+// formatHOK is the format that import takes bit for bit.
+const formatHOK = "hok"
 
 func (r remote) export(ctx context.Context, request api.ExportRequest) (archive, error) {
 	body, err := r.Export(ctx, request)
 	if err != nil {
 		return nil, err
 	}
-	return remoteArchive{body}, nil
+	return remoteArchive{body, request.Format}, nil
 }
 
-// WriteZip implements archive; bytes are of the archive.
-func (a remoteArchive) WriteZip(ctx context.Context, w io.Writer, progress func(bytes int64)) error {
+// WriteFile implements archive; bytes are of the file.
+func (a remoteArchive) WriteFile(ctx context.Context, w io.Writer, progress func(bytes int64)) error {
 	_, err := io.Copy(w, &progressReader{from: a.body, progress: progress})
 	if cause := ctx.Err(); cause != nil {
 		return cause
@@ -144,6 +158,16 @@ func (p *progressReader) Read(b []byte) (int, error) {
 
 // counts reads the archive: a server does not say what is in it.
 func (a remoteArchive) counts(name string) (n query.ExportCounts, err error) {
+	if a.format == formatHOK {
+		h, file, err := openHOK(name)
+		if err != nil {
+			return n, err
+		}
+		defer file.Close()
+		n.Channels = len(h.Channels())
+		n.Rows, _, _ = h.Rows()
+		return n, nil
+	}
 	r, err := zip.OpenReader(name)
 	if err != nil {
 		return n, fmt.Errorf("%s: %w", name, err)

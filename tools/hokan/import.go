@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -16,12 +17,36 @@ import (
 type importCommand struct {
 	tenantFlags
 	outputFlags
-	Instrument string   `required:"" placeholder:"I" help:"The label instrument of every channel."`
+	Instrument *string  `placeholder:"I" help:"The label instrument of every channel. Files in the format hok name theirs."`
 	Group      string   `placeholder:"G" help:"The measurement group that the channels belong to."`
 	Zone       string   `placeholder:"Z" help:"IANA time zone of the trigger time, such as Asia/Shanghai."`
 	Start      string   `placeholder:"TIME" help:"Replaces the trigger time: 'YYYY-MM-DD hh:mm:ss[±hh:mm]'."`
 	DryRun     bool     `help:"Read everything, keep nothing."`
 	Files      []string `arg:"" name:"file" help:"Logger files; - is stdin."`
+}
+
+// Validate completes and checks the flags. The parser calls it.
+func (c *importCommand) Validate() error {
+	if err := c.tenantFlags.Validate(); err != nil {
+		return err
+	}
+	if c.Instrument == nil && !c.onlyHOK() {
+		return errors.New("missing flags: --instrument=I")
+	}
+	return nil
+}
+
+// instrument returns the instrument that is told, "" where none is.
+func (c *importCommand) instrument() string {
+	if c.Instrument == nil {
+		return ""
+	}
+	return *c.Instrument
+}
+
+// onlyHOK reports whether all files are in the format HOK.
+func (c *importCommand) onlyHOK() bool {
+	return !slices.ContainsFunc(c.Files, func(path string) bool { return !isHOK(path) })
 }
 
 // Help gives examples.
@@ -32,6 +57,7 @@ Examples:
   hokan import --data d --tenant t --instrument lake --zone America/Port_of_Spain WAVE0002.CSV
   hokan import --data d --tenant t --instrument lake --start '2022-06-06 18:43:33-04:00' WAVE0001.CSV
   hokan import --data d --tenant t --instrument roof --zone Asia/Tokyo --dry-run *.CSV -o json
+  hokan import --data d --tenant t lake.hok
   gunzip -c WAVE.CSV.gz | hokan import --data d --tenant t --instrument lake --zone UTC -`
 }
 
@@ -116,8 +142,14 @@ func (c *importCommand) prepare(t *terminal) (*importer, error) {
 		}
 	}
 	i := &importer{importCommand: c, terminal: t, server: to, tenant: name, options: ingest.FileOptions{
-		Tenant: name, Instrument: c.Instrument, Group: c.Group, Zone: zone, Start: c.Start, DryRun: c.DryRun,
+		Tenant: name, Instrument: c.instrument(), Group: c.Group, Zone: zone, Start: c.Start, DryRun: c.DryRun,
 	}}
+	if c.onlyHOK() {
+		if c.Instrument != nil || c.Group != "" || c.Zone != "" || c.Start != "" {
+			return nil, api.NewError("malformed", "files in the format hok name their instruments, groups and times themselves")
+		}
+		return i, nil
+	}
 	var refused *ingest.Error
 	if errors.As(i.options.Validate(), &refused) {
 		return nil, api.NewError(refused.Code, refused.Detail)
@@ -192,7 +224,10 @@ func (i *importer) settle(result *ingest.FileResult) {
 const maxFileErrors = 20
 
 func (i *importer) file(path string) (ingest.FileResult, error) {
-	nothing := ingest.FileResult{File: path, Instrument: i.Instrument}
+	if isHOK(path) {
+		return i.hokFile(path)
+	}
+	nothing := ingest.FileResult{File: path, Instrument: i.instrument()}
 	source, size, err := openSource(i.terminal, path)
 	if err != nil {
 		return nothing, err
