@@ -232,13 +232,13 @@ func (db *DB) maintain(ctx context.Context) {
 	ticker := time.NewTicker(maintainEvery)
 	defer ticker.Stop()
 	for {
+		if err := db.keepTime(ctx); err != nil && ctx.Err() == nil {
+			db.faults.add(err)
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-		}
-		if err := db.keepTime(ctx); err != nil && ctx.Err() == nil {
-			db.faults.add(err)
 		}
 	}
 }

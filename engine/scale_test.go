@@ -33,6 +33,7 @@ const (
 	scaleFolder  = "HOKAN_TEST_SCALE_FOLDER"
 	scaleTenants = "HOKAN_TEST_SCALE_TENANTS" // default 10,000
 	scaleHours   = "HOKAN_TEST_SCALE_HOURS"   // default 24
+	scaleBatch   = "HOKAN_TEST_SCALE_BATCH"   // minutes of an append, default 1; with more, only opening means something
 	scaleProfile = "HOKAN_TEST_SCALE_PROFILE" // a folder for profiles: memory at the end, processor while opening
 )
 
@@ -111,7 +112,8 @@ func actInScale(role string) error {
 	if role == "open" {
 		return openScale(folder)
 	}
-	s := &scale{tenants: numberOr(scaleTenants, 10000), hours: numberOr(scaleHours, 24), files: &countingFS{FS: vfs.Default}}
+	s := &scale{tenants: numberOr(scaleTenants, 10000), hours: numberOr(scaleHours, 24),
+		batch: numberOr(scaleBatch, 1), files: &countingFS{FS: vfs.Default}}
 	return s.run(folder)
 }
 
@@ -125,6 +127,7 @@ func numberOr(name string, otherwise int) int {
 // scale writes the day.
 type scale struct {
 	tenants, hours int
+	batch          int // minutes of an append
 	db             *DB
 	files          *countingFS
 	now            atomic.Int64
@@ -151,12 +154,12 @@ func (s *scale) run(folder string) error {
 		}
 	}
 	begun, cpu := time.Now(), processCPU()
-	for minute := range s.hours * 60 {
+	for minute := 0; minute < s.hours*60; minute += s.batch {
 		if err := s.minute(minute); err != nil {
 			return err
 		}
-		if minute%60 == 59 {
-			s.report(minute+1, time.Since(begun), processCPU()-cpu)
+		if done := minute + s.batch; done%60 == 0 {
+			s.report(done, time.Since(begun), processCPU()-cpu)
 		}
 	}
 	if err := writeProfile("write.mem", func(w io.Writer) error { return pprof.WriteHeapProfile(w) }); err != nil {
@@ -167,26 +170,31 @@ func (s *scale) run(folder string) error {
 	return nil
 }
 
-// minute writes one row of every channel, and lets the database do what is due
+// minute writes rows of every channel, and lets the database do what is due
 // by then.
 func (s *scale) minute(minute int) error {
 	s.now.Store(scaleStart + int64(minute)*60e9)
 	kept := make(chan error, 1)
-	go func() { kept <- s.db.keepTime(context.Background()) }()
+	go func() { kept <- s.keep() }()
 	var next atomic.Int64
 	err := parallel(make([]struct{}, scaleWriters), func(int, struct{}) error {
 		b := &model.Batch{Columns: make([]model.Column, scaleChannels)}
-		times, values := make([]int64, 1), make([]float64, scaleChannels)
+		times, values := make([]int64, s.batch), make([]float64, scaleChannels*s.batch)
 		for {
 			i := int(next.Add(1)) - 1
 			if i >= s.tenants {
 				return nil
 			}
-			times[0] = scaleStart + int64(minute)*60e9 + int64(i)*1e6
 			b.Tenant = s.names[i]
+			for m := range times {
+				times[m] = scaleStart + int64(minute+m)*60e9 + int64(i)*1e6
+			}
 			for c := range scaleChannels {
-				values[c] = temperature(i*scaleChannels+c, minute)
-				b.Columns[c] = model.Column{Labels: s.labels[i][c], Times: times, Values: values[c : c+1]}
+				column := values[c*s.batch : (c+1)*s.batch]
+				for m := range column {
+					column[m] = temperature(i*scaleChannels+c, minute+m)
+				}
+				b.Columns[c] = model.Column{Labels: s.labels[i][c], Times: times, Values: column}
 			}
 			begun := time.Now()
 			if _, err := s.db.Append(context.Background(), b); err != nil {
@@ -200,6 +208,23 @@ func (s *scale) minute(minute int) error {
 		return keeping
 	}
 	return err
+}
+
+// keep does what is due by the clock, all of it: simulated time may not outrun
+// what has until the next minute.
+func (s *scale) keep() error {
+	ctx := context.Background()
+	if err := s.db.keepTime(ctx); err != nil {
+		return err
+	}
+	s.db.compactDue(ctx, nil)
+	f := &s.db.flusher
+	f.mu.Lock()
+	for len(f.queue) > 0 {
+		f.changed.Wait()
+	}
+	f.mu.Unlock()
+	return nil
 }
 
 func (s *scale) report(minutes int, took, cpu time.Duration) {

@@ -36,10 +36,11 @@ func (p *Pages) Bytes() int { return p.used }
 // take returns the address of a new page of size bytes.
 func (p *Pages) take(size uint32) uint32 {
 	if size > p.free {
-		// Slabs double, so that neither small heads nor large ones waste much.
+		// Slabs grow with what is there, so that neither small heads nor large
+		// ones waste more than a quarter: there are ten thousand of them.
 		slab := uint32(firstSlab)
-		if n := len(p.slabs); n > 0 {
-			slab = min(2*uint32(len(p.slabs[n-1])), maxSlab)
+		for slab < maxSlab && int(slab)*2 <= p.used/4 {
+			slab *= 2
 		}
 		p.next, p.free = uint32(len(p.slabs))<<slabBits, slab
 		p.slabs = append(p.slabs, make([]byte, slab))

@@ -11,9 +11,10 @@ import (
 // Head holds rows of one tenant. The caller serialises all its methods; Views
 // and Snapshots may be read at any time without a lock.
 type Head struct {
-	// roots[id>>14][id>>6&255] is the leaf of channel id, in which id&63 is its
-	// place. Small leaves keep a small tenant small.
-	roots   []*branch
+	// roots[id>>14][id>>5&511] is the leaf of channel id, in which id&31 is its
+	// place. Small leaves, and branches no longer than the tenant has channels,
+	// keep a small tenant small.
+	roots   [][]*leaf
 	pages   chunk.Pages
 	streams int // with rows
 	rows    int
@@ -22,18 +23,15 @@ type Head struct {
 }
 
 const (
-	leafBits   = 6
-	branchBits = 8
+	leafBits   = 5
+	branchBits = 9
 )
 
-type (
-	branch [1 << branchBits]*leaf
-	// leaf has its pointers in front: the garbage collector looks no further.
-	leaf struct {
-		late    [1 << leafBits]*lateRows // nil where a channel has none
-		streams [1 << leafBits]chunk.Stream
-	}
-)
+// leaf has its pointers in front: the garbage collector looks no further.
+type leaf struct {
+	late    [1 << leafBits]*lateRows // nil where a channel has none
+	streams [1 << leafBits]chunk.Stream
+}
 
 // lateRows are the rows of a channel that were not later than the last one of
 // its stream, in the order of arrival.
@@ -101,31 +99,30 @@ func (h *Head) place(id model.ChannelID) (l *leaf, place int) {
 	}
 	root := int(id >> (leafBits + branchBits))
 	if root >= len(h.roots) {
-		h.roots = append(h.roots, make([]*branch, root+1-len(h.roots))...)
+		h.roots = append(h.roots, make([][]*leaf, root+1-len(h.roots))...)
 	}
-	if h.roots[root] == nil {
-		h.roots[root] = new(branch)
+	branch := int(id >> leafBits & (1<<branchBits - 1))
+	if branch >= len(h.roots[root]) {
+		h.roots[root] = append(h.roots[root], make([]*leaf, branch+1-len(h.roots[root]))...)
 	}
 	l = new(leaf)
-	h.roots[root][id>>leafBits&(1<<branchBits-1)] = l
+	h.roots[root][branch] = l
 	return l, place
 }
 
 // find returns the leaf of a channel, nil where there is none.
 func (h *Head) find(id model.ChannelID) *leaf {
 	root := int(id >> (leafBits + branchBits))
-	if root >= len(h.roots) || h.roots[root] == nil {
+	branch := int(id >> leafBits & (1<<branchBits - 1))
+	if root >= len(h.roots) || branch >= len(h.roots[root]) {
 		return nil
 	}
-	return h.roots[root][id>>leafBits&(1<<branchBits-1)]
+	return h.roots[root][branch]
 }
 
 // each calls visit for every channel that has rows, in ascending order.
 func (h *Head) each(visit func(id model.ChannelID, l *leaf, place int)) {
 	for i, b := range h.roots {
-		if b == nil {
-			continue
-		}
 		for j, l := range b {
 			if l == nil {
 				continue
