@@ -254,6 +254,7 @@ type rollupScratch struct {
 	memory   [rollupColumns][]int64
 	zeros    []int64
 	rows     RollupRows
+	view     RollupRows // those of rows that are visited
 }
 
 var rollupScratches = sync.Pool{New: func() any { return new(rollupScratch) }}
@@ -333,29 +334,33 @@ func within(place, length, width int64) bool {
 
 // counts makes the numbers of rows, and reports whether there can be so many.
 func (s *rollupScratch) counts() bool {
-	h, good := &s.segments.head, true
-	for _, c := range [...]struct {
-		column int
-		at     int64
-		dst    []uint64
-	}{{columnCount, h.count, s.rows.Counts}, {columnQuality, h.quality, s.rows.Qualities}} {
-		if s.columns[c.column] == nil {
-			good = good && uint64(c.at) < 1<<62
-			for i := range c.dst {
-				c.dst[i] = uint64(c.at)
-			}
-			continue
-		}
-		for i, more := range s.columns[c.column][:len(c.dst)] {
-			n := uint64(c.at + more)
-			good = good && n < 1<<62
-			c.dst[i] = n
-		}
+	h := &s.segments.head
+	good := fillCounts(s.rows.Counts, s.columns[columnCount], h.count) &&
+		fillCounts(s.rows.Qualities, s.columns[columnQuality], h.quality)
+	if s.columns[columnCount] == nil && h.count > 0 {
+		return good
 	}
 	for i, n := range s.rows.Counts {
 		good = good && n+s.rows.Qualities[i] > 0
 	}
 	return good
+}
+
+// fillCounts makes one of the numbers of rows; more is nil where all are equal.
+func fillCounts(dst []uint64, more []int64, at int64) bool {
+	if more == nil {
+		for i := range dst {
+			dst[i] = uint64(at)
+		}
+		return uint64(at) < 1<<62
+	}
+	all := uint64(0)
+	for i, more := range more[:len(dst)] {
+		n := uint64(at + more)
+		all |= n
+		dst[i] = n
+	}
+	return all < 1<<62
 }
 
 // numbers makes the numbers of all rows that are no exceptions.

@@ -77,8 +77,8 @@ func (r *Reader) stepRollups(ids []model.ChannelID, step model.Step, span model.
 			if from == to {
 				return nil
 			}
-			rows := s.rows.slice(from, to)
-			return visit(id, &rows)
+			s.view = s.rows.slice(from, to)
+			return visit(id, &s.view)
 		})
 	})
 }

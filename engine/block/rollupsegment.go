@@ -23,7 +23,7 @@ type segmentWriter struct {
 // |v| of each row, so that sums can be rounded; nil: they stay as they are.
 // Sums in r become what will be decoded. before is what stands of the channel
 // before in the page, and becomes what stands of this one.
-func (w *segmentWriter) append(dst []byte, before *segmentHead, channel model.ChannelID, r *RollupRows, absolutes []float64, form chunk.Encoding) []byte {
+func (w *segmentWriter) append(dst []byte, before *segmentHead, channel model.ChannelID, r *RollupRows, absolutes []float64) []byte {
 	h := segmentHead{channel: channel, rows: r.Len()}
 	for i := range w.columns {
 		if cap(w.columns[i]) < h.rows {
@@ -58,7 +58,8 @@ func (w *segmentWriter) append(dst []byte, before *segmentHead, channel model.Ch
 	body = binary.AppendUvarint(body, h.mask)
 	for i, column := range w.columns {
 		if h.mask&(1<<i) != 0 {
-			body = w.encoder.AppendIntegers(body, column, form)
+			// Symbols would make them 5 % smaller, and reading them half as fast.
+			body = w.encoder.AppendIntegers(body, column, chunk.Fast)
 		}
 	}
 	body = w.appendExceptions(body, r)

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/hokan-db/hokan/engine/chunk"
 	"github.com/hokan-db/hokan/engine/disk"
 	"github.com/hokan-db/hokan/engine/model"
 )
@@ -24,7 +23,6 @@ const (
 // rollupWriter folds the rows of channels, and collects them in pages.
 type rollupWriter struct {
 	enabled  bool // Options.Rollups
-	form     chunk.Encoding
 	channel  model.ChannelID
 	raw      uint64 // rows of the channel so far
 	copied   bool   // the channel's rows come from AddRollups
@@ -76,8 +74,8 @@ type stepWriter struct {
 	pageRows int
 }
 
-func newRollupWriter(enabled bool, form chunk.Encoding) rollupWriter {
-	return rollupWriter{enabled: enabled, form: form, first: math.MaxInt64, last: math.MinInt64}
+func newRollupWriter(enabled bool) rollupWriter {
+	return rollupWriter{enabled: enabled, first: math.MaxInt64, last: math.MinInt64}
 }
 
 // begin begins a channel.
@@ -347,7 +345,7 @@ func (w *rollupWriter) flush(step model.Step) {
 	if w.copied {
 		absolutes = nil
 	}
-	s.payload = w.segments.append(s.payload, &s.before, w.channel, &s.pending, absolutes, w.form)
+	s.payload = w.segments.append(s.payload, &s.before, w.channel, &s.pending, absolutes)
 	b := &s.bounds
 	b.lastChannel = w.channel
 	b.first, b.last = min(b.first, s.pending.FirstTimes[0]), max(b.last, s.pending.LastTimes[n-1])

@@ -80,7 +80,7 @@ func NewWriter(w io.Writer, o WriterOptions) *Writer {
 	if form == 0 {
 		form = chunk.Fast
 	}
-	b := &Writer{w: w, form: form, rollups: newRollupWriter(o.Rollups, form)}
+	b := &Writer{w: w, form: form, rollups: newRollupWriter(o.Rollups)}
 	b.charges.enabled = form == chunk.Small
 	if b.failure = o.Notes.check(); b.failure == nil {
 		o.Notes.appendTo(&b.notes)

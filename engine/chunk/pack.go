@@ -93,17 +93,16 @@ func (p *packed) open(in *input, n int, width uint) {
 	}
 	whole := used / 64 * rowBytes
 	p.data = src[:whole]
-	// The tail is the last whole row, the row cut short, and one that makes
-	// reading over its end harmless.
-	clear(p.tail[:])
+	// The tail is the last whole row, the row cut short, and one of zeros that
+	// makes reading over its end harmless.
 	if whole > 0 {
 		copy(p.tail[:], p.data[whole-rowBytes:])
 	}
 	size, padding := (used%64+7)/8, uint64(0)
 	for l := range lanes {
-		word := p.tail[rowBytes+8*l : rowBytes+8*l+8]
-		copy(word, src[whole+l*size:whole+l*size+size])
-		padding |= binary.LittleEndian.Uint64(word) >> (used % 64)
+		word := shortWord(src[whole+l*size:], size)
+		binary.LittleEndian.PutUint64(p.tail[rowBytes+8*l:], word)
+		padding |= word >> (used % 64)
 	}
 	if last := n % lanes; last > 0 && width > 0 {
 		var group [lanes]int64
@@ -115,6 +114,19 @@ func (p *packed) open(in *input, n int, width uint) {
 	if padding != 0 {
 		in.fail("packed integers that go on after the last")
 	}
+}
+
+// shortWord returns the first size bytes of src, 0 to 8, as the lowest of an
+// integer.
+func shortWord(src []byte, size int) uint64 {
+	if len(src) >= 8 {
+		return binary.LittleEndian.Uint64(src) & (^uint64(0) >> (64 - 8*uint(size)))
+	}
+	word := uint64(0)
+	for i, b := range src[:size] {
+		word |= uint64(b) << (8 * i)
+	}
+	return word
 }
 
 // groups returns how many of the next n groups lie in whole rows.
