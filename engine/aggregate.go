@@ -29,13 +29,9 @@ func (db *DB) View(ctx context.Context, name model.Tenant, ids []model.ChannelID
 		return View{}, err
 	}
 	answer := View{Aggregates: rooms(len(ids), b.Count)}
-	v := newView(db, &q, b.Span(), merge.Grid{From: b.From, Width: uint64(b.Width)}, answer.Aggregates)
-	v.step = model.StepOf(b.Width)
-	if err := v.run(ctx); err != nil {
-		return View{}, err
-	}
-	answer.Coarsest = v.coarsest
-	return answer, nil
+	f := folding{q, b.Span(), merge.Grid{From: b.From, Width: uint64(b.Width)}, model.StepOf(b.Width), answer.Aggregates}
+	answer.Coarsest, err = db.fold(ctx, &f)
+	return answer, err
 }
 
 // Aggregate is View where only the aggregates matter.
@@ -55,9 +51,8 @@ func (db *DB) Summarize(ctx context.Context, name model.Tenant, ids []model.Chan
 		return nil, err
 	}
 	one := rooms(len(ids), 1)
-	v := newView(db, &q, span, merge.Grid{From: span.From, Width: uint64(span.To) - uint64(span.From)}, one)
-	v.step = model.StepDay // those that reach beyond the span do not count
-	if err := v.run(ctx); err != nil {
+	grid := merge.Grid{From: span.From, Width: uint64(span.To) - uint64(span.From)}
+	if _, err := db.fold(ctx, &folding{q, span, grid, model.StepDay, one}); err != nil {
 		return nil, err
 	}
 	result := make([]model.Aggregate, len(ids))

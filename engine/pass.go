@@ -70,7 +70,9 @@ func (p *pass) plan() error {
 		}
 		together += bytes[i]
 	}
-	p.groups = append(p.groups, len(bytes))
+	if len(bytes) > 0 {
+		p.groups = append(p.groups, len(bytes))
+	}
 	return nil
 }
 

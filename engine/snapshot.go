@@ -10,6 +10,7 @@ import (
 	"github.com/hokan-db/hokan/engine/head"
 	"github.com/hokan-db/hokan/engine/merge"
 	"github.com/hokan-db/hokan/engine/model"
+	"github.com/hokan-db/hokan/engine/policy"
 )
 
 // snapshot is what one query reads: the pieces of each channel as they were at
@@ -36,7 +37,7 @@ type openBlock struct {
 // snapshot takes the pieces of channels that may hold rows in span. ids must
 // be ascending.
 func (db *DB) snapshot(ctx context.Context, t *tenant, ids []model.ChannelID, span model.Span) (*snapshot, error) {
-	s, err := db.openSnapshot(ctx, t, ids, span)
+	s, err := db.openSnapshot(ctx, t, ids, span, false)
 	if err != nil {
 		return nil, err
 	}
@@ -54,14 +55,20 @@ func (db *DB) snapshot(ctx context.Context, t *tenant, ids []model.ChannelID, sp
 }
 
 // openSnapshot takes the pieces of heads, and opens the blocks that may hold
-// rows in span without looking for their chunks.
-func (db *DB) openSnapshot(ctx context.Context, t *tenant, ids []model.ChannelID, span model.Span) (*snapshot, error) {
+// rows in span without looking for their chunks. Rows that have expired it
+// leaves out, unless they are asked for too.
+func (db *DB) openSnapshot(ctx context.Context, t *tenant, ids []model.ChannelID, span model.Span, expired bool) (*snapshot, error) {
 	s := &snapshot{db: db, ids: ids, pieces: make([][]merge.Piece, len(ids))}
 	t.choosing.RLock()
 	defer t.choosing.RUnlock()
 	now := db.now()
 	t.mu.RLock()
 	s.hidden = t.hidings(ids, span, now)
+	for i := range s.hidden {
+		if expired {
+			s.hidden[i].floors = policy.NoFloors
+		}
+	}
 	blocks := t.blocks
 	for i, id := range ids {
 		for _, f := range t.frozen {

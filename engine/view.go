@@ -12,8 +12,8 @@ import (
 	"github.com/hokan-db/hokan/engine/model"
 )
 
-// view is one call of View or Summarize: the channels are folded from rollups
-// where blocks have them, from rows elsewhere and where rollups cannot tell.
+// view folds some channels in one span: from rollups where blocks have them,
+// from rows elsewhere and where rollups cannot tell.
 type view struct {
 	db     *DB
 	tenant *tenant
@@ -23,7 +23,8 @@ type view struct {
 	out    [][]model.Aggregate // of each of ids
 	// step is the coarsest that is used: what lies in one of its rows and in
 	// span lies in one bucket.
-	step model.Step
+	step    model.Step
+	expired bool // rows that have expired count too
 
 	coarsest  model.Step // that was used
 	snapshot  *snapshot
@@ -33,20 +34,10 @@ type view struct {
 	scratch   merge.Scratch    // of the caller's goroutine
 }
 
-// newView prepares to fold into out, which has an element for each of the
-// channels asked for.
-func newView(db *DB, q *channelQuery, span model.Span, g merge.Grid, out [][]model.Aggregate) *view {
-	v := &view{db: db, tenant: q.tenant, ids: q.ascending, span: span, grid: g, out: make([][]model.Aggregate, len(out))}
-	for i, at := range q.position {
-		v.out[at] = out[i]
-	}
-	return v
-}
-
-// run answers the view.
+// run folds the view.
 func (v *view) run(ctx context.Context) error {
 	var err error
-	if v.snapshot, err = v.db.openSnapshot(ctx, v.tenant, v.ids, v.span); err != nil {
+	if v.snapshot, err = v.db.openSnapshot(ctx, v.tenant, v.ids, v.span, v.expired); err != nil {
 		return err
 	}
 	defer v.snapshot.close()
@@ -180,7 +171,7 @@ func share(a, b []model.ChannelID) bool {
 // fold gives a source's rollups to the combiners.
 func (v *view) fold(s *source) error {
 	at := 0
-	hidden := []model.Span{{From: math.MinInt64, To: v.span.From}, {From: v.span.To, To: math.MaxInt64}}
+	hidden := v.outside([]model.Span{v.span})
 	return s.Rollups(s.ids, v.step, v.span, func(id model.ChannelID, rows *block.RollupRows) error {
 		if v.ids[at] > id {
 			at = 0
@@ -191,12 +182,28 @@ func (v *view) fold(s *source) error {
 		v.coarsest = max(v.coarsest, rows.Step)
 		columns := merge.Summaries{FirstTimes: rows.FirstTimes, LastTimes: rows.LastTimes, Fold: rows.Fold,
 			Hidden: hidden, Rawless: !s.HasRaw(id)}
+		if h := v.snapshot.hidden; h != nil {
+			columns.Hidden = v.outside(h[at].remains(nil, cleanTo(&s.meta), s.meta.First, s.meta.Last))
+		}
 		if s.stream {
 			return v.combiners[at].Stream(&columns, &v.scratch)
 		}
 		v.combiners[at].List(&columns)
 		return nil
 	})
+}
+
+// outside returns the times that are in none of some ascending spans or not in
+// the view's.
+func (v *view) outside(spans []model.Span) (dst []model.Span) {
+	from := int64(math.MinInt64)
+	for _, s := range spans {
+		if s = s.Intersect(v.span); !s.Empty() {
+			dst = append(dst, model.Span{From: from, To: s.From})
+			from = s.To
+		}
+	}
+	return append(dst, model.Span{From: from, To: math.MaxInt64})
 }
 
 // foldRows folds what has no rollups.
