@@ -137,12 +137,12 @@ func (w *viewWriter) write(channel int, from, step int64, n int) {
 func channelStep(channel int) int64 { return []int64{1e9, 250e6, 200e9}[channel] }
 
 // change changes the rows or where they lie.
-func (w *viewWriter) change() string {
+func (w *viewWriter) change() {
 	channel := w.rng.IntN(3)
 	step := channelStep(channel)
 	at := viewStart + w.rng.Int64N(w.now-viewStart+1)
 	var err error
-	switch w.rng.IntN(12) {
+	switch w.rng.IntN(13) {
 	case 0, 1, 2:
 		n := 1 + w.rng.IntN(4000)
 		for c := range 3 {
@@ -152,28 +152,30 @@ func (w *viewWriter) change() string {
 		if w.rng.IntN(3) == 0 {
 			w.now += w.rng.Int64N(5 * 3600e9)
 		}
-		return "new rows"
+		return
 	case 3:
 		w.write(channel, at, 1e9, 1)
-		return "a late row"
 	case 4:
 		w.write(channel, at-at%step, step, 1+w.rng.IntN(3))
-		return "corrections"
 	case 5:
 		w.write(channel, at-at%step, step*(1+w.rng.Int64N(700)), 1+w.rng.IntN(30))
-		return "corrections far apart"
 	case 6:
 		w.write(channel, at, step, 1+w.rng.IntN(2000))
-		return "many late rows"
 	case 7, 8, 9:
 		err = w.db.Flush(context.Background())
+	case 10:
+		var ids []model.ChannelID // nil: all
+		if w.rng.IntN(2) == 0 {
+			ids = []model.ChannelID{model.ChannelID(channel + 1)}
+		}
+		span := model.Span{From: at, To: at + 1 + w.rng.Int64N(7200e9)}
+		_, err = w.db.DeleteRows(context.Background(), "t", ids, span)
 	default:
 		err = w.db.Compact(context.Background())
 	}
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return "flush or compact"
 }
 
 // TestAViewIsWhatAScanGives changes a database at random and compares views of
