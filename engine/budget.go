@@ -20,6 +20,10 @@ const (
 	memorySlow = 100 * time.Millisecond
 )
 
+// readersShare is the part of the memory that open blocks may take: one in so
+// many.
+const readersShare = 8
+
 // MemoryUse is how much of the memory budget is in use, and by what. In bytes.
 type MemoryUse struct {
 	Limit      int64
@@ -52,7 +56,7 @@ func (m *memory) init(db *DB) {
 }
 
 func (m *memory) use() MemoryUse {
-	return MemoryUse{Limit: m.limit, Heads: m.db.headBytes.Load(), Readers: m.db.readers.bytes(), Compaction: m.compaction.Load()}
+	return MemoryUse{Limit: m.limit, Heads: m.db.headBytes.Load(), Readers: m.db.readers.bytes.Load(), Compaction: m.compaction.Load()}
 }
 
 // notify wakes writers that wait for memory.

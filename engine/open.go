@@ -37,7 +37,7 @@ func Open(o Options) (db *DB, err error) {
 	}
 	local := disk.NewLocalBlocks(o.FS, o.Dir)
 	db.local, db.blocks = local, heldBlocks{local, &db.deleting}
-	db.readers = newReaderCache(servedBlocks{local}, db.blockDamaged)
+	db.readers = newReaderCache(servedBlocks{local}, o.MemoryBytes/readersShare, db.blockDamaged)
 	db.life, db.stop = context.WithCancel(context.Background())
 	db.flusher.init(db)
 	db.memory.init(db)

@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"errors"
 	"sync"
+	"sync/atomic"
 
 	"github.com/hokan-db/hokan/engine/block"
 	"github.com/hokan-db/hokan/engine/disk"
@@ -16,8 +17,14 @@ const maxIdleReaders = 512
 // readerCache keeps block files open between queries.
 type readerCache struct {
 	blocks disk.Blocks
+	most   int64 // bytes of memory: with more in use, files are closed that nobody reads
 	// damaged is told what a reader finds.
 	damaged func(name string, cause error)
+
+	// acquired counts the times that a block was asked for.
+	acquired atomic.Int64
+
+	bytes atomic.Int64 // of memory that open files take
 
 	mu   sync.Mutex
 	open map[string]*openReader
@@ -32,12 +39,13 @@ type openReader struct {
 	gone    bool          // the block is deleted: closed when nobody uses it
 }
 
-func newReaderCache(blocks disk.Blocks, damaged func(name string, cause error)) *readerCache {
-	return &readerCache{blocks: blocks, damaged: damaged, open: map[string]*openReader{}, idle: list.New()}
+func newReaderCache(blocks disk.Blocks, most int64, damaged func(name string, cause error)) *readerCache {
+	return &readerCache{blocks: blocks, most: most, damaged: damaged, open: map[string]*openReader{}, idle: list.New()}
 }
 
 // acquire returns the reader of a block, to be given back with release.
 func (c *readerCache) acquire(name string) (*openReader, error) {
+	c.acquired.Add(1)
 	c.mu.Lock()
 	if r := c.open[name]; r != nil {
 		c.take(r)
@@ -63,11 +71,9 @@ func (c *readerCache) acquire(name string) (*openReader, error) {
 	}
 	r := &openReader{Reader: opened, name: name, users: 1}
 	c.open[name] = r
+	c.bytes.Add(r.MemoryBytes())
 	return r, nil
 }
-
-// bytes returns how much memory open blocks take.
-func (c *readerCache) bytes() int64 { return 0 }
 
 func (c *readerCache) take(r *openReader) {
 	r.users++
@@ -85,14 +91,14 @@ func (c *readerCache) release(r *openReader) {
 		return
 	}
 	if r.gone {
-		r.Close() // as below
+		c.end(r)
 		return
 	}
 	r.element = c.idle.PushFront(r)
-	for c.idle.Len() > maxIdleReaders {
+	for c.idle.Len() > maxIdleReaders || c.idle.Len() > 0 && c.bytes.Load() > c.most {
 		oldest := c.idle.Remove(c.idle.Back()).(*openReader)
 		delete(c.open, oldest.name)
-		oldest.Close() // of a file that was only read: nothing to lose
+		c.end(oldest)
 	}
 }
 
@@ -109,8 +115,14 @@ func (c *readerCache) forget(name string) {
 	r.gone = true
 	if r.element != nil {
 		c.idle.Remove(r.element)
-		r.Close() // of a file that was only read: nothing to lose
+		c.end(r)
 	}
+}
+
+// end closes a block's file. The caller holds mu.
+func (c *readerCache) end(r *openReader) {
+	c.bytes.Add(-r.MemoryBytes())
+	r.Close() // of a file that was only read: nothing to lose
 }
 
 // close closes every file. No reader may be in use.

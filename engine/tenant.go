@@ -25,6 +25,7 @@ type tenant struct {
 	quota   atomic.Pointer[policy.Quota]
 	blocked atomic.Pointer[error]
 	files   tenantFiles
+	usage   usageCache
 
 	// mu guards all below. The applier writes under it, once per entry;
 	// readers hold it shared just long enough to take a snapshot.

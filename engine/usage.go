@@ -2,7 +2,9 @@ package engine
 
 import (
 	"context"
+	"sync"
 
+	"github.com/hokan-db/hokan/engine/block"
 	"github.com/hokan-db/hokan/engine/model"
 )
 
@@ -24,17 +26,30 @@ type Usage struct {
 	Channels int
 }
 
-// DayUsage is what one channel's rows of one UTC day take up, or the files
-// uploaded that day, which are of channel 0.
-type DayUsage struct {
-	Day      int64 // when it starts, in nanoseconds since the epoch
-	Channel  model.ChannelID
-	Charged  uint64 // as in Usage
-	Physical uint64
+// usageCache is what was found out about a tenant's usage and may still be
+// right.
+type usageCache struct {
+	mu     sync.Mutex
+	floors floorTable
+	cut    map[string]cutBlock // blocks of which something is hidden
 }
 
+// cutBlock is what is charged for the rows of a block that can be read, while
+// what hides the others is the same.
+type cutBlock struct {
+	hidden  uint64 // fingerprint of what hides rows
+	charged uint64
+}
+
+// cutBlocks is how many blocks are read at once to find out what of them is
+// hidden.
+const cutBlocks = 32
+
 // Usage returns what a tenant takes up. It is cheap enough to be asked for
-// every tenant every minute.
+// every tenant every minute: blocks are read only when something of them was
+// hidden since, and because of retention once an hour. What a deletion hides
+// of a day is taken as spread evenly over the rows that a channel has in that
+// day of a block, until compaction knows better.
 func (db *DB) Usage(ctx context.Context, name model.Tenant) (Usage, error) {
 	t, err := db.enterTenant(name)
 	if err != nil {
@@ -45,33 +60,110 @@ func (db *DB) Usage(ctx context.Context, name model.Tenant) (Usage, error) {
 	if err != nil {
 		return Usage{}, err
 	}
-	var u Usage
-	files.mu.Lock()
-	u.Files, u.Physical = files.bytes, files.onDisk
-	files.mu.Unlock()
-	t.mu.RLock()
-	for i := range t.blocks {
-		u.Rows += t.blocks[i].Rows
-		u.Physical += t.blocks[i].Bytes
+	t.usage.mu.Lock()
+	defer t.usage.mu.Unlock()
+	for {
+		u, unknown, err := db.addUp(t)
+		if err != nil {
+			return Usage{}, err
+		}
+		if len(unknown) == 0 {
+			files.mu.Lock()
+			u.Files = files.bytes
+			u.Charged += files.bytes
+			u.Physical += files.onDisk
+			files.mu.Unlock()
+			return u, nil
+		}
+		if err := db.readCutBlocks(ctx, unknown); err != nil {
+			return Usage{}, err
+		}
 	}
-	for _, f := range t.frozen {
-		u.Rows += uint64(f.Rows())
-	}
-	u.Rows += uint64(t.active.Rows())
-	u.Channels = t.index.Len()
-	t.mu.RUnlock()
-	u.Charged = u.Rows*unchargedRow + u.Files
-	return u, ctx.Err()
 }
 
-// UsageDays visits what each channel takes up of each UTC day, in ascending
-// order of day, then channel, until visit returns an error. The sum of all is
-// what Usage says.
-func (db *DB) UsageDays(ctx context.Context, name model.Tenant, visit func(DayUsage) error) error {
-	_, err := db.enterTenant(name)
-	if err != nil {
-		return err
+// addUp adds up heads and blocks. Where it is not known what is charged for a
+// block of which something is hidden it returns such blocks, open, instead.
+// The caller holds t.usage.mu.
+func (db *DB) addUp(t *tenant) (u Usage, unknown []openCut, err error) {
+	t.choosing.RLock()
+	defer t.choosing.RUnlock()
+	v := db.viewUsage(t, false)
+	u.Channels = v.channels
+	for i := range v.heads {
+		h := &v.heads[i]
+		u.Rows += h.rows
+		u.Charged += h.visible * unchargedRow
 	}
-	defer db.gate.leave()
-	return ctx.Err()
+	inUse := map[string]cutBlock{}
+	for i := range v.blocks {
+		m := &v.blocks[i]
+		u.Rows += m.Rows
+		u.Physical += m.Bytes
+		all := m.Charged + m.Uncharged*unchargedRow
+		h := v.hiderOf(m.LastOffset, m.First, m.Last)
+		switch {
+		case all == 0, h.hidesAll(m.First, m.Last):
+			continue
+		case h.hidesNothing(m.First):
+			u.Charged += all
+			continue
+		}
+		known, ok := t.usage.cut[m.Name]
+		if print := h.fingerprint(); !ok || known.hidden != print {
+			unknown, err = db.openCut(unknown, t, m, h, print)
+		}
+		if err != nil || len(unknown) == cutBlocks {
+			break
+		}
+		inUse[m.Name] = known
+		u.Charged += known.charged
+	}
+	if err == nil && len(unknown) == 0 {
+		t.usage.cut = inUse // blocks that are gone are forgotten
+	}
+	return u, unknown, err
+}
+
+// openCut is an open block of which something is hidden.
+type openCut struct {
+	t      *tenant
+	block  sourceBlock
+	hider  *hider
+	hidden uint64
+}
+
+// openCut opens a block whose charge is to be found out, and adds it to list.
+func (db *DB) openCut(list []openCut, t *tenant, m *block.Meta, h *hider, print uint64) ([]openCut, error) {
+	source, err := db.openSource(t, m)
+	if err != nil {
+		for i := range list {
+			list[i].block.close()
+		}
+		return nil, err
+	}
+	return append(list, openCut{t, source, h, print}), nil
+}
+
+// readCutBlocks finds out what is charged for blocks, and closes them.
+func (db *DB) readCutBlocks(ctx context.Context, list []openCut) error {
+	var err error
+	for i := range list {
+		c := &list[i]
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err == nil {
+			charged := uint64(0)
+			err = c.block.parts(func(p *usagePart) error {
+				charged += c.hider.visible(p, p.charged)
+				return nil
+			})
+			if c.t.usage.cut == nil {
+				c.t.usage.cut = map[string]cutBlock{}
+			}
+			c.t.usage.cut[c.block.meta.Name] = cutBlock{c.hidden, charged}
+		}
+		c.block.close()
+	}
+	return err
 }
