@@ -17,6 +17,7 @@ import (
 	"github.com/hokan-db/hokan/engine/entry"
 	"github.com/hokan-db/hokan/engine/merge"
 	"github.com/hokan-db/hokan/engine/model"
+	"github.com/hokan-db/hokan/engine/policy"
 )
 
 // naiveAlarm and naiveTenant are what a database should answer, kept in the
@@ -43,11 +44,15 @@ type naiveTenant struct {
 	order  []string                    // channels in the order in which they were made
 	alarms []*naiveAlarm
 	events []naiveEvent
+	rules  policy.Rules
+	floors map[string]int64 // channel → the time before which all has expired
+	quota  int              // channels; 0: none
 }
 
 func (n *naiveTenant) channel(name string) map[int64]uint64 {
 	if n.rows[name] == nil {
 		n.rows[name] = map[int64]uint64{}
+		n.floors[name] = math.MinInt64
 		n.order = append(n.order, name)
 	}
 	return n.rows[name]
@@ -147,7 +152,7 @@ type heldSelection struct {
 var machineTenants = []model.Tenant{"lake", "roof"}
 
 func newMachine(t *rapid.T) *machine {
-	m := &machine{t: t, fs: vfs.NewCrashableMem(), now: 1e18, tenants: map[model.Tenant]*naiveTenant{}}
+	m := &machine{t: t, fs: vfs.NewCrashableMem(), now: 20*model.Day + 1e9, tenants: map[model.Tenant]*naiveTenant{}}
 	m.options = Options{
 		Dir: "data", Clock: func() time.Time { return time.Unix(0, m.now) },
 		HeadRows:     rapid.SampledFrom([]int{1, 5, 100000}).Draw(t, "head rows"),
@@ -158,8 +163,7 @@ func newMachine(t *rapid.T) *machine {
 	m.mergeChunks = rapid.SampledFrom([]int{groupChunks, 1, 3}).Draw(t, "merged chunks")
 	m.open()
 	for _, name := range machineTenants {
-		m.must(m.db.CreateTenant(context.Background(), name))
-		m.tenants[name] = &naiveTenant{rows: map[string]map[int64]uint64{}}
+		m.create(name)
 	}
 	return m
 }
@@ -177,6 +181,9 @@ func (m *machine) open() {
 	m.must(err)
 	m.db = db
 	db.compactor.blocks, db.compactor.chunks = m.mergeBlocks, m.mergeChunks
+	for name, n := range m.tenants {
+		m.must(db.SetQuota(name, policy.Quota{Channels: n.quota})) // a service's, not the database's
+	}
 	faults, quarantined := db.Faults()
 	if len(faults) > 0 || quarantined > 0 {
 		m.t.Fatalf("faults after open: %v, %d entries quarantined", faults, quarantined)
@@ -206,8 +213,7 @@ var rowValues = rapid.Custom(func(t *rapid.T) float64 {
 
 // append writes a batch to both.
 func (m *machine) append(t *rapid.T) {
-	name := rapid.SampledFrom(machineTenants).Draw(t, "tenant")
-	n := m.tenants[name]
+	name := m.tenant(t)
 	b := &model.Batch{Tenant: name}
 	shared := rapid.Bool().Draw(t, "shared times")
 	var times []int64
@@ -222,22 +228,52 @@ func (m *machine) append(t *rapid.T) {
 			Values: rapid.SliceOfN(rowValues, len(times), len(times)).Draw(t, "values")}
 		b.Columns = append(b.Columns, c)
 	}
+	m.write(b)
+}
+
+// appendDense writes many rows in order, so that rollups are worth keeping.
+func (m *machine) appendDense(t *rapid.T) {
+	b := &model.Batch{Tenant: m.tenant(t)}
+	at := rowTimes.Draw(t, "start")
+	step := rapid.SampledFrom([]int64{1e9, 10e9, 60e9, 600e9}).Draw(t, "step")
+	c := model.Column{Labels: testLabels(rapid.SampledFrom([]string{"a", "b"}).Draw(t, "channel"))}
+	value := rapid.IntRange(-5, 5).Draw(t, "value")
+	for i := range rapid.IntRange(40, 200).Draw(t, "rows") {
+		c.Times = append(c.Times, at+int64(i)*step)
+		c.Values = append(c.Values, float64(value+i%7)/10)
+	}
+	b.Columns = []model.Column{c}
+	m.write(b)
+}
+
+// write writes a batch to both, but for new channels beyond the quota.
+func (m *machine) write(b *model.Batch) {
+	n := m.tenants[b.Tenant]
+	var accepted []model.Column
+	rows := 0
+	for _, c := range b.Columns {
+		if channel := c.Labels.Channel(); n.rows[channel] != nil || n.quota == 0 || len(n.order) < n.quota {
+			n.channel(channel)
+			accepted = append(accepted, c)
+			rows += len(c.Times)
+		}
+	}
 	result, err := m.db.Append(context.Background(), b)
 	m.must(err)
-	if result.Rows != b.Rows() {
-		m.t.Fatalf("%d of %d rows appended", result.Rows, b.Rows())
+	if result.Rows != rows || len(result.Refused) != len(b.Columns)-len(accepted) {
+		m.t.Fatalf("appended %+v, want %d rows of %d columns", result, rows, len(accepted))
 	}
-	for _, c := range b.Columns {
-		rows := n.channel(c.Labels.Channel())
+	for _, c := range accepted {
+		rows := n.rows[c.Labels.Channel()]
 		for i, at := range c.Times {
 			rows[at] = math.Float64bits(c.Values[i])
 		}
 	}
-	n.fold(b.Columns)
+	n.fold(accepted)
 }
 
 func (m *machine) putAlarm(t *rapid.T) {
-	name := rapid.SampledFrom(machineTenants).Draw(t, "tenant")
+	name := m.tenant(t)
 	n := m.tenants[name]
 	if len(n.order) == 0 {
 		t.Skip("no channel yet")
@@ -265,7 +301,7 @@ func (m *machine) putAlarm(t *rapid.T) {
 }
 
 func (m *machine) switchAlarm(t *rapid.T) {
-	name := rapid.SampledFrom(machineTenants).Draw(t, "tenant")
+	name := m.tenant(t)
 	n := m.tenants[name]
 	if len(n.alarms) == 0 {
 		t.Skip("no alarm yet")
@@ -302,7 +338,7 @@ func (m *machine) hold(t *rapid.T) {
 	m.release()
 	for _, name := range machineTenants {
 		n := m.tenants[name]
-		if len(n.order) == 0 {
+		if n == nil || len(n.order) == 0 {
 			continue
 		}
 		i := rapid.IntRange(0, len(n.order)-1).Draw(t, "channel")
@@ -359,8 +395,13 @@ func (m *machine) reopen(*rapid.T) {
 
 // check compares every answer.
 func (m *machine) check(t *rapid.T) {
+	m.expire()
 	for _, name := range machineTenants {
 		n := m.tenants[name]
+		if n == nil {
+			m.checkGone(name)
+			continue
+		}
 		channels, err := m.db.Channels(context.Background(), name, nil)
 		m.must(err)
 		if len(channels) != len(n.order) {
@@ -470,6 +511,12 @@ func (m *machine) checkLatest(name model.Tenant, ids []model.ChannelID) {
 	for i, got := range latest {
 		times, values := m.tenants[name].sortedRows(m.tenants[name].order[i], model.AllTime())
 		last := len(times) - 1
+		if last < 0 {
+			if got.OK {
+				m.t.Fatalf("latest of channel %d: got %+v, it has no rows", i, got)
+			}
+			continue
+		}
 		if !got.OK || got.Time != times[last] || !sameBits(got.Value, values[last]) {
 			m.t.Fatalf("latest of channel %d: got %+v, want %d %v", i, got, times[last], values[last])
 		}
@@ -541,13 +588,22 @@ func TestModel(t *testing.T) {
 			m.db.Close()
 		}()
 		t.Repeat(map[string]func(*rapid.T){
-			"append":  m.append,
-			"append2": m.append,
-			"alarm":   m.putAlarm,
-			"switch":  m.switchAlarm,
-			"flush":   func(*rapid.T) { m.must(m.db.Flush(context.Background())) },
-			"compact": func(*rapid.T) { m.must(m.db.Compact(context.Background())) },
-			"hold":    m.hold,
+			"append":          m.append,
+			"append2":         m.append,
+			"delete rows":     m.deleteRows,
+			"delete channels": m.deleteChannels,
+			"delete tenant":   m.deleteTenant,
+			"retention":       m.setRetention,
+			"quota":           m.setQuota,
+			"clock":           m.moveClock,
+			"due":             m.doWhatIsDue,
+			"snapshot":        m.snapshot,
+			"HOK":             m.exchange,
+			"alarm":           m.putAlarm,
+			"switch":          m.switchAlarm,
+			"flush":           func(*rapid.T) { m.must(m.db.Flush(context.Background())) },
+			"compact":         func(*rapid.T) { m.must(m.db.Compact(context.Background())) },
+			"hold":            m.hold,
 			"checkpoint": func(*rapid.T) {
 				m.must(m.db.Checkpoint(context.Background()))
 			},
