@@ -148,32 +148,47 @@ func (r *Reader) ChargesOf(first, last model.ChannelID, visit func(id model.Chan
 
 func (r *Reader) visitCharges(list []page, visit func(id model.ChannelID, day int64, rows, bytes uint64) error) error {
 	return r.readPages(list, func(p *page, payload []byte) error {
-		in := input{rest: payload}
-		var before charge
-		id, start := model.ChannelID(0), int64(0)
-		for len(in.rest) > 0 {
-			step := in.uint32Varint()
-			count := in.count(3)
-			id += model.ChannelID(step)
-			if step == 0 || id < p.firstChannel || count == 0 || in.failed {
-				return r.damage(p.Position, errCharges)
+		stopped := false
+		err := decodeCharges(payload, p.firstChannel, func(id model.ChannelID, day int64, rows, bytes uint64) error {
+			err := visit(id, day, rows, bytes)
+			stopped = err != nil
+			return err
+		})
+		if err != nil && !stopped {
+			return r.damage(p.Position, err)
+		}
+		return err
+	})
+}
+
+// decodeCharges reads what chargeWriter wrote, up to an error of visit.
+func decodeCharges(payload []byte, first model.ChannelID, visit func(id model.ChannelID, day int64, rows, bytes uint64) error) error {
+	in := input{rest: payload}
+	var before charge
+	id, start := model.ChannelID(0), int64(0)
+	for len(in.rest) > 0 {
+		more := in.uint32Varint()
+		count := in.count(3)
+		last := id
+		id += model.ChannelID(more)
+		if id <= last || id < first || count == 0 || in.failed {
+			return errCharges
+		}
+		expected := start
+		for i := range count {
+			day := expected + in.varint()
+			rows, bytes := before.rows+uint64(in.varint()), before.bytes+uint64(in.varint())
+			if in.failed || rows == 0 || i > 0 && day <= before.day {
+				return errCharges
 			}
-			expected := start
-			for i := range count {
-				day := expected + in.varint()
-				rows, bytes := before.rows+uint64(in.varint()), before.bytes+uint64(in.varint())
-				if in.failed || rows == 0 || i > 0 && day <= before.day {
-					return r.damage(p.Position, errCharges)
-				}
-				before, expected = charge{day, rows, bytes}, day+1
-				if i == 0 {
-					start = day
-				}
-				if err := visit(id, day, rows, bytes); err != nil {
-					return err
-				}
+			before, expected = charge{day, rows, bytes}, day+1
+			if i == 0 {
+				start = day
+			}
+			if err := visit(id, day, rows, bytes); err != nil {
+				return err
 			}
 		}
-		return nil
-	})
+	}
+	return nil
 }

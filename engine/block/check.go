@@ -71,8 +71,8 @@ func (c *checker) run() error {
 		c.tell(c.damage(int64(c.meta.Bytes)-footerSize, fmt.Errorf("%d rows in %d chunks, the footer says %d in %d",
 			c.rows, c.chunks, c.meta.Rows, c.meta.Chunks)))
 	}
-	if _, err := c.Notes(); err != nil {
-		if err := c.tell(err); err != nil {
+	for i := range c.notes {
+		if err := c.tell(c.readNotes(c.notes[i:i+1], new(Notes))); err != nil {
 			return err
 		}
 	}

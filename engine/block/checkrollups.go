@@ -121,18 +121,22 @@ func sameRollup(rows *RollupRows, i int, stored *RollupRows, absolute float64) b
 	return sum == other || absolute-absolute != 0 || math.Abs(sum-other) <= absolute*2*sumTolerance
 }
 
-// advance reads the next channel's rows of a step, false at the end or where
-// they are damaged, which it reports.
+// advance reads the next channel's rows of a step, false at the end. It reports
+// pages that are damaged, and goes on with the next.
 func (r *rollupCheck) advance(s *rollupStream) bool {
-	more, err := r.nextRows(s)
-	if err != nil {
-		more, s.left, s.scratch.segments = false, nil, segments{}
+	for r.broken == nil {
+		more, err := r.nextRows(s)
+		if err == nil && more {
+			return true
+		}
+		if err == nil {
+			break
+		}
+		s.scratch.segments = segments{}
 		r.failure(err)
 	}
-	if !more {
-		s.channel, s.rest = math.MaxUint32, RollupRows{}
-	}
-	return more
+	s.channel, s.rest = math.MaxUint32, RollupRows{}
+	return false
 }
 
 // failure reports what is damaged; other errors are for run to return.
@@ -241,7 +245,7 @@ func (r *rollupCheck) end() error {
 	if err := r.endChannel(); err != nil {
 		return err
 	}
-	if !r.damaged {
+	for r.page < len(r.directory.charges) {
 		if _, err := r.chargesOf(math.MaxUint32); err != nil {
 			if err := r.tell(err); err != nil {
 				return err

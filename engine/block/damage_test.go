@@ -31,7 +31,22 @@ func readAll(file []byte) error {
 		return nil
 	})
 	_, _, err2 := readBack(r, []model.ChannelID{1, 2, 70000, 70001}, everything)
-	return errors.Join(err, err2)
+	_, err3 := r.Notes()
+	return errors.Join(err, err2, err3, readAllRollups(r))
+}
+
+// readAllRollups reads all rollups and charges.
+func readAllRollups(r *Reader) error {
+	err := r.Charges(func(model.ChannelID, int64, uint64, uint64) error { return nil })
+	for _, step := range model.Steps() {
+		err = errors.Join(err, r.Rollups([]model.ChannelID{1, 2, 3, 70000, 70001}, step, everything,
+			func(_ model.ChannelID, rows *RollupRows) error {
+				var a model.Aggregate
+				rows.Fold(0, rows.Len(), &a)
+				return nil
+			}))
+	}
+	return err
 }
 
 // faults returns where Check finds damage.
@@ -80,6 +95,11 @@ func frameStarts(t *testing.T, file []byte) []int64 {
 
 func TestEveryFlippedByteIsFound(t *testing.T) {
 	file, _ := build(t, small(t))
+	everyFlipIsFound(t, file)
+	everyFlipIsFound(t, withEverything(t))
+}
+
+func everyFlipIsFound(t *testing.T, file []byte) {
 	if got := faults(t, file); len(got) > 0 {
 		t.Fatalf("damage at %d in a whole file", got)
 	}
@@ -109,7 +129,7 @@ func TestEveryFlippedByteIsFound(t *testing.T) {
 }
 
 func TestEveryTruncationIsFound(t *testing.T) {
-	file, _ := build(t, small(t))
+	file := withEverything(t)
 	for n := range file {
 		if got := faults(t, file[:n]); len(got) == 0 {
 			t.Fatalf("%d of %d bytes: nothing found", n, len(file))
@@ -232,22 +252,31 @@ func FuzzRead(f *testing.F) {
 // FuzzParts reads blocks of arbitrary parts under right checksums.
 func FuzzParts(f *testing.F) {
 	file, _ := build(f, small(f))
-	r := open(f, file)
+	r, full := open(f, file), withEverything(f)
 	payload := func(p page) []byte { return file[p.Position+disk.FrameHeaderSize : p.end()] }
-	f.Add(file[disk.HeaderSize+disk.FrameHeaderSize:][:100], payload(r.channels[0]), payload(r.index[0]))
-	f.Fuzz(func(t *testing.T, chunk, channels, index []byte) {
+	rolled := open(f, full)
+	more := func(p page) []byte { return full[p.Position+disk.FrameHeaderSize : p.end()] }
+	f.Add(file[disk.HeaderSize+disk.FrameHeaderSize:][:100], payload(r.channels[0]), payload(r.index[0]),
+		more(rolled.rollups[model.StepHour][0]), more(rolled.charges[0]), more(rolled.notes[0]))
+	f.Fuzz(func(t *testing.T, chunk, channels, index, rollups, charges, notes []byte) {
 		b := disk.AppendHeader(nil, disk.FileHeader{Kind: disk.KindBlock, Version: version})
 		b = disk.AppendFrame(b, 0, chunk)
-		foot := footer{bodyEnd: uint64(len(b)), rows: 1, chunks: 1, channels: 1, first: math.MinInt64, last: math.MaxInt64}
+		foot := footer{rows: 1, chunks: 1, channels: 1, rollupRows: 1, first: math.MinInt64, last: math.MaxInt64}
 		add := func(number uint32, payload []byte) page {
 			start := len(b)
 			b = disk.AppendFrame(b, number, payload)
 			return page{Frame: Frame{Length: uint32(len(payload)), crc: frameCRC(b[start:])}, firstChannel: 1,
 				lastChannel: math.MaxUint32, first: math.MinInt64, last: math.MaxInt64}
 		}
-		labels, entries := add(1, channels), add(2, index)
+		d := directory{stored: storedRuns{{1, 70001, 31}}}
+		start := int64(len(b))
+		hours := add(1, rollups)
+		hours.Position = start
+		d.rollups[model.StepHour] = []page{hours}
+		foot.bodyEnd = uint64(len(b))
+		d.channels, d.index, d.charges, d.notes = []page{add(2, channels)}, []page{add(3, index)}, []page{add(4, charges)}, []page{add(5, notes)}
 		foot.directory = uint64(len(b))
-		directory := add(3, (&directory{channels: []page{labels}, index: []page{entries}}).appendTo(nil))
+		directory := add(6, d.appendTo(nil))
 		foot.directoryLength, foot.directoryCRC = directory.Length, directory.crc
 		b = foot.appendTo(b)
 		open(t, b)
@@ -273,6 +302,12 @@ func FuzzPages(f *testing.F) {
 		f.Add(file[p.Position+disk.FrameHeaderSize : p.end()])
 	}
 	f.Add(file[r.footer.directory+disk.FrameHeaderSize : len(file)-footerSize])
+	full := withEverything(f)
+	rolled := open(f, full)
+	for _, p := range slices.Concat(rolled.charges, rolled.notes, rolled.rollups[1], rolled.rollups[2], rolled.rollups[3], rolled.rollups[4]) {
+		f.Add(full[p.Position+disk.FrameHeaderSize : p.end()])
+	}
+	f.Add(full[rolled.footer.directory+disk.FrameHeaderSize : len(full)-footerSize])
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var d directory
 		if err := d.decode(b, 48, 4000); err == nil && len(d.channels)+len(d.index) > len(b) {
@@ -291,6 +326,11 @@ func FuzzPages(f *testing.F) {
 			if _, err := coder.next(&in); err != nil {
 				break
 			}
+		}
+		decodeAnyCharges(t, b)
+		decodeAnyNotes(t, b)
+		if len(b) > 0 {
+			decodeAnyRollups(t, b, model.Step(b[0]))
 		}
 	})
 }

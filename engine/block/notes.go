@@ -117,14 +117,17 @@ func (n *Notes) check() error {
 // Notes returns what the block says beside its rows.
 func (r *Reader) Notes() (Notes, error) {
 	var n Notes
-	err := r.readPages(r.notes, func(p *page, payload []byte) error {
+	if err := r.readNotes(r.notes, &n); err != nil {
+		return Notes{}, err
+	}
+	return n, nil
+}
+
+func (r *Reader) readNotes(list []page, n *Notes) error {
+	return r.readPages(list, func(p *page, payload []byte) error {
 		if err := n.add(payload); err != nil {
 			return r.damage(p.Position, err)
 		}
 		return nil
 	})
-	if err != nil {
-		return Notes{}, err
-	}
-	return n, nil
 }
