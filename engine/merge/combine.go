@@ -429,12 +429,13 @@ func (c *Combiner) Wants(first, last int64) bool {
 	return i < len(c.holes) && c.holes[i].first <= last
 }
 
-// HoleSpan returns the span from the first hole to the last.
+// HoleSpan returns the span from the first hole to the last, as far as rows in
+// it count.
 func (c *Combiner) HoleSpan() model.Span {
 	if len(c.holes) == 0 {
 		return model.Span{}
 	}
-	return model.Span{From: c.holes[0].first, To: c.holes[len(c.holes)-1].last + 1}
+	return c.span.Intersect(model.Span{From: c.holes[0].first, To: c.holes[len(c.holes)-1].last + 1})
 }
 
 // Fill fills the holes from pieces, which must be all that Wants says yes to,

@@ -1,6 +1,7 @@
 package merge
 
 import (
+	"cmp"
 	"errors"
 	"math"
 	"slices"
@@ -100,7 +101,7 @@ func drawLayers(t *rapid.T) []layer {
 
 // disjoint joins spans that touch.
 func disjoint(spans []model.Span) []model.Span {
-	slices.SortFunc(spans, func(a, b model.Span) int { return int(a.From - b.From) })
+	slices.SortFunc(spans, func(a, b model.Span) int { return cmp.Compare(a.From, b.From) })
 	var out []model.Span
 	for _, s := range spans {
 		if n := len(out); n > 0 && out[n-1].To >= s.From {
@@ -190,6 +191,14 @@ func TestCombinedSummariesAreWhatAScanGives(t *testing.T) {
 		g := Grid{From: 0, Width: uint64(width)}
 		out := make([]model.Aggregate, 4000*second/width+1)
 		span := model.Span{From: 0, To: g.End(uint64(len(out) - 1))}
+		if rapid.Bool().Draw(t, "part") {
+			span.From = rapid.Int64Range(0, 30*second).Draw(t, "span from")
+			span.To = rapid.Int64Range(span.From+1, 90*second).Draw(t, "span to")
+		}
+		for i := range layers {
+			layers[i].hidden = disjoint(append(layers[i].hidden, model.Span{From: model.MinTime, To: span.From},
+				model.Span{From: span.To, To: model.MaxTime}))
+		}
 		c.Start(model.StepSecond, span, g, out)
 		combine(t, &c, layers)
 		hull := c.HoleSpan()
