@@ -426,7 +426,7 @@ func (c *Combiner) Holes() int { return len(c.holes) }
 // Wants reports whether a hole needs rows of [first, last].
 func (c *Combiner) Wants(first, last int64) bool {
 	i := sort.Search(len(c.holes), func(i int) bool { return c.holes[i].last >= first })
-	return i < len(c.holes) && c.holes[i].first <= last
+	return i < len(c.holes) && c.holes[i].first <= last && c.span.Overlaps(first, last)
 }
 
 // HoleSpan returns the span from the first hole to the last, as far as rows in
