@@ -223,10 +223,7 @@ func (db *DB) write(p *partition, t model.Tenant, e *entry.Entry) (uint64, error
 		return 0, err
 	}
 	e.Partition, e.Tenant = p.id, t
-	e.Time = db.options.Clock().UnixNano()
-	if e.Body.Kind() == entry.KindSetRetention {
-		e.Time = db.now() // what had expired by any clock stays so
-	}
+	e.Time = db.entryTime(e.Body)
 	p.inFlight.Add(1)
 	defer p.inFlight.Add(-1)
 	offset, err := db.log.Append(wal.Claim{Partition: p.id, Epoch: db.epoch}, e)
