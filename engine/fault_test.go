@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -52,6 +53,7 @@ type script struct {
 	mu           sync.Mutex
 	acknowledged []bool
 	tried        []bool
+	life         *endings // nil: nothing is ended
 }
 
 func (s *script) note(marks []bool, i int) {
@@ -60,11 +62,11 @@ func (s *script) note(marks []bool, i int) {
 	marks[i] = true
 }
 
-// soFar returns copies of what is noted.
-func (s *script) soFar() (acknowledged, tried []bool) {
+// soFar returns a copy of what is noted.
+func (s *script) soFar() *script {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Clone(s.acknowledged), slices.Clone(s.tried)
+	return &script{acknowledged: slices.Clone(s.acknowledged), tried: slices.Clone(s.tried), life: s.life.clone()}
 }
 
 func newScript() *script {
@@ -104,6 +106,9 @@ func (s *script) run(fs disk.FS) error {
 		if _, err := db.Append(ctx, scriptBatch(i)); err == nil {
 			s.note(s.acknowledged, i)
 		}
+		if s.life != nil {
+			s.end(db, i)
+		}
 		switch i {
 		case 1:
 			db.PutAlarm(ctx, "t", entry.PutAlarm{Channel: 1, Operator: uint8(alarm.Greater), Threshold: 4, Enabled: true})
@@ -133,6 +138,11 @@ func (s *script) verify(fs disk.FS) error {
 	if err := s.verifyRows(db); err != nil {
 		return err
 	}
+	if s.life != nil {
+		if err := s.verifyEndings(db, fs); err != nil {
+			return err
+		}
+	}
 	if err := db.CreateTenant(context.Background(), "t"); err != nil {
 		return err
 	}
@@ -150,8 +160,10 @@ func (s *script) verifyRows(db *DB) error {
 			return err
 		}
 		for _, c := range channels {
-			if err := readAll(db, c.ID, found[c.Labels.Channel()]); err != nil {
-				return err
+			if rows := found[c.Labels.Channel()]; rows != nil {
+				if err := readAll(db, c.ID, rows); err != nil {
+					return err
+				}
 			}
 		}
 	}
@@ -159,8 +171,11 @@ func (s *script) verifyRows(db *DB) error {
 		at := int64(i) * 60e9
 		a, hasA := found["a"][at]
 		b, hasB := found["b"][at]
+		must, may := s.life.ended(i)
 		switch {
-		case s.acknowledged[i] && !(hasA && hasB):
+		case must && (hasA || hasB):
+			return fmt.Errorf("batch %d was deleted or has expired, and is there", i)
+		case s.acknowledged[i] && !(hasA && hasB) && !may:
 			return fmt.Errorf("batch %d was acknowledged and is lost", i)
 		case hasA != hasB:
 			return fmt.Errorf("batch %d is there in part", i)
@@ -208,7 +223,7 @@ func TestEveryOperationFails(t *testing.T) {
 		from  bool
 		short bool
 	}{{"once", syscall.EIO, false, false}, {"for ever", syscall.EIO, true, true}, {"full", syscall.ENOSPC, true, true}} {
-		t.Run(mode.name, func(t *testing.T) {
+		eachScript(t, mode.name, func(t *testing.T, newScript func() *script) {
 			for i := 0; ; i++ {
 				memory := vfs.NewCrashableMem()
 				faulty := disktest.New(memory)
@@ -221,8 +236,11 @@ func TestEveryOperationFails(t *testing.T) {
 				s := newScript()
 				runErr := s.run(faulty)
 				if faulty.Failed() == 0 {
-					if runErr != nil {
-						t.Fatalf("a run without failures: %v", runErr)
+					if runErr != nil || s.life != nil && !maps.Equal(s.life.begun, s.life.done) {
+						t.Fatalf("a run without failures: %v, %+v", runErr, s.life)
+					}
+					if s.life != nil && !maps.Equal(s.life.begun, s.life.done) {
+						t.Fatalf("a run without failures: of %v only %v", s.life.begun, s.life.done)
 					}
 					t.Logf("%d operations", i)
 					return
@@ -245,13 +263,12 @@ func TestEveryOperationFails(t *testing.T) {
 // data kept, and checks that what had been acknowledged by then is there.
 func TestCrashAtEveryWrite(t *testing.T) {
 	type crash struct {
-		fs           *vfs.MemFS
-		acknowledged []bool
-		tried        []bool
-		operation    string
+		fs        *vfs.MemFS
+		script    *script
+		operation string
 	}
 	for _, percent := range []int{0, 10, 60} {
-		t.Run(fmt.Sprintf("%d%% kept", percent), func(t *testing.T) {
+		eachScript(t, fmt.Sprintf("%d%% kept", percent), func(t *testing.T, newScript func() *script) {
 			memory := vfs.NewCrashableMem()
 			faulty := disktest.New(memory)
 			s := newScript()
@@ -265,16 +282,15 @@ func TestCrashAtEveryWrite(t *testing.T) {
 				mu.Lock()
 				defer mu.Unlock()
 				if n++; long() || n < 120 || n%3 == 0 {
-					acknowledged, tried := s.soFar()
-					crashes = append(crashes, crash{crashClone(memory, uint64(n), percent), acknowledged, tried, op.String()})
+					soFar := s.soFar()
+					crashes = append(crashes, crash{crashClone(memory, uint64(n), percent), soFar, op.String()})
 				}
 			})
 			if err := s.run(faulty); err != nil {
 				t.Fatal(err)
 			}
 			for i, c := range crashes {
-				s := &script{acknowledged: c.acknowledged, tried: c.tried}
-				if err := s.verify(c.fs); err != nil {
+				if err := c.script.verify(c.fs); err != nil {
 					t.Fatalf("crash %d before %s: %v", i, c.operation, err)
 				}
 			}
@@ -287,7 +303,9 @@ func TestCrashAtEveryWrite(t *testing.T) {
 // is opened and every row read, for one byte after another. What was
 // acknowledged must be read right, or a fault or error must say that it is
 // damaged. Nothing may panic or come back wrong.
-func TestEveryByteFlips(t *testing.T) {
+func TestEveryByteFlips(t *testing.T) { eachScript(t, "flips", everyByteFlips) }
+
+func everyByteFlips(t *testing.T, newScript func() *script) {
 	memory := vfs.NewCrashableMem()
 	s := newScript()
 	if err := s.run(memory); err != nil {
@@ -297,7 +315,7 @@ func TestEveryByteFlips(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := db.Append(context.Background(), scriptBatch(3)); err != nil {
+	if _, err := db.Append(context.Background(), scriptBatch(4)); err != nil {
 		t.Fatal(err)
 	}
 	image := crashClone(memory, 1, 0)
