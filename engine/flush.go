@@ -328,11 +328,11 @@ func (db *DB) writeBlocks(ctx context.Context, t *tenant, f *frozenHead) ([]bloc
 		return nil, err
 	}
 	var written []block.Meta
-	for _, span := range spans {
+	for i, span := range spans {
 		if err := ctx.Err(); err != nil {
 			return written, err
 		}
-		meta, err := db.writeBlock(t, f, span, columns)
+		meta, err := db.writeBlock(t, f, span, columns, i+1 < len(spans))
 		if err != nil {
 			return written, err
 		}
@@ -473,8 +473,9 @@ func dayOf(t int64) int64 {
 	return start
 }
 
-// writeBlock writes the rows of one span.
-func (db *DB) writeBlock(t *tenant, f *frozenHead, span model.Span, columns []flushColumn) (block.Meta, error) {
+// writeBlock writes the rows of one span, and the deletions since the last
+// flush. more says that other spans follow.
+func (db *DB) writeBlock(t *tenant, f *frozenHead, span model.Span, columns []flushColumn, more bool) (block.Meta, error) {
 	name := disk.BlockName{
 		Tenant: t.name, Level: block.Level, First: span.From, Last: span.To - 1,
 		FirstOffset: t.flushedTo + 1, LastOffset: f.lastOffset, Epoch: db.epoch,
@@ -482,7 +483,9 @@ func (db *DB) writeBlock(t *tenant, f *frozenHead, span model.Span, columns []fl
 	}
 	var meta block.Meta
 	err := db.blocks.Put(name.String(), func(w io.Writer) error {
-		writer := block.NewWriter(w, block.WriterOptions{Name: name})
+		notes := t.notes(t.flushedTo)
+		notes.More = more
+		writer := block.NewWriter(w, block.WriterOptions{Name: name, Notes: notes})
 		var buffer rowBuffer
 		for i := range columns {
 			c := &columns[i]

@@ -47,7 +47,8 @@ func (db *DB) rewriteBlocks(ctx context.Context, t *tenant, job *maintain.Job, o
 		name.Part = db.flusher.parts.Add(1)
 		var meta block.Meta
 		err := db.blocks.Put(name.String(), func(w io.Writer) (err error) {
-			meta, err = writePart(ctx, name, &pacedWriter{w: w, ctx: ctx, pace: pace}, rows, db.compactor.bytes)
+			meta, err = writePart(ctx, block.WriterOptions{Name: name, Form: chunk.Small, Rollups: true, Notes: t.notes(0)},
+				&pacedWriter{w: w, ctx: ctx, pace: pace}, rows, db.compactor.bytes)
 			return err
 		})
 		if err != nil {
@@ -62,8 +63,8 @@ func (db *DB) rewriteBlocks(ctx context.Context, t *tenant, job *maintain.Job, o
 
 // writePart writes rows as one block until there are no more or the block has
 // so many bytes.
-func writePart(ctx context.Context, name disk.BlockName, w *pacedWriter, rows *mergedRows, bytes int64) (block.Meta, error) {
-	writer := block.NewWriter(w, block.WriterOptions{Name: name, Form: chunk.Small, Rollups: true})
+func writePart(ctx context.Context, o block.WriterOptions, w *pacedWriter, rows *mergedRows, bytes int64) (block.Meta, error) {
+	writer := block.NewWriter(w, o)
 	channel := model.ChannelID(0)
 	for len(rows.times) > 0 && w.n < bytes {
 		if err := ctx.Err(); err != nil {
@@ -81,6 +82,9 @@ func writePart(ctx context.Context, name disk.BlockName, w *pacedWriter, rows *m
 		if err := rows.next(ctx); err != nil {
 			return block.Meta{}, err
 		}
+	}
+	if len(rows.times) > 0 {
+		writer.NoteMore()
 	}
 	return writer.Close()
 }

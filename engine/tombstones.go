@@ -178,3 +178,19 @@ func (t *tenant) setTombstones(list []model.Tombstone) {
 		t.tombstoneChannels += len(list[i].Channels)
 	}
 }
+
+// notes returns what blocks of t say, so that their catalog can be made anew:
+// the deletions after an offset, and the rules.
+func (t *tenant) notes(after uint64) block.Notes {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	first := 0
+	for first < len(t.tombstones) && t.tombstones[first].Offset <= after {
+		first++
+	}
+	n := block.Notes{Tombstones: t.tombstones[first:]}
+	if rules := t.rules(); len(rules) > 0 {
+		n.Retention = rules.AppendTo(nil)
+	}
+	return n
+}

@@ -118,6 +118,9 @@ package block
 //	2 retention, at most one
 //	uvarint  number of bytes, and these: the rules in force
 //
+//	3 more, at most one: the same flush or compaction wrote another block after
+//	this one; where there is none, this was its last
+//
 // The directory's payload is
 //
 //	uvarint  number of channels frames; for each:

@@ -13,12 +13,16 @@ import (
 type Notes struct {
 	Tombstones []model.Tombstone
 	Retention  []byte // the rules in force, as policy encodes them; nil: none
+	// More says that the same flush or compaction wrote another block after
+	// this one. Where that is missing, its work was not completed.
+	More bool
 }
 
 // The kinds of notes.
 const (
 	noteTombstone = 1
 	noteRetention = 2
+	noteMore      = 3
 )
 
 // appendTo encodes the notes into payloads of about 16 KiB.
@@ -38,6 +42,9 @@ func (n *Notes) appendTo(p *pages) {
 			dst = binary.AppendUvarint(append(dst, noteRetention), uint64(len(n.Retention)))
 			return append(dst, n.Retention...)
 		})
+	}
+	if n.More {
+		note(func(dst []byte) []byte { return append(dst, noteMore) })
 	}
 }
 
@@ -70,6 +77,11 @@ func (n *Notes) add(payload []byte) error {
 				in.fail()
 			}
 			n.Retention = append([]byte{}, in.bytes(in.uvarint())...)
+		case noteMore:
+			if n.More {
+				in.fail()
+			}
+			n.More = true
 		default:
 			in.fail()
 		}

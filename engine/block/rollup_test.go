@@ -404,6 +404,7 @@ func TestNotes(t *testing.T) {
 		if rapid.Bool().Draw(t, "retention") {
 			notes.Retention = append([]byte{}, rapid.SliceOfN(rapid.Byte(), 0, 20000).Draw(t, "rules")...)
 		}
+		notes.More = rapid.Bool().Draw(t, "more")
 		file, _ := buildWith(t, WriterOptions{Notes: notes}, small(t), nil)
 		got, err := open(t, file).Notes()
 		if err != nil || !reflect.DeepEqual(got, notes) {

@@ -58,6 +58,7 @@ type Writer struct {
 	rollups  rollupWriter
 	charges  chargeWriter
 	notes    pages
+	more     bool // see NoteMore
 	failure  error
 }
 
@@ -281,6 +282,9 @@ func (p *pages) endIfFull() {
 	p.open = end-start < pageBytes
 }
 
+// NoteMore notes, before Close, that another block of the same work follows.
+func (b *Writer) NoteMore() { b.more = true }
+
 // Close writes what follows the chunks. It does not close what is written to.
 func (b *Writer) Close() (Meta, error) {
 	if b.failure != nil {
@@ -309,6 +313,9 @@ func (b *Writer) Close() (Meta, error) {
 		firstOffset: m.FirstOffset, lastOffset: m.LastOffset, epoch: m.Epoch,
 	}
 	m.ChunkBytes = f.bodyEnd - disk.HeaderSize - m.RollupBytes
+	if b.more {
+		(&Notes{More: true}).appendTo(&b.notes)
+	}
 	for _, p := range []*pages{&b.channels, &b.index, &b.charges.pages, &b.notes} {
 		if err := b.writePages(p); err != nil {
 			return Meta{}, err
