@@ -226,7 +226,7 @@ func (db *DB) writeCheckpoint(p *partition, state *partitionState) error {
 	old := record.Checkpoint
 	record.Epoch, record.Offset, record.Checkpoint = db.epoch, state.offset, name
 	record.Revision++
-	record.KeepFrom = state.keepFrom
+	record.KeepFrom, record.Deletions = state.keepFrom, state.skeleton()
 	if err := db.catalog.Commit(catalog.PutPartition(p.id, record)); err != nil {
 		db.retryCheckpoint(p)
 		return err

@@ -129,7 +129,7 @@ func (db *DB) openCatalog() error {
 		if db.made || !holdsNothing(db.fs, db.options.Dir) {
 			return disk.Corrupt(disk.CatalogDir, 0, "the catalog of what is stored here is lost")
 		}
-		rand.Read(identity.ID[:])
+		identity.ID = newDatabaseID()
 		identity.Format = FormatVersion
 	}
 	identity.Epoch++
@@ -248,4 +248,9 @@ func (db *DB) keepTime(ctx context.Context) error {
 	now := db.options.Clock().UnixNano()
 	db.freezeAged(now)
 	return db.checkpointDue(ctx, now)
+}
+
+func newDatabaseID() (id [16]byte) {
+	rand.Read(id[:]) // never fails
+	return id
 }

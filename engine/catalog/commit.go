@@ -19,6 +19,9 @@ type PartitionRecord struct {
 	// KeepFrom is the first entry that could not be applied: the log keeps it
 	// and what follows. 0: there is none.
 	KeepFrom uint64
+	// Deletions is the checkpoint without channels, alarms and rows: what hides
+	// rows, so that they stay hidden should the checkpoint be lost.
+	Deletions []byte
 }
 
 // LogRecord says what the log may lack. The zero value, revision 0, is the

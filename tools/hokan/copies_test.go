@@ -97,3 +97,25 @@ func TestHOKGoesToAnotherFolder(t *testing.T) {
 	expectCode(t, 2, "malformed", with(flags, "import", "--instrument", "x", local)...)
 	expectCode(t, 2, "invalid", with(flags, "export", "--format", "hok", "--zone", "Asia/Tokyo", "--out", damaged)...)
 }
+
+// TestRepair loses the catalog of a folder, which then cannot be opened, and
+// repairs it.
+func TestRepair(t *testing.T) {
+	flags, data := lake(t)
+	want := expect(t, 0, with(flags, "table", "-o", "csv")...)
+	expect(t, 0, "repair", "--data", data)
+	if err := os.RemoveAll(filepath.Join(data, "catalog")); err != nil {
+		t.Fatal(err)
+	}
+	expectCode(t, 1, "corrupt", with(flags, "table")...)
+	var report struct{ Rebuilt, SetAside, Unknown []struct{ Path, What string } }
+	decode(t, expect(t, 3, "repair", "--data", data, "-o", "json").stdout, &report)
+	if len(report.Rebuilt) == 0 || len(report.Unknown) == 0 {
+		t.Errorf("report: %+v", report)
+	}
+	if got := expect(t, 0, with(flags, "table", "-o", "csv")...); got != want {
+		t.Errorf("table after repair: %+v, want %+v", got, want)
+	}
+	expect(t, 0, "verify", "--data", data)
+	expectCode(t, 1, "not_found", "repair", "--data", t.TempDir())
+}

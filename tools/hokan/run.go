@@ -42,6 +42,7 @@ type grammar struct {
 	Compact  compactCommand  `cmd:"" help:"Merge blocks, by month, into small ones."`
 	Inspect  inspectCommand  `cmd:"" help:"Show how every chunk of every block is kept."`
 	Snapshot snapshotCommand `cmd:"" help:"Copy a database, also one that a server has open."`
+	Repair   repairCommand   `cmd:"" help:"Make a damaged folder whole again, as far as can be."`
 	Verify   verifyCommand   `cmd:"" help:"Read every byte and name every fault."`
 	Version  versionCommand  `cmd:"" help:"Print the version."`
 }
