@@ -54,6 +54,7 @@ var formatDumps = map[string]func(*testing.T) string{
 	"head":                  dumpHead,
 	"alarms":                dumpAlarms,
 	"checkpoint":            dumpCheckpoint,
+	"upload":                dumpUpload,
 	"catalog-identity":      dumpRecord("i"),
 	"catalog-log":           dumpRecord("l"),
 	"catalog-partition":     dumpRecord("p"),
@@ -177,7 +178,7 @@ func dumpNames(*testing.T) string {
 		disk.CheckpointName(formatPartition, 2, 42),
 		disk.BlockName{Tenant: "t", Level: block.Level, First: formatTime, Last: formatTime + 60e9,
 			FirstOffset: 1, LastOffset: 42, Epoch: 2, Part: 1}.String(),
-		disk.FilesDir + "/t/", disk.KeysDir + "/t",
+		disk.UploadName("t", "report.csv"), disk.KeysDir + "/t",
 		disk.CheckpointName(formatPartition, 2, 42) + disk.TemporarySuffix,
 		disk.LogDir + "/" + disk.SegmentName(7) + disk.QuarantineSuffix,
 	}, "\n") + "\n"

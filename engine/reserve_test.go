@@ -76,9 +76,15 @@ func TestReserve(t *testing.T) {
 	if room := db.DiskRoom(); !room.Known || room.Reserve != gigabyte/20 || room.Free != room.Reserve-1 {
 		t.Errorf("room %+v", room)
 	}
+	if err := db.DeleteAlarm(ctx, "t", alarm.ID); err != nil {
+		t.Errorf("delete alarm: %v", err)
+	}
+	_, err = db.DeleteRows(ctx, "t", nil, model.AllTime())
 	for what, err := range map[string]error{
-		"delete file": db.DeleteFile(ctx, "t", fmt.Sprint("file", file)), "delete alarm": db.DeleteAlarm(ctx, "t", alarm.ID),
-		"flush": db.Flush(ctx), "compact": db.Compact(ctx), "record": db.PutRecord(ctx, "key", nil),
+		"delete rows": err, "set retention": db.SetRetention(ctx, "t", testRules("1y", "tenant", "")),
+		"delete channels": db.DeleteChannels(ctx, "t", []model.ChannelID{1}),
+		"delete file":     db.DeleteFile(ctx, "t", fmt.Sprint("file", file)),
+		"flush":           db.Flush(ctx), "compact": db.Compact(ctx), "record": db.PutRecord(ctx, "key", nil),
 	} {
 		if err != nil {
 			t.Errorf("%s: %v", what, err)

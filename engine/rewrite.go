@@ -26,9 +26,15 @@ const (
 	partBytes = 500 << 20
 )
 
+// rewriteMemory is about how much memory a rewrite takes at most, open blocks
+// not counted: the headers of groupChunks chunks, what is read ahead, a chunk
+// and the pages of the block that is written. In bytes.
+const rewriteMemory = 32 << 20
+
 // rewriteBlocks writes the rows of old, what a job takes, into new blocks. On
 // error it returns those already written too.
 func (db *DB) rewriteBlocks(ctx context.Context, t *tenant, job *maintain.Job, old []block.Meta, pace *pace) ([]block.Meta, error) {
+	defer db.memory.take(min(rewriteMemory, db.memory.limit/8))()
 	rows, err := db.openRows(ctx, t, job.Span, old)
 	if err != nil {
 		return nil, err
