@@ -119,7 +119,38 @@ func (db *DB) viewOf(t *tenant) (maintain.View, []block.Meta, error) {
 		b.Damaged = b.Damaged || !b.Span.Contains(m.First) || !b.Span.Contains(m.Last) || b.Span.To > monthOf(b.Span.From).To
 		v.Blocks[i] = b
 	}
-	return v, blocks, nil
+	return v, blocks, db.judge(t, &v, blocks)
+}
+
+// judge adds to a view what of the blocks nobody can read.
+func (db *DB) judge(t *tenant, v *maintain.View, blocks []block.Meta) error {
+	now := db.now()
+	clean := map[string]uint64{}
+	for i := range blocks {
+		b := &v.Blocks[i]
+		if b.Alone = blocks[i].RollupsAlone > 0; b.Damaged {
+			continue
+		}
+		facts, err := db.factsOf(t, &blocks[i], now)
+		if errors.Is(err, disk.ErrCorrupt) {
+			b.Damaged = true // the reader has told what it found
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if facts.clean {
+			clean[blocks[i].Name] = facts.deletions
+		}
+		b.Dead, b.Expired, b.Hidden = facts.dead, facts.expired, facts.hidden
+		if facts.hiddenSince != 0 {
+			b.Stale = facts.hiddenSince + staleAfter
+		}
+	}
+	if len(clean) == 0 {
+		return nil
+	}
+	return db.markClean(t, clean)
 }
 
 // stagger returns a number in [0, 1) that tells tenants apart.
@@ -162,6 +193,7 @@ func (db *DB) doJob(ctx context.Context, t *tenant, job *maintain.Job, old []blo
 	case err != nil:
 		return err // which of the two are named is for the next opening to find out
 	}
+	db.compactor.forgetFacts(old)
 	db.deleteBlocks(t, old)
 	return nil
 }

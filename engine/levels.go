@@ -12,6 +12,7 @@ import (
 
 	"github.com/hokan-db/hokan/engine/disk"
 	"github.com/hokan-db/hokan/engine/maintain"
+	"github.com/hokan-db/hokan/engine/model"
 	"github.com/hokan-db/hokan/engine/policy"
 )
 
@@ -33,6 +34,10 @@ type compactor struct {
 	// to be looked at: of ten thousand, few are at any time.
 	due     map[*tenant]int64
 	changed chan struct{} // holds an element when a tenant became due
+	// facts are what is known of blocks of tenants that deleted rows, or do not
+	// keep all of them, by name.
+	facts  map[string]blockFacts
+	floors map[*tenant]tenantFloors
 }
 
 func (c *compactor) init() {
@@ -40,6 +45,7 @@ func (c *compactor) init() {
 	c.changed = make(chan struct{}, 1)
 	c.bytes, c.blocks, c.chunks = partBytes, mergeBlocks, groupChunks
 	c.due = map[*tenant]int64{}
+	c.facts, c.floors = map[string]blockFacts{}, map[*tenant]tenantFloors{}
 }
 
 // acquire waits until no other job runs.
@@ -72,6 +78,13 @@ func (c *compactor) wait(t *tenant, until int64) {
 	if _, touched := c.due[t]; !touched && until != maintain.Never {
 		c.due[t] = until
 	}
+}
+
+// forget lets go of a tenant that was deleted.
+func (c *compactor) forget(t *tenant) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.floors, t)
 }
 
 // takeDue returns the tenants that are to be looked at, longest due first, and
@@ -130,11 +143,24 @@ func (db *DB) compactDue(ctx context.Context, pace *pace) {
 				db.compactor.touch(t)
 				continue
 			}
-			if db.isLive(t) {
-				db.compactor.wait(t, db.compactOnce(ctx, t, now, pace))
+			if !db.isLive(t) {
+				db.compactor.forget(t)
+				continue
 			}
+			db.compactor.wait(t, db.compactOnce(ctx, t, now, pace))
 		}
 	}
+}
+
+// expiresAt returns when more of t may have expired, or have been hidden for
+// long enough: on the next day.
+func (t *tenant) expiresAt(now int64) int64 {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if t.keepsAll() && len(t.tombstones) == 0 {
+		return maintain.Never
+	}
+	return dayOf(now) + model.Day + int64(stagger(t.name)*float64(6*time.Hour))
 }
 
 // isLive reports whether t was not deleted.
@@ -155,7 +181,7 @@ func (db *DB) compactOnce(ctx context.Context, t *tenant, now int64, pace *pace)
 	if err == nil {
 		var job *maintain.Job
 		if job, due = maintain.Pick(view, now); job == nil {
-			return due
+			return min(due, t.expiresAt(now))
 		}
 		err = db.doJob(ctx, t, job, inputsOf(job, blocks), pace)
 	}

@@ -49,7 +49,7 @@ func (db *DB) rewriteBlocks(ctx context.Context, t *tenant, job *maintain.Job, o
 		name.LastOffset = max(name.LastOffset, old[i].LastOffset)
 	}
 	var written []block.Meta
-	for len(rows.times) > 0 {
+	for rows.more() {
 		name.Part = db.flusher.parts.Add(1)
 		var meta block.Meta
 		err := db.blocks.Put(name.String(), func(w io.Writer) (err error) {
@@ -57,6 +57,9 @@ func (db *DB) rewriteBlocks(ctx context.Context, t *tenant, job *maintain.Job, o
 				&pacedWriter{w: w, ctx: ctx, pace: pace}, rows, db.compactor.bytes)
 			return err
 		})
+		if errors.Is(err, block.ErrEmpty) { // of the last rollups nothing is left
+			break
+		}
 		if err != nil {
 			return written, err
 		}
@@ -71,28 +74,54 @@ func (db *DB) rewriteBlocks(ctx context.Context, t *tenant, job *maintain.Job, o
 // so many bytes.
 func writePart(ctx context.Context, o block.WriterOptions, w *pacedWriter, rows *mergedRows, bytes int64) (block.Meta, error) {
 	writer := block.NewWriter(w, o)
-	channel := model.ChannelID(0)
-	for len(rows.times) > 0 && w.n < bytes {
+	channel, alone := model.ChannelID(0), uint64(0)
+	for rows.more() && (w.n < bytes || len(rows.times) == 0) { // rollups alone do not begin a block
 		if err := ctx.Err(); err != nil {
 			return block.Meta{}, err
+		}
+		if rows.copyNext() {
+			copied, err := rows.copyRollups(writer)
+			if err != nil {
+				return block.Meta{}, err
+			}
+			if copied {
+				alone++
+			}
+			continue
 		}
 		if c := rows.channel(); c.ID != channel {
 			if err := rows.startIn(writer); err != nil {
 				return block.Meta{}, err
 			}
-			channel = c.ID
+			if channel = c.ID; rows.folds() {
+				alone++
+			}
 		}
-		if err := writer.AddChunk(rows.times, rows.values); err != nil {
-			return block.Meta{}, err
+		var err error
+		if rows.folds() {
+			err = rows.fold.add(writer, rows.times, rows.values)
+		} else {
+			err = writer.AddChunk(rows.times, rows.values)
 		}
-		if err := rows.next(ctx); err != nil {
+		if err == nil {
+			err = rows.next(ctx)
+		}
+		if err == nil && (len(rows.times) == 0 || rows.channel().ID != channel) {
+			err = rows.fold.end(writer)
+		}
+		if err != nil {
 			return block.Meta{}, err
 		}
 	}
-	if len(rows.times) > 0 {
+	if err := rows.fold.end(writer); err != nil {
+		return block.Meta{}, err
+	}
+	if rows.more() {
 		writer.NoteMore()
 	}
-	return writer.Close()
+	meta, err := writer.Close()
+	meta.RollupsAlone = alone
+	return meta, err
 }
 
 // startIn begins the chunk's channel in a block, with what it was charged: of
@@ -101,6 +130,10 @@ func (r *mergedRows) startIn(writer *block.Writer) error {
 	c := r.channel()
 	if err := writer.AddChannel(*c); err != nil {
 		return err
+	}
+	if e := r.expired[c.ID]; e.fold != nil {
+		r.fold.begin(e)
+		return nil
 	}
 	for _, day := range r.charges[c.ID] {
 		if err := writer.AddCharge(day.day, day.rows, day.bytes); err != nil {
@@ -174,6 +207,10 @@ type mergedRows struct {
 	// ascending day; a day has one of each block.
 	charges   map[model.ChannelID][]dayCharge
 	chargedTo model.ChannelID // the last of the group
+	// What retention does to channels, and those of which there are rollups alone.
+	expired map[model.ChannelID]expiry
+	copies  []rollupCopy
+	fold    rollupFold
 	// What of the cursor's last batch is not in a chunk yet.
 	restTimes  []int64
 	restValues []float64
@@ -203,12 +240,13 @@ func (db *DB) openRows(ctx context.Context, t *tenant, span model.Span, blocks [
 		chunks += int(blocks[i].Chunks)
 		err := ctx.Err()
 		if err == nil {
-			err = db.readChannels(blocks[i].Name, channels)
+			err = r.readChannels(&blocks[i], channels)
 		}
 		if err != nil {
 			return nil, err
 		}
 	}
+	now := db.now()
 	t.mu.RLock()
 	r.tombstones = t.tombstones
 	for id := range channels {
@@ -216,7 +254,16 @@ func (db *DB) openRows(ctx context.Context, t *tenant, span model.Span, blocks [
 			channels[id] = *c // with the properties that it has by now
 		}
 	}
+	for i := range r.copies {
+		if c := t.index.Get(r.copies[i].channel.ID); c != nil {
+			r.copies[i].channel = *c
+		}
+	}
+	floors := t.floorsOf(channels, r.copies, now)
 	t.mu.RUnlock()
+	if err := r.expire(floors, channels); err != nil {
+		return nil, err
+	}
 	for _, id := range slices.Sorted(maps.Keys(channels)) {
 		r.channels = append(r.channels, channels[id])
 	}
@@ -231,15 +278,20 @@ func (db *DB) openRows(ctx context.Context, t *tenant, span model.Span, blocks [
 	return r, err
 }
 
-// readChannels adds the channels of a block.
-func (db *DB) readChannels(name string, channels map[model.ChannelID]model.Channel) error {
-	reader, err := db.readers.acquire(name)
+// readChannels adds the channels of a block that has raw rows of them, and notes
+// those of which it has rollups alone.
+func (r *mergedRows) readChannels(m *block.Meta, channels map[model.ChannelID]model.Channel) error {
+	reader, err := r.db.readers.acquire(m.Name)
 	if err != nil {
 		return err
 	}
-	defer db.readers.release(reader)
+	defer r.db.readers.release(reader)
 	return reader.Channels(func(c model.Channel) error {
-		channels[c.ID] = c
+		if reader.HasRaw(c.ID) {
+			channels[c.ID] = c
+		} else {
+			r.copies = append(r.copies, rollupCopy{c, m})
+		}
 		return nil
 	})
 }
@@ -371,10 +423,14 @@ func (r *mergedRows) findPiecesIn(ctx context.Context, n int, part model.Span) e
 		ids[i] = r.channels[i].ID
 	}
 	r.snapshot = &snapshot{db: r.db, ids: ids, pieces: make([][]merge.Piece, n)}
-	if overlapping := tombstonesIn(r.tombstones, part); len(overlapping) > 0 {
+	if overlapping := tombstonesIn(r.tombstones, part); len(overlapping) > 0 || len(r.expired) > 0 {
 		r.snapshot.hidden = make([]hiding, n)
 		for i, id := range ids {
-			r.snapshot.hidden[i] = hiding{tombstonesOf(overlapping, id), policy.NoFloors}
+			floors := policy.NoFloors
+			if e, ok := r.expired[id]; ok {
+				floors[model.StepRaw] = e.from
+			}
+			r.snapshot.hidden[i] = hiding{tombstonesOf(overlapping, id), floors}
 		}
 	}
 	// A block has no more than one chunk of a channel at any time: with as many

@@ -216,6 +216,9 @@ type Meta struct {
 	// was written: what they hide is not in it. 0: those up to LastOffset were.
 	// The file does not hold it.
 	CleanTo uint64
+	// RollupsAlone is how many channels have rollups and no raw rows. The file
+	// says it for each channel.
+	RollupsAlone uint64
 	// Written is the clock's time when it was written; the manifest knows it, not
 	// the file: 0 where it is unknown.
 	Written int64

@@ -21,8 +21,11 @@ type Manifest struct {
 	FlushedTo uint64 // every row of an entry up to this offset is in Blocks
 	// Blocks are loaded in the order of their names and may be committed in
 	// any. A block never changes: a name that is stored already is left as it
-	// is stored.
+	// is stored, unless it is in Changed.
 	Blocks []block.Meta
+	// Changed are the names of blocks of which more is known than is stored. It
+	// is not stored itself.
+	Changed []string
 }
 
 // manifestHead is the stored part of a manifest that is not its blocks. These
@@ -49,7 +52,7 @@ func PutManifest(t model.Tenant, m Manifest) Change {
 		if err != nil {
 			return fmt.Errorf("manifest of %s: %w", t, err)
 		}
-		sum, err := c.stageBlocks(batch, tenantKey(keyBlock, t), blocks)
+		sum, err := c.stageBlocks(batch, tenantKey(keyBlock, t), blocks, m.Changed)
 		if err != nil {
 			return err
 		}
@@ -74,7 +77,7 @@ func sortedByName(blocks []block.Meta) ([]block.Meta, error) {
 
 // stageBlocks changes the block records under prefix to blocks and returns the
 // sum of their checksums. It walks both in the order of names.
-func (c *Catalog) stageBlocks(batch *pebble.Batch, prefix []byte, blocks []block.Meta) (uint64, error) {
+func (c *Catalog) stageBlocks(batch *pebble.Batch, prefix []byte, blocks []block.Meta, changed []string) (uint64, error) {
 	var sum uint64
 	var gone [][]byte // deleted afterwards: the scan reads the batch
 	var added []block.Meta
@@ -86,6 +89,11 @@ func (c *Catalog) stageBlocks(batch *pebble.Batch, prefix []byte, blocks []block
 		}
 		if len(blocks) == 0 || blocks[0].Name != string(name) {
 			gone = append(gone, bytes.Clone(key))
+			return true, nil
+		}
+		if slices.Contains(changed, blocks[0].Name) {
+			added = append(added, blocks[0])
+			blocks = blocks[1:]
 			return true, nil
 		}
 		blocks = blocks[1:]

@@ -84,6 +84,9 @@ type Block struct {
 	Stale           int64 // clock time from which hidden rows are to go, however few; 0: never
 	Dead            bool  // nothing in it can be read any more
 	Damaged         bool  // it cannot be merged
+	// Alone says that it has rollups whose raw rows have expired: these cannot
+	// be merged with raw rows, so it is written again by itself only.
+	Alone bool
 }
 
 // View is one tenant, as the picker sees it.

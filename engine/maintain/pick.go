@@ -74,7 +74,7 @@ func (p *picker) dead() *Job {
 func (p *picker) fits(s *set) bool { return !s.damaged && s.bytes <= p.room }
 
 // settled reports whether u waits for a reason of its own to be merged.
-func settled(u *unit) bool { return u.level == Month || u.full() }
+func settled(u *unit) bool { return u.level == Month || u.full() || u.alone }
 
 // stack merges units of which too many lie over the same days: of one size, so
 // that a fast channel's rows are written once for each size; or of any size,
@@ -302,11 +302,11 @@ func (p *picker) form(month model.Span, units []unit) *Job {
 	for i := range units {
 		u := &units[i]
 		s.add(units, i)
-		if u.level == Month {
+		if u.level == Month && !u.alone {
 			base += u.bytes
 			continue
 		}
-		if u.full() {
+		if u.full() || u.alone {
 			return p.formDays(units)
 		}
 		light = append(light, i)

@@ -20,7 +20,7 @@ type unit struct {
 	expired, hidden         uint64
 	stale                   int64
 	written                 int64
-	damaged                 bool
+	damaged, alone          bool
 }
 
 // full reports whether merging u with its neighbours gains nothing.
@@ -68,7 +68,7 @@ func unitsOf(blocks []Block) map[int64][]unit {
 			u.stale = b.Stale
 		}
 		u.written = max(u.written, b.Written)
-		u.damaged = u.damaged || b.Damaged
+		u.damaged, u.alone = u.damaged || b.Damaged, u.alone || b.Alone
 	}
 	months := map[int64][]unit{}
 	for i := range units {
@@ -91,7 +91,8 @@ type set struct {
 	firstOffset, lastOffset uint64
 	bytes                   uint64
 	units, blocks           int
-	damaged                 bool
+	damaged                 bool // some of it cannot be merged, or not together
+	alone                   bool
 }
 
 func newSet(units int) *set { return &set{in: make([]bool, units)} }
@@ -110,7 +111,8 @@ func (s *set) add(units []unit, i int) {
 	s.bytes += u.bytes
 	s.units++
 	s.blocks += len(u.blocks)
-	s.damaged = s.damaged || u.damaged
+	s.alone = s.alone || u.alone
+	s.damaged = s.damaged || u.damaged || s.alone && s.units > 1
 }
 
 // close adds what a job of s must take too: every unit whose days overlap those
