@@ -590,6 +590,7 @@ func TestModel(t *testing.T) {
 		t.Repeat(map[string]func(*rapid.T){
 			"append":          m.append,
 			"append2":         m.append,
+			"dense":           m.appendDense,
 			"delete rows":     m.deleteRows,
 			"delete channels": m.deleteChannels,
 			"delete tenant":   m.deleteTenant,
