@@ -55,6 +55,9 @@ type Options struct {
 	CheckpointBytes, CheckpointAge int64
 	// SegmentBytes is the size of a log segment.
 	SegmentBytes int64
+	// ScrubRate is how many bytes of blocks a second are read again in the
+	// background, to find what has rotted; less than 0: none.
+	ScrubRate int64
 	// ReadOnly opens a database that exists for reading alone: nothing is
 	// written, so that a full disk or a folder without permission will do, and
 	// every write is refused with ErrReadOnly.
@@ -74,6 +77,7 @@ func (o Options) withDefaults() (Options, error) {
 	setDefault(&o.MemoryBytes, policy.Memory.Default)
 	o.MemoryBytes = max(o.MemoryBytes, 2*o.HeadBytes)
 	setDefault(&o.FreeReserve, policy.FreeReserve.Default)
+	setDefault(&o.ScrubRate, policy.ScrubRate.Default)
 	setDefault(&o.FlushAge, policy.FlushAge.Default)
 	setDefault(&o.CheckpointBytes, policy.CheckpointBytes.Default)
 	setDefault(&o.CheckpointAge, policy.CheckpointAge.Default)

@@ -220,6 +220,9 @@ func (db *DB) startBackground() {
 	}
 	db.background.Go(func() { db.flusher.run(ctx) })
 	db.background.Go(func() { db.maintain(ctx) })
+	if db.options.ScrubRate > 0 {
+		db.background.Go(func() { db.scrubInBackground(ctx) })
+	}
 	db.background.Go(func() { db.compactInBackground(ctx) })
 }
 

@@ -156,6 +156,8 @@ var (
 		"time after which a partition that has new entries writes a checkpoint"}
 	CompactionRate = Limit{"compaction_bytes_per_second", 64 << 20, "",
 		"bytes of blocks that background work writes per second"}
+	ScrubRate = Limit{"scrub_bytes_per_second", 4 << 20, "",
+		"bytes of blocks that are read again per second, to find what has rotted"}
 )
 
 var limits = []Limit{
@@ -168,7 +170,7 @@ var limits = []Limit{
 	LiveRows, LiveBytes, LiveMemory,
 	RetentionRules, Tombstones, TombstoneChannels, DeletionChannels,
 	TenantChannels, TenantFiles, FileNameBytes, FreeReserve, Memory,
-	HeadRows, HeadMemory, FlushAge, CheckpointBytes, CheckpointAge, CompactionRate,
+	HeadRows, HeadMemory, FlushAge, CheckpointBytes, CheckpointAge, CompactionRate, ScrubRate,
 }
 
 // Limits returns every limit, as a copy.
