@@ -57,52 +57,6 @@ func fillMinutes(tb testing.TB, db *DB, series []chunktest.Series, minutes int) 
 	return ids
 }
 
-// BenchmarkYearView aggregates a year of minutes of 32 channels, 16.8 million
-// rows, into 1,366 buckets: from blocks as they are flushed and from merged
-// ones.
-func BenchmarkYearView(b *testing.B) {
-	db := openBench(b, disk.Default(), b.TempDir())
-	defer db.Close()
-	ids := fillMinutes(b, db, mixed(32), yearMinutes)
-	ctx := context.Background()
-	buckets, err := model.PlanBuckets(model.Span{From: yearStart, To: yearStart + yearMinutes*minuteOf}, 1366)
-	if err != nil {
-		b.Fatal(err)
-	}
-	view := func(b *testing.B) {
-		b.ReportAllocs()
-		cpu := cpuTime()
-		for b.Loop() {
-			view, err := db.Aggregate(ctx, "t", ids, buckets)
-			if err != nil {
-				b.Fatal(err)
-			}
-			rows := uint64(0)
-			for i := range view[0] {
-				rows += view[0][i].Count
-			}
-			if rows != yearMinutes {
-				b.Fatalf("%d rows", rows)
-			}
-		}
-		b.ReportMetric((cpuTime()-cpu).Seconds()*1000/float64(b.N), "cpu-ms/op")
-		stats, err := db.Stats()
-		if err != nil {
-			b.Fatal(err)
-		}
-		b.ReportMetric(float64(stats.RawBytes+stats.IndexBytes)/float64(stats.Rows), "bytes/row")
-		b.ReportMetric(float64(stats.Blocks), "blocks")
-	}
-	if err := db.Flush(ctx); err != nil {
-		b.Fatal(err)
-	}
-	b.Run("flushed", view)
-	if err := db.Compact(ctx); err != nil {
-		b.Fatal(err)
-	}
-	b.Run("compacted", view)
-}
-
 // BenchmarkRawDay reads every row of a day of 32 channels.
 func BenchmarkRawDay(b *testing.B) {
 	db := openBench(b, disk.Default(), b.TempDir())
