@@ -75,14 +75,7 @@ func TestSnapshotWhileEverythingRuns(t *testing.T) {
 				return
 			default:
 			}
-			err := db.Flush(ctx)
-			if i%3 == 1 {
-				err = errors.Join(err, db.Checkpoint(ctx))
-			}
-			if i%5 == 4 {
-				err = errors.Join(err, db.Compact(ctx))
-			}
-			if err != nil {
+			if err := upkeep(db, i); err != nil {
 				t.Errorf("maintenance: %v", err)
 				return
 			}
@@ -109,6 +102,19 @@ func TestSnapshotWhileEverythingRuns(t *testing.T) {
 	for dir, before := range least {
 		checkScriptCopy(t, fs, dir, before)
 	}
+}
+
+// upkeep flushes and, now and then, checkpoints and compacts.
+func upkeep(db *DB, i int) error {
+	ctx := context.Background()
+	err := db.Flush(ctx)
+	if i%3 == 1 {
+		err = errors.Join(err, db.Checkpoint(ctx))
+	}
+	if i%5 == 4 {
+		err = errors.Join(err, db.Compact(ctx))
+	}
+	return err
 }
 
 // checkScriptCopy checks that a copy holds whole batches, in order, and so many
