@@ -36,6 +36,12 @@ func (s Scope) selected(ctx context.Context, db *engine.DB) ([]model.Channel, er
 	return channels, err
 }
 
+// Channels returns the selected channels and their IDs, in the order in which
+// they were made: at least one, at most the given number.
+func (s Scope) Channels(ctx context.Context, db *engine.DB, most int64) ([]model.Channel, []model.ChannelID, error) {
+	return s.channels(ctx, db, most)
+}
+
 // channels returns the selected channels in the order in which they were made:
 // at least one, at most the given number.
 func (s Scope) channels(ctx context.Context, db *engine.DB, most int64) ([]model.Channel, []model.ChannelID, error) {

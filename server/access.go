@@ -19,6 +19,8 @@ const (
 	anyToken                   // whoever has a token
 	readTenant                 // a tenant's token that may read
 	writeTenant                // a tenant's token that may write
+	readAbout                  // the same as readTenant, or an administrator's that names the tenant
+	writeAbout                 // the same as writeTenant, or an administrator's that names the tenant
 	adminOnly                  // an administrator's token
 	adminOrLocal               // the same, or without a token from this machine
 )
@@ -27,16 +29,25 @@ const (
 const sessionCookie = "hokan_session"
 
 // caller is who sent a request. The zero value is one without a token.
-type caller struct{ auth.Token }
+type caller struct {
+	auth.Token
+	about model.Tenant // whose data the request is about, "" if nobody's
+}
 
 type answerKey struct{}
 
 // tenantOf returns the tenant whose data the request is about.
 func tenantOf(ctx context.Context) model.Tenant {
 	if a := answerOf(ctx); a != nil {
-		return a.caller.Tenant
+		return a.caller.about
 	}
 	return ""
+}
+
+// isAdmin reports whether an administrator asks.
+func isAdmin(ctx context.Context) bool {
+	a := answerOf(ctx)
+	return a != nil && a.caller.Admin
 }
 
 // answerOf returns the answer to the request, nil where there is none.
@@ -63,7 +74,36 @@ func (s *Server) callerOf(r *http.Request, a access) (caller, error) {
 			return caller{}, newProblem("forbidden", "a request with a session cookie must come from the server's own pages")
 		}
 	}
-	return caller{token}, a.permits(&token)
+	who := caller{token, token.Tenant}
+	if err := a.permits(&token); err != nil {
+		return who, err
+	}
+	if !token.Admin {
+		if err := s.tenants.Admits(token.Tenant); err != nil {
+			return who, problemOf(err)
+		}
+	}
+	if a == readAbout || a == writeAbout {
+		who.about, err = aboutWhom(&token, r.URL.Query().Get(tenantParameter))
+	}
+	return who, err
+}
+
+// tenantParameter is with which an administrator says whose data is meant.
+const tenantParameter = "tenant"
+
+// aboutWhom returns whose data a request is about that may name a tenant.
+func aboutWhom(t *auth.Token, named string) (model.Tenant, error) {
+	switch {
+	case t.Admin && named == "":
+		return "", newProblem("malformed", "an administrator says whose data is meant: tenant=T")
+	case !t.Admin && named != "" && named != string(t.Tenant):
+		return "", newProblem("not_found", "there is no such tenant")
+	case !t.Admin:
+		return t.Tenant, nil
+	}
+	name := model.Tenant(named)
+	return name, name.Validate()
 }
 
 // secretOf returns the secret that r shows: in a header, or in the page's
@@ -94,12 +134,13 @@ func (a access) permits(t *auth.Token) error {
 		if t.Admin {
 			return newProblem("forbidden", "this takes a tenant's token, not an administrator's")
 		}
-		if a == readTenant && !t.Scope.CanRead() {
-			return newProblem("forbidden", "the token may write, not read")
-		}
-		if a == writeTenant && !t.Scope.CanWrite() {
-			return newProblem("forbidden", "the token may read, not write")
-		}
+	}
+	switch {
+	case t.Admin:
+	case (a == readTenant || a == readAbout) && !t.Scope.CanRead():
+		return newProblem("forbidden", "the token may write, not read")
+	case (a == writeTenant || a == writeAbout) && !t.Scope.CanWrite():
+		return newProblem("forbidden", "the token may read, not write")
 	}
 	return nil
 }

@@ -61,7 +61,7 @@ func TestHeaders(t *testing.T) {
 			t.Errorf("GET %s: %d, want %d: %.100s", path, answer.StatusCode, want, text)
 		}
 	}
-	if answer, _ := f.ask("POST", "/api/v1/channels", f.both, "{}"); answer.StatusCode != 405 || answer.Header.Get("Allow") != "GET, HEAD" {
+	if answer, _ := f.ask("POST", "/api/v1/channels", f.both, "{}"); answer.StatusCode != 405 || answer.Header.Get("Allow") != "DELETE, GET, HEAD" {
 		t.Errorf("POST where GET is: %d %v", answer.StatusCode, answer.Header)
 	}
 }

@@ -52,6 +52,9 @@ var bodies = map[string]string{
 	"POST /api/v1/samples":    `{"channels":[{"labels":{"instrument":"logger","channel":"CH1"},"times":[1700000000000],"values":[1]}]}`,
 	"POST /api/v1/tokens":     `{"tenant":"lake"}`,
 	"POST /api/v1/session":    `{"token":"hkn_x"}`,
+
+	"PUT /api/v1/tenants/{tenant}": `{"quota":{"bytes":1}}`,
+	"PUT /api/v1/retention":        `{"rules":[{"scope":"tenant","raw":"100y"}]}`,
 }
 
 // address fills a route with IDs that exist, and what it requires.
@@ -60,14 +63,32 @@ func (d documented) address(alarm, token string) string {
 	if strings.Contains(d.Path, "/tokens/") {
 		id = token
 	}
-	path := strings.ReplaceAll(d.Path, "{id}", id)
+	path := strings.NewReplacer("{id}", id, "{tenant}", "lake").Replace(d.Path)
 	switch {
 	case strings.HasSuffix(path, "/export"):
 		path += "?format=csv"
 	case strings.HasSuffix(path, "/live"):
 		path += "?match=" + url.QueryEscape(`{instrument=~"l.+r"}`)
+	case d.Method == "DELETE" && (strings.HasSuffix(path, "/samples") || strings.HasSuffix(path, "/channels")):
+		path += "?match=" + url.QueryEscape("{}")
 	}
 	return path
+}
+
+// forAdmins reports whether a route is an administrator's alone.
+func (d documented) forAdmins() bool {
+	for _, path := range []string{"/api/v1/tokens", "/api/v1/snapshot", "/api/v1/tenants", "/api/v1/outbox"} {
+		if strings.HasPrefix(d.Path, path) {
+			return true
+		}
+	}
+	return false
+}
+
+// about reports whether an administrator may say whose data a route is about.
+func (d documented) about() bool {
+	return strings.HasPrefix(d.Path, "/api/v1/usage") || strings.HasPrefix(d.Path, "/api/v1/retention") ||
+		d.Method == "DELETE" && (d.Path == "/api/v1/samples" || d.Path == "/api/v1/channels")
 }
 
 // TestIsolation takes every documented route with no token, tokens that were
@@ -91,12 +112,15 @@ func TestIsolation(t *testing.T) {
 	var before string
 	snapshot := func() string {
 		all := ""
-		for _, path := range []string{"/api/v1/channels", "/api/v1/alarms", "/api/v1/latest"} {
+		for _, path := range []string{"/api/v1/channels", "/api/v1/alarms", "/api/v1/latest", "/api/v1/retention", "/api/v1/retention/effective"} {
 			_, text := f.ask("GET", path, f.reader, "")
 			all += text
 		}
-		_, tokens := f.ask("GET", "/api/v1/tokens", f.admin, "")
-		return all + tokens
+		for _, path := range []string{"/api/v1/tokens", "/api/v1/tenants/lake", "/api/v1/outbox"} {
+			_, text := f.ask("GET", path, f.admin, "")
+			all += text
+		}
+		return all
 	}
 	before = snapshot()
 	for _, r := range routes {
@@ -123,11 +147,33 @@ func TestIsolation(t *testing.T) {
 		want("a basic password", "", http.StatusUnauthorized, "Authorization", "Basic "+f.both)
 		want("a revoked cookie", "", http.StatusUnauthorized, "Cookie", sessionCookie+"="+revoked)
 		switch {
-		case strings.HasPrefix(r.Path, "/api/v1/tokens"), r.Path == "/api/v1/snapshot":
+		case r.forAdmins():
 			for who, token := range map[string]string{"a reader": f.reader, "a writer": f.writer, "a tenant": f.both, "another": f.other} {
 				want(who, token, http.StatusForbidden)
 			}
 		case strings.HasPrefix(r.Path, "/api/v1/session"):
+		case r.about():
+			if r.Method == "GET" {
+				want("a writer", f.writer, http.StatusForbidden)
+			} else {
+				want("a reader", f.reader, http.StatusForbidden)
+				want("a page elsewhere", "", http.StatusForbidden, "Cookie", sessionCookie+"="+f.both, "Sec-Fetch-Site", "cross-site")
+			}
+			want("an administrator who names nobody", f.admin, http.StatusBadRequest)
+			named := func(who, token, tenant string, status int) {
+				t.Helper()
+				and := "?"
+				if strings.Contains(path, "?") {
+					and = "&"
+				}
+				if answer, text := f.ask(r.Method, path+and+"tenant="+url.QueryEscape(tenant), token, body); answer.StatusCode != status {
+					t.Errorf("%s with %s of tenant %s: %d, want %d: %.200s", name, who, tenant, answer.StatusCode, status, text)
+				}
+			}
+			named("an administrator", f.admin, "nobody", http.StatusNotFound)
+			named("an administrator", f.admin, "../x", http.StatusBadRequest)
+			named("another tenant", f.other, "lake", http.StatusNotFound)
+			named("a token without the scope", map[bool]string{true: f.writer, false: f.reader}[r.Method == "GET"], "other", http.StatusForbidden)
 		case r.Method == "GET":
 			want("a writer", f.writer, http.StatusForbidden)
 			want("an administrator", f.admin, http.StatusForbidden)
@@ -152,8 +198,7 @@ func (f *fixture) another(routes []documented, alarm, victim string) {
 	f.Helper()
 	for _, r := range routes {
 		name := r.Method + " " + r.Path
-		if r.open || r.Path == "/api/v1/session" || strings.HasPrefix(r.Path, "/api/v1/tokens") ||
-			r.Path == "/api/v1/snapshot" || name == "POST /api/v1/samples" {
+		if r.open || r.Path == "/api/v1/session" || r.forAdmins() || name == "POST /api/v1/samples" {
 			continue // no data, an administrator's, or the other's own
 		}
 		answer, text := f.ask(r.Method, r.address(alarm, victim), f.other, bodies[name])
@@ -164,8 +209,16 @@ func (f *fixture) another(routes []documented, alarm, victim string) {
 		}
 		want := http.StatusNotFound
 		switch r.Path {
-		case "/api/v1/channels", "/api/v1/events":
+		case "/api/v1/events", "/api/v1/usage", "/api/v1/usage/days":
 			want = http.StatusOK // an empty list
+		case "/api/v1/channels":
+			if r.Method == "GET" {
+				want = http.StatusOK
+			}
+		case "/api/v1/retention":
+			if want = http.StatusOK; r.Method == "DELETE" {
+				want = http.StatusNoContent
+			}
 		case "/api/v1/alarms":
 			if r.Method == "GET" {
 				want = http.StatusOK

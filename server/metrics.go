@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"net"
 	"net/http"
 	"strconv"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/hokan-db/hokan/engine"
 	"github.com/hokan-db/hokan/server/api"
+	"github.com/hokan-db/hokan/server/tenants"
 )
 
 // metrics counts what the server does, in a registry of its own.
@@ -62,6 +64,7 @@ func newMetrics(s *Server) *metrics {
 		gauge(metricAnswers, "Bytes of answers that wait in memory.", func() float64 { return float64(s.admitted.now().answers) }),
 		gauge(metricStreams, "Live streams.", func() float64 { return float64(s.admitted.now().streams) }),
 		&databaseCollector{s.options.DB},
+		&quotaCollector{s.tenants},
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
@@ -163,4 +166,29 @@ func (c *databaseCollector) Collect(to chan<- prometheus.Metric) {
 	for kind, n := range c.db.Quarantined() {
 		to <- prometheus.MustNewConstMetric(brokenDescription, prometheus.CounterValue, float64(n), kind)
 	}
+}
+
+// quotaCollector tells what the tenants with a quota use of it, as it is
+// now.
+type quotaCollector struct{ tenants *tenants.Store }
+
+var (
+	quotaUsedDescription = prometheus.NewDesc("hokan_quota_used",
+		"What a tenant uses of a quota: bytes, channels, the channels of the instrument that has most, samples per second.",
+		[]string{"tenant", "quota"}, nil)
+	quotaLimitDescription = prometheus.NewDesc("hokan_quota_limit", "What a tenant may use.", []string{"tenant", "quota"}, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (c *quotaCollector) Describe(to chan<- *prometheus.Desc) {
+	to <- quotaUsedDescription
+	to <- quotaLimitDescription
+}
+
+// Collect implements prometheus.Collector.
+func (c *quotaCollector) Collect(to chan<- prometheus.Metric) {
+	c.tenants.Quotas(context.Background(), func(q tenants.Used) {
+		to <- prometheus.MustNewConstMetric(quotaUsedDescription, prometheus.GaugeValue, q.Used, string(q.Tenant), q.Quota)
+		to <- prometheus.MustNewConstMetric(quotaLimitDescription, prometheus.GaugeValue, float64(q.Limit), string(q.Tenant), q.Quota)
+	})
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -25,12 +26,19 @@ type Problem struct {
 	Detail string `json:"detail" doc:"For people"`
 	Code   string `json:"code" doc:"For programs; never changes its meaning"`
 
-	limit string // the limit that refused, "" if none did
+	limit string        // the limit that refused, "" if none did
+	after time.Duration // when to try again; 0: retryAfter
 	cause error
 }
 
-// retryAfter is how many seconds a client should wait after a 429.
+// retryAfter is how many seconds a client should wait after a 429 that says
+// nothing else.
 const retryAfter = 1
+
+// seconds returns how many seconds a client should wait.
+func (p *Problem) seconds() int {
+	return max(retryAfter, int((p.after+time.Second-1)/time.Second))
+}
 
 // Error implements error.
 func (p *Problem) Error() string { return p.Code + ": " + p.Detail }
@@ -77,7 +85,7 @@ func problemOf(err error) *Problem {
 	e := api.AsError(err)
 	p = &Problem{
 		Type: "urn:hokan:" + e.Code, Title: http.StatusText(e.Status), Status: e.Status, Detail: e.Detail, Code: e.Code,
-		cause: err,
+		after: e.After, cause: err,
 	}
 	if e.Code == "internal" {
 		p.Detail = "the server failed; its log says why" // the cause may name what is not the client's
@@ -103,7 +111,7 @@ func (p *Problem) write(w http.ResponseWriter) {
 func (p *Problem) addHeaders(h http.Header) {
 	switch p.Status {
 	case http.StatusTooManyRequests:
-		h.Set("Retry-After", strconv.Itoa(retryAfter))
+		h.Set("Retry-After", strconv.Itoa(p.seconds()))
 	case http.StatusUnauthorized:
 		h.Set("WWW-Authenticate", "Bearer")
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 
@@ -166,6 +167,9 @@ func (s *Server) addRoutes() error {
 	s.addReads()
 	s.addAlarms()
 	s.addTokens()
+	s.addTenants()
+	s.addUsage()
+	s.addDeletions()
 	s.addBulk()
 	s.addCopies()
 	s.addPlain()
@@ -177,7 +181,7 @@ func (s *Server) op(method, path, id, summary string, a access, errors ...int) h
 	o := huma.Operation{
 		OperationID: id, Method: method, Path: prefix + path, Summary: summary, Metadata: map[string]any{accessKey: a},
 		MaxBodyBytes: s.limits.SmallBodyBytes + 1, BodyReadTimeout: s.limits.RequestTime,
-		Errors: append(errors, http.StatusBadRequest, http.StatusTooManyRequests, http.StatusInternalServerError),
+		Errors: append(slices.Clone(errors), http.StatusBadRequest, http.StatusTooManyRequests, http.StatusInternalServerError),
 		Tags:   []string{strings.Split(path, "/")[1]},
 	}
 	if a != open {

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -25,17 +26,19 @@ import (
 	"github.com/hokan-db/hokan/server/auth"
 	"github.com/hokan-db/hokan/server/live"
 	"github.com/hokan-db/hokan/server/samples"
+	"github.com/hokan-db/hokan/server/tenants"
 	"github.com/hokan-db/hokan/server/web"
 )
 
 // Options say what a server serves. DB is required.
 type Options struct {
 	DB      *engine.DB
-	Clock   model.Clock  // nil: the machine's
-	Logger  *slog.Logger // nil: nothing is logged
-	Tokens  *auth.Store  // nil: those of DB
-	TLS     *tls.Config  // nil: plain HTTP
-	Version string       // of the program, in the API's document
+	Clock   model.Clock    // nil: the machine's
+	Logger  *slog.Logger   // nil: nothing is logged
+	Tokens  *auth.Store    // nil: those of DB
+	Tenants *tenants.Store // nil: those of DB
+	TLS     *tls.Config    // nil: plain HTTP
+	Version string         // of the program, in the API's document
 	Limits  Limits
 
 	lastWords time.Duration // how long an answer that is cut short may still be sent; 0: defaultLastWords
@@ -53,6 +56,7 @@ type Server struct {
 	log      *slog.Logger
 	api      *api.API
 	tokens   *auth.Store
+	tenants  *tenants.Store
 	samples  *samples.Writer
 	live     *live.Streamer
 	mux      *http.ServeMux
@@ -87,7 +91,7 @@ func New(o Options) (*Server, error) {
 		o.lastWords = defaultLastWords
 	}
 	s := &Server{
-		options: o, limits: o.Limits.withDefaults(), log: o.Logger, tokens: o.Tokens,
+		options: o, limits: o.Limits.withDefaults(), log: o.Logger, tokens: o.Tokens, tenants: o.Tenants,
 		api: &api.API{DB: o.DB, Clock: o.Clock}, mux: http.NewServeMux(), pages: web.Handler(),
 		sameOrigin: http.NewCrossOriginProtection(),
 	}
@@ -97,9 +101,17 @@ func New(o Options) (*Server, error) {
 			return nil, fmt.Errorf("read tokens: %w", err)
 		}
 	}
+	if s.tenants == nil {
+		var err error
+		if s.tenants, err = tenants.Open(o.DB, o.Clock, s.tokens); err != nil {
+			return nil, fmt.Errorf("read tenants: %w", err)
+		}
+	}
+	s.api.Tenants = s.tenants
 	s.api.Charge = func(ctx context.Context, bytes int64) error { return answerOf(ctx).charge(bytes) }
 	s.samples = &samples.Writer{
-		DB: o.DB, Clock: o.Clock, MaxBody: s.limits.BodyBytes, MaxAhead: int64(s.limits.AheadTime),
+		DB: o.DB, Clock: o.Clock, MaxBody: s.limits.BodyBytes, MaxAhead: int64(s.limits.AheadTime), Tenants: s.tenants,
+		Failed: func(err error) { s.log.Error("a quota could not be looked at", "error", err) },
 	}
 	s.live = &live.Streamer{DB: o.DB, Clock: o.Clock}
 	s.running.answers = map[*answer]struct{}{}
@@ -130,6 +142,13 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		TLSConfig:         s.options.TLS,
 		ConnState:         s.metrics.connection,
 	}
+	sweeping, swept := context.WithCancel(ctx)
+	var background sync.WaitGroup
+	background.Go(func() {
+		s.tenants.Run(sweeping, tenants.SweepEvery, func(err error) { s.log.Error("a sweep failed", "error", err) })
+	})
+	defer background.Wait()
+	defer swept()
 	l = limitConnections(l, &s.limits, s.metrics.refused.WithLabelValues(policy.AddressConnections.Name).Inc)
 	served := make(chan error, 1)
 	go func() {

@@ -31,8 +31,12 @@ func (s *Server) begin(w http.ResponseWriter, r *http.Request) error {
 	if err := json.Unmarshal(text, &asked); err != nil {
 		return newProblem("malformed", "the body is not JSON with a token")
 	}
-	if _, err := s.tokens.Lookup(asked.Token); err != nil {
+	token, err := s.tokens.Lookup(asked.Token)
+	if err != nil {
 		return newProblem("unauthorized", "the token is unknown or was revoked")
+	}
+	if err := s.tenants.Admits(token.Tenant); err != nil {
+		return err
 	}
 	http.SetCookie(w, session(r, asked.Token, sessionSeconds))
 	w.WriteHeader(http.StatusNoContent)

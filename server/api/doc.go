@@ -11,12 +11,14 @@ import (
 	"github.com/hokan-db/hokan/engine"
 	"github.com/hokan-db/hokan/engine/model"
 	"github.com/hokan-db/hokan/query"
+	"github.com/hokan-db/hokan/server/tenants"
 )
 
 // API answers for one database. It is safe for concurrent use.
 type API struct {
-	DB    *engine.DB
-	Clock model.Clock // what "now" means in requests
+	DB      *engine.DB
+	Clock   model.Clock    // what "now" means in requests
+	Tenants *tenants.Store // what is agreed with tenants; needed for what is about that
 	// Charge, if not nil, is told about how many bytes the answer to a request
 	// will take, before it is made, and may refuse it.
 	Charge func(ctx context.Context, bytes int64) error

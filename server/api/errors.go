@@ -5,17 +5,21 @@ import (
 	"errors"
 	"maps"
 	"strings"
+	"time"
 
 	"github.com/hokan-db/hokan/engine"
 	"github.com/hokan-db/hokan/engine/model"
+	"github.com/hokan-db/hokan/engine/policy"
 	"github.com/hokan-db/hokan/query"
+	"github.com/hokan-db/hokan/server/tenants"
 )
 
 // Error is what every handler fails with.
 type Error struct {
-	Code   string // for programs; never changes its meaning
-	Status int    // of HTTP
-	Detail string // for people
+	Code   string        // for programs; never changes its meaning
+	Status int           // of HTTP
+	Detail string        // for people
+	After  time.Duration // when to try again; 0: not said
 	cause  error
 }
 
@@ -90,6 +94,11 @@ var codes = []struct {
 	{query.ErrInvalid, "invalid"},
 	{engine.ErrInvalid, "invalid"},
 	{engine.ErrTooManyChannels, "too_many_channels"},
+	{engine.ErrTooManyDeletions, "busy"},
+	{policy.ErrRetention, "invalid"},
+	{tenants.ErrInvalid, "invalid"},
+	{tenants.ErrClosed, "forbidden"},
+	{tenants.ErrBadCursor, "malformed"},
 	{engine.ErrTooManyRows, "invalid"},
 	{engine.ErrEmpty, "invalid"},
 	{context.Canceled, "interrupted"},
@@ -115,6 +124,12 @@ func (e *Error) Because(cause error) *Error {
 func AsError(err error) *Error {
 	var e *Error
 	if errors.As(err, &e) {
+		return e
+	}
+	var tooFast *tenants.RateError
+	if errors.As(err, &tooFast) {
+		e = NewError("rate_limited", tooFast.Error()).Because(err)
+		e.After = tooFast.After
 		return e
 	}
 	code := "internal"

@@ -102,11 +102,7 @@ func (c *Client) Snapshot(ctx context.Context, r api.SnapshotRequest) (*api.Snap
 }
 
 func (c *Client) remove(ctx context.Context, path string) error {
-	response, err := c.do(ctx, http.MethodDelete, path, nil, nil, nil)
-	if err != nil {
-		return err
-	}
-	return c.decode(ctx, response, nil)
+	return c.erase(ctx, path, nil, nil)
 }
 
 func selection(s api.Selection) url.Values {

@@ -23,7 +23,7 @@ func DecodeOnly(contentType, encoding string, body io.Reader) (int, error) {
 	if err := decode(r); err != nil {
 		return 0, err
 	}
-	if _, err := r.judge(time.Unix(1.8e9, 0).UnixNano(), policy.AheadTime.Default); err != nil {
+	if _, err := r.judge(time.Unix(1.8e9, 0).UnixNano(), policy.AheadTime.Default, nil); err != nil {
 		return 0, err
 	}
 	n := 0

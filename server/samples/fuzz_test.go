@@ -18,7 +18,7 @@ func decodeAndJudge(t *testing.T, decode func(*request) error, body []byte) *req
 	err := decode(r)
 	var answer *api.SamplesBody
 	if err == nil {
-		answer, err = r.judge(time.Unix(1.8e9, 0).UnixNano(), int64(24*time.Hour))
+		answer, err = r.judge(time.Unix(1.8e9, 0).UnixNano(), int64(24*time.Hour), nil)
 	}
 	if err != nil {
 		var refused *api.Error

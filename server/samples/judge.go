@@ -15,18 +15,21 @@ import (
 
 // The reasons for which samples are refused.
 const (
-	badTime     = "bad_time"
-	tooFarAhead = "too_far_ahead"
-	notANumber  = "not_a_number"
-	badLabel    = "bad_label"
+	badTime         = "bad_time"
+	tooFarAhead     = "too_far_ahead"
+	beforeRetention = "before_retention"
+	notANumber      = "not_a_number"
+	badLabel        = "bad_label"
 )
 
 // mostErrors is how many refused samples an answer names.
 const mostErrors = 20
 
 // judge gives every sample its verdict: r.columns becomes what may be kept, and
-// the answer tells the rest. now and ahead are in nanoseconds.
-func (r *request) judge(now, ahead int64) (*api.SamplesBody, error) {
+// the answer tells the rest. now and ahead are in nanoseconds, as are floors:
+// the times before which each channel keeps nothing, nil where all keep
+// everything.
+func (r *request) judge(now, ahead int64, floors []int64) (*api.SamplesBody, error) {
 	unit, err := query.ParseUnit(r.unit)
 	if err != nil {
 		return nil, api.AsError(err)
@@ -37,6 +40,9 @@ func (r *request) judge(now, ahead int64) (*api.SamplesBody, error) {
 	j.setBounds(ahead)
 	j.finish(&r.shared)
 	for i := range r.channels {
+		if j.floor = policy.NoFloor; floors != nil {
+			j.floor = floors[i]
+		}
 		if err := j.channel(i, &r.channels[i]); err != nil {
 			return nil, err
 		}
@@ -67,6 +73,7 @@ type judge struct {
 	unit    query.Unit
 	now     int64
 	answer  *api.SamplesBody
+	floor   int64 // of the channel that is judged, in nanoseconds
 
 	// Times that can be stored, and of those the ones that are not too far
 	// ahead, in units: from first to last, and up to latest.
@@ -126,7 +133,7 @@ func (j *judge) channel(i int, c *channel) error {
 		return nil
 	}
 	column := model.Column{Labels: c.labels, Properties: c.properties, Times: t.list, Values: c.values.list}
-	if !t.clean || len(c.values.odd) > 0 {
+	if !t.clean || len(c.values.odd) > 0 || j.expired(t.list) {
 		column.Times, column.Values = j.sift(i, t, &c.values)
 	}
 	if len(column.Times) > 0 {
@@ -134,6 +141,27 @@ func (j *judge) channel(i int, c *channel) error {
 		j.request.origins = append(j.request.origins, int32(i))
 	}
 	return nil
+}
+
+// expired reports whether one of the times, in nanoseconds, is older than the
+// channel keeps.
+func (j *judge) expired(times []int64) bool {
+	if j.floor == policy.NoFloor {
+		return false
+	}
+	for _, at := range times {
+		if at < j.floor {
+			return true
+		}
+	}
+	return false
+}
+
+// refuseMany refuses n samples of a channel, and names the first.
+func (j *judge) refuseMany(i, n int, code string, detail func() string) {
+	j.refuse(i, 0, code, detail)
+	j.answer.Rejected += int64(n - 1)
+	j.answer.Reasons[code] += int64(n - 1)
 }
 
 // refuseAll refuses every sample of a channel, and names the first.
@@ -147,9 +175,7 @@ func (j *judge) refuseAll(i int, c *channel) {
 	if samples == 0 {
 		return
 	}
-	j.refuse(i, 0, badLabel, func() string { return c.refused + "; the channel is refused whole" })
-	j.answer.Rejected += int64(samples - 1)
-	j.answer.Reasons[badLabel] += int64(samples - 1)
+	j.refuseMany(i, samples, badLabel, func() string { return c.refused + "; the channel is refused whole" })
 }
 
 // sift returns the samples of a channel that may be kept. Their lists are
@@ -182,6 +208,13 @@ func (j *judge) sift(i int, t *times, v *values) (keptTimes []int64, keptValues 
 		}
 		if !t.clean {
 			at *= j.unit.Nanoseconds
+		}
+		if at < j.floor {
+			j.refuse(i, index, beforeRetention, func() string {
+				return "time " + time.Unix(0, at).UTC().Format(time.RFC3339Nano) + " is older than the channel keeps samples: what is kept begins at " +
+					time.Unix(0, j.floor).UTC().Format(time.RFC3339Nano)
+			})
+			continue
 		}
 		keptTimes = append(keptTimes, at)
 		keptValues = append(keptValues, v.list[index])

@@ -24,9 +24,14 @@
 //	too_far_ahead  it lies further ahead of the clock than policy.AheadTime
 //	not_a_number   its value is neither a number nor a word
 //	bad_label      its channel's labels or properties cannot be kept
+//	before_retention
+//	               it is older than its channel keeps samples
 //	channel_limit, instrument_limit
 //	               its channel would be a new one, and its tenant or its
 //	               instrument has as many as it may
+//
+// A tenant that sends more samples per second than agreed is refused whole,
+// with rate_limited; one that is charged too much, with over_quota.
 //
 // The rest is appended, and durable when the answer is given. Sending the same
 // samples again changes nothing. Where all of it lies in January 1970, as
@@ -45,6 +50,7 @@ import (
 	"github.com/hokan-db/hokan/engine/model"
 	"github.com/hokan-db/hokan/engine/policy"
 	"github.com/hokan-db/hokan/server/api"
+	"github.com/hokan-db/hokan/server/tenants"
 )
 
 // Writer writes requests into a database. It is safe for concurrent use.
@@ -57,6 +63,10 @@ type Writer struct {
 	// MaxAhead is how many nanoseconds a sample may lie ahead of the clock; 0
 	// is policy.AheadTime.
 	MaxAhead int64
+	Tenants  *tenants.Store // what is agreed with tenants; nil: nothing
+	// Failed, if not nil, is told why a tenant's quota could not be looked at
+	// after a write, which is kept all the same.
+	Failed func(error)
 }
 
 // Write decodes a request and appends what it may keep of it. Every error is
@@ -77,7 +87,13 @@ func (w *Writer) Write(ctx context.Context, tenant model.Tenant, contentType, co
 	if err := decode(r); err != nil {
 		return nil, err
 	}
-	answer, err := r.judge(w.Clock().UnixNano(), limit(w.MaxAhead, policy.AheadTime))
+	floors, err := w.DB.RawFloors(tenant, len(r.channels), func(i int) (model.Labels, *model.Properties) {
+		return r.channels[i].labels, r.channels[i].properties
+	})
+	if err != nil {
+		return nil, api.AsError(err)
+	}
+	answer, err := r.judge(w.Clock().UnixNano(), limit(w.MaxAhead, policy.AheadTime), floors)
 	if err != nil {
 		return nil, err
 	}
@@ -90,10 +106,29 @@ func (w *Writer) Write(ctx context.Context, tenant model.Tenant, contentType, co
 	if r.large { // the append may wait, and needs the columns alone
 		r.body, r.packed = nil, nil
 	}
+	return w.append(ctx, tenant, r, answer)
+}
+
+// append writes what may be kept, as far as the tenant may write it.
+func (w *Writer) append(ctx context.Context, tenant model.Tenant, r *request, answer *api.SamplesBody) (*api.SamplesBody, error) {
+	if w.Tenants != nil {
+		rows := 0
+		for i := range r.columns {
+			rows += len(r.columns[i].Times)
+		}
+		if err := w.Tenants.Admit(tenant, rows); err != nil {
+			return nil, api.AsError(err)
+		}
+	}
 	result, err := w.DB.Append(ctx, &model.Batch{Tenant: tenant, Columns: r.columns})
 	answer.Accepted = int64(result.Rows)
 	if len(result.Refused) > 0 {
 		r.refuseColumns(answer, result.Refused)
+	}
+	if w.Tenants != nil && result.Rows > 0 {
+		if checking := w.Tenants.Wrote(ctx, tenant, result.Rows); checking != nil && w.Failed != nil {
+			w.Failed(checking)
+		}
 	}
 	switch {
 	case err == nil && result.Rows == 0:

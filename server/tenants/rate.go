@@ -49,6 +49,12 @@ func (l *limiter) take(now time.Time, n int) error {
 	return nil
 }
 
+// used is how many of a second's samples are taken at now; more than there are
+// where a request was larger.
+func (l *limiter) used(now time.Time) float64 {
+	return float64(l.perSecond) - l.bucket.TokensAt(now)
+}
+
 // Admit refuses samples that come too fast: a *RateError.
 func (s *Store) Admit(t model.Tenant, samples int) error {
 	a := s.account(t)

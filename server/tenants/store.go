@@ -49,6 +49,7 @@ type account struct {
 	record  atomic.Pointer[Record] // replaced whole, never changed in place
 	usage   atomic.Pointer[engine.Usage]
 	limiter atomic.Pointer[limiter] // nil: no limit
+	fullest atomic.Pointer[fullest] // as counted last
 	closes  atomic.Int64            // when no token opens it any more, in nanoseconds since the epoch
 
 	// The tenant is looked at when guess, about what is charged, comes to
@@ -83,6 +84,9 @@ func Open(db *engine.DB, clock model.Clock, tokens *auth.Store) (*Store, error) 
 	}
 	return s, s.out.open(db)
 }
+
+// Tokens returns the tokens of the database.
+func (s *Store) Tokens() *auth.Store { return s.tokens }
 
 // take makes r the account's record.
 func (a *account) take(r *Record, c Clocks) {

@@ -49,6 +49,10 @@ func (c *compactCommand) Run(t *terminal) (err error) {
 	if err != nil {
 		return err
 	}
+	// What is due goes first: what it deletes need not be merged.
+	if err := opened.Tenants.Sweep(t.ctx); err != nil {
+		return err
+	}
 	if err := opened.DB.Compact(t.ctx); err != nil {
 		return err
 	}

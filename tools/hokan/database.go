@@ -12,6 +12,8 @@ import (
 	"github.com/hokan-db/hokan/engine/policy"
 	"github.com/hokan-db/hokan/query"
 	"github.com/hokan-db/hokan/server/api"
+	"github.com/hokan-db/hokan/server/auth"
+	"github.com/hokan-db/hokan/server/tenants"
 )
 
 // dataFlags name a database.
@@ -120,7 +122,15 @@ func (f *dataFlags) openData(t *terminal, a access) (*api.API, error) {
 	case quarantined > 1:
 		t.note("corrupt: %d log entries could not be applied", quarantined)
 	}
-	return &api.API{DB: db, Clock: options.Clock}, nil
+	tokens, err := auth.Open(db, options.Clock)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	known, err := tenants.Open(db, options.Clock, tokens)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return &api.API{DB: db, Clock: options.Clock, Tenants: known}, nil
 }
 
 // locked is why a database cannot be had that another process has.

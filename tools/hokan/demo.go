@@ -63,16 +63,12 @@ func (c *demoCommand) Run(t *terminal) error {
 	}
 	folder := dataFlags{c.Data, c.Clock}
 	return withPort(t, &folder, &c.listenFlags, false, func(l net.Listener, opened *api.API) error {
-		tokens, err := auth.Open(opened.DB, opened.Clock)
-		if err != nil {
-			return err
-		}
-		page, plant, err := demoTokens(t.ctx, tokens)
+		page, plant, err := demoTokens(t.ctx, opened.Tenants.Tokens())
 		if err != nil {
 			return err
 		}
 		logger := newLogger(t, c.Log)
-		s, err := newServer(opened, tokens, logger, nil)
+		s, err := newServer(opened, logger, nil)
 		if err != nil {
 			return err
 		}

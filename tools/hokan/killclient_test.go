@@ -187,7 +187,7 @@ func (k *killedClient) delete(c *wantedChannel) *operation {
 	if known := c.times(); len(known) > 0 {
 		i := k.random.IntN(len(known))
 		j := i + k.random.IntN(min(len(known)-i, 20+len(known)/2))
-		from, to = known[i], known[j]+k.random.Int64N(2)
+		from, to = known[i], max(known[i]+1, known[j]+k.random.Int64N(2)) // not empty, which is refused
 	}
 	return &operation{
 		what: "delete",

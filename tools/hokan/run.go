@@ -27,24 +27,28 @@ const (
 
 // grammar is the command line: one field per command.
 type grammar struct {
-	Demo     demoCommand     `cmd:"" help:"Start a server with a simulated plant and a month of data."`
-	Serve    serveCommand    `cmd:"" help:"Serve a folder: the API and the pages."`
-	Token    tokenCommand    `cmd:"" help:"Create, list and revoke what opens a server."`
-	Import   importCommand   `cmd:"" help:"Bring logger files in."`
-	Channels channelsCommand `cmd:"" help:"List channels and how much they hold."`
-	Latest   latestCommand   `cmd:"" help:"Show the newest sample of every channel."`
-	View     viewCommand     `cmd:"" help:"Summarise channels in buckets of time."`
-	Table    tableCommand    `cmd:"" help:"Show samples joined on time, a page at a time."`
-	Export   exportCommand   `cmd:"" help:"Write samples to a file."`
-	Alarm    alarmCommand    `cmd:"" help:"Create, edit, list, switch and delete alarms."`
-	Events   eventsCommand   `cmd:"" help:"List the starts and ends of alarms."`
-	Live     liveCommand     `cmd:"" help:"Show samples and alarms as they are written."`
-	Compact  compactCommand  `cmd:"" help:"Merge blocks, by month, into small ones."`
-	Inspect  inspectCommand  `cmd:"" help:"Show how every chunk of every block is kept."`
-	Snapshot snapshotCommand `cmd:"" help:"Copy a database, also one that a server has open."`
-	Repair   repairCommand   `cmd:"" help:"Make a damaged folder whole again, as far as can be."`
-	Verify   verifyCommand   `cmd:"" help:"Read every byte and name every fault."`
-	Version  versionCommand  `cmd:"" help:"Print the version."`
+	Demo      demoCommand      `cmd:"" help:"Start a server with a simulated plant and a month of data."`
+	Serve     serveCommand     `cmd:"" help:"Serve a folder: the API and the pages."`
+	Token     tokenCommand     `cmd:"" help:"Create, list and revoke what opens a server."`
+	Import    importCommand    `cmd:"" help:"Bring logger files in."`
+	Channels  channelsCommand  `cmd:"" help:"List channels and how much they hold."`
+	Latest    latestCommand    `cmd:"" help:"Show the newest sample of every channel."`
+	View      viewCommand      `cmd:"" help:"Summarise channels in buckets of time."`
+	Table     tableCommand     `cmd:"" help:"Show samples joined on time, a page at a time."`
+	Export    exportCommand    `cmd:"" help:"Write samples to a file."`
+	Alarm     alarmCommand     `cmd:"" help:"Create, edit, list, switch and delete alarms."`
+	Events    eventsCommand    `cmd:"" help:"List the starts and ends of alarms."`
+	Delete    deleteCommand    `cmd:"" help:"Delete samples, or channels."`
+	Tenant    tenantCommand    `cmd:"" help:"Create, change and delete tenants."`
+	Retention retentionCommand `cmd:"" help:"Set how long what is kept."`
+	Usage     usageCommand     `cmd:"" help:"Show what a tenant uses, of what it may."`
+	Live      liveCommand      `cmd:"" help:"Show samples and alarms as they are written."`
+	Compact   compactCommand   `cmd:"" help:"Merge blocks, by month, into small ones."`
+	Inspect   inspectCommand   `cmd:"" help:"Show how every chunk of every block is kept."`
+	Snapshot  snapshotCommand  `cmd:"" help:"Copy a database, also one that a server has open."`
+	Repair    repairCommand    `cmd:"" help:"Make a damaged folder whole again, as far as can be."`
+	Verify    verifyCommand    `cmd:"" help:"Read every byte and name every fault."`
+	Version   versionCommand   `cmd:"" help:"Print the version."`
 }
 
 // terminal is what a command talks to. Results go to stdout; progress, notes

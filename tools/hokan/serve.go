@@ -12,7 +12,6 @@ import (
 
 	"github.com/hokan-db/hokan/server"
 	"github.com/hokan-db/hokan/server/api"
-	"github.com/hokan-db/hokan/server/auth"
 )
 
 // listenFlags say where a server listens.
@@ -126,14 +125,10 @@ func (c *serveCommand) Run(t *terminal) error {
 		}
 	}
 	return withPort(t, &c.dataFlags, &c.listenFlags, encryption != nil, func(l net.Listener, opened *api.API) error {
-		tokens, err := auth.Open(opened.DB, opened.Clock)
-		if err != nil {
-			return err
-		}
-		if len(tokens.List()) == 0 {
+		if len(opened.Tenants.Tokens().List()) == 0 {
 			t.note("there is no token yet: stop, and hokan token create --data %s --tenant T", c.Data)
 		}
-		s, err := newServer(opened, tokens, newLogger(t, c.Log), encryption)
+		s, err := newServer(opened, newLogger(t, c.Log), encryption)
 		if err != nil {
 			return err
 		}
@@ -159,10 +154,10 @@ func (c *serveCommand) cannotEncrypt(err error) error {
 }
 
 // newServer makes a server with the pages.
-func newServer(opened *api.API, tokens *auth.Store, logger *slog.Logger, encryption *tls.Config) (*server.Server, error) {
+func newServer(opened *api.API, logger *slog.Logger, encryption *tls.Config) (*server.Server, error) {
 	name, _ := programVersion()
 	return server.New(server.Options{
-		DB: opened.DB, Clock: opened.Clock, Logger: logger, Tokens: tokens, TLS: encryption, Version: name,
+		DB: opened.DB, Clock: opened.Clock, Logger: logger, Tokens: opened.Tenants.Tokens(), Tenants: opened.Tenants, TLS: encryption, Version: name,
 	})
 }
 

@@ -106,6 +106,19 @@ type source interface {
 	DeleteAlarm(ctx context.Context, id string) error
 	Events(ctx context.Context, r api.EventsRequest) (*api.EventsBody, error)
 	export(ctx context.Context, r api.ExportRequest) (archive, error)
+	life
+}
+
+// life is what is kept of a tenant's data and for how long.
+type life interface {
+	usage(ctx context.Context, unit string) (*api.UsageBody, error)
+	usageDays(ctx context.Context, by string) (*api.UsageDaysBody, error)
+	retention(ctx context.Context) (*api.RetentionBody, error)
+	putRetention(ctx context.Context, rules api.RetentionBody) (*api.RetentionBody, error)
+	deleteRetention(ctx context.Context) error
+	effectiveRetention(ctx context.Context, s api.Selection) (*api.EffectiveBody, error)
+	deleteSamples(ctx context.Context, s api.Selection) (*api.DeletedSamples, error)
+	deleteChannels(ctx context.Context, s api.Selection) (*api.DeletedChannels, error)
 }
 
 // with opens the folder, or speaks to the server, for the length of do, which
@@ -126,7 +139,7 @@ func (f *tenantFlags) withAccess(t *terminal, a access, do func(source) error) e
 			return err
 		}
 		defer c.Close()
-		return do(remote{c})
+		return do(remote{c, f.Tenant})
 	}
 	name, err := f.tenant()
 	if err != nil {
@@ -136,7 +149,10 @@ func (f *tenantFlags) withAccess(t *terminal, a access, do func(source) error) e
 }
 
 // remote is data on a server.
-type remote struct{ *client.Client }
+type remote struct {
+	*client.Client
+	tenant string // whose, where an administrator asks
+}
 
 // local is data in a folder.
 type local struct {

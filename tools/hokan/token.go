@@ -49,11 +49,7 @@ func (f *adminFlags) run(t *terminal, a access, remote func(*client.Client) erro
 		return remote(c)
 	}
 	return (&dataFlags{*f.Data, f.Clock}).withData(t, a, func(opened *api.API) error {
-		tokens, err := auth.Open(opened.DB, opened.Clock)
-		if err != nil {
-			return err
-		}
-		return asTokenError(local(tokens))
+		return asTokenError(local(opened.Tenants.Tokens()))
 	})
 }
 
