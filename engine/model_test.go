@@ -231,21 +231,6 @@ func (m *machine) append(t *rapid.T) {
 	m.write(b)
 }
 
-// appendDense writes many rows in order, so that rollups are worth keeping.
-func (m *machine) appendDense(t *rapid.T) {
-	b := &model.Batch{Tenant: m.tenant(t)}
-	at := rowTimes.Draw(t, "start")
-	step := rapid.SampledFrom([]int64{1e9, 10e9, 60e9, 600e9}).Draw(t, "step")
-	c := model.Column{Labels: testLabels(rapid.SampledFrom([]string{"a", "b"}).Draw(t, "channel"))}
-	value := rapid.IntRange(-5, 5).Draw(t, "value")
-	for i := range rapid.IntRange(40, 200).Draw(t, "rows") {
-		c.Times = append(c.Times, at+int64(i)*step)
-		c.Values = append(c.Values, float64(value+i%7)/10)
-	}
-	b.Columns = []model.Column{c}
-	m.write(b)
-}
-
 // write writes a batch to both, but for new channels beyond the quota.
 func (m *machine) write(b *model.Batch) {
 	n := m.tenants[b.Tenant]
