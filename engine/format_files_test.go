@@ -68,30 +68,8 @@ func dumpBlock(t *testing.T) string {
 	bodyEnd := d.at
 	d.channels(d.frame(5, "channels"))
 	d.index(d.frame(6, "index"))
-	directory := d.at
 	d.directory(d.frame(7, "directory"))
-	footer := d.b[d.at:]
-	if got := d.u64("footer: where the body ends"); int(got) != bodyEnd {
-		t.Errorf("the footer says that the body ends at %d, it does at %d", got, bodyEnd)
-	}
-	if got := d.u64("where the directory's frame is"); int(got) != directory {
-		t.Errorf("the footer says that the directory is at %d, it is at %d", got, directory)
-	}
-	d.u32("bytes of the directory's payload")
-	d.frameCRC(directory)
-	d.u64("raw rows")
-	d.u64("chunks")
-	d.u64("rollup rows")
-	d.u64("charged bytes")
-	d.u64("raw rows that are not charged")
-	d.time("time of the earliest row")
-	d.time("time of the latest row")
-	d.u64("offset of the first entry")
-	d.u64("offset of the last entry")
-	d.u64("epoch")
-	d.u32("channels")
-	d.crc("CRC-32C of the footer so far", footer[:108])
-	d.text(8, "end")
+	d.footer(bodyEnd)
 	return d.String()
 }
 
@@ -244,11 +222,7 @@ func (d *dump) directory(end int) {
 	for _, step := range model.Steps()[1:] {
 		d.uvarint("frames of rollups of " + step.String())
 	}
-	for range d.uvarint("runs of channels") {
-		d.uvarint("its first channel ID less the last of the one before")
-		d.uvarint("its last channel ID less its first")
-		d.bits("has raw rows, rollups of 1s, 1m, 1h, 1d (bits 0 to 4)")
-	}
+	d.storedRuns()
 	d.ends(end)
 }
 

@@ -51,6 +51,7 @@ var formatDumps = map[string]func(*testing.T) string{
 	"column-runs":           dumpValuesColumn(formatStates(), chunk.Small),
 	"column-roots":          dumpValuesColumn(formatRoots(), chunk.Small),
 	"block":                 dumpBlock,
+	"block-rollups":         dumpRolledBlock,
 	"head":                  dumpHead,
 	"alarms":                dumpAlarms,
 	"checkpoint":            dumpCheckpoint,
