@@ -123,8 +123,7 @@ func TestFormat(t *testing.T) {
 	payload(list.uvarint(1).uvarint(3), 7).uvarint(2)
 	payload(list.uvarint(3).uvarint(3).raw(0xd0, 0x0f).raw(180, 1), 8)
 	payload(list.uvarint(1).uvarint(0).raw(60).uvarint(20), 9)
-	// No charges, notes and rollups; channels 3 to 7 have raw rows.
-	list.raw(0, 0, 0, 0, 0, 0).raw(1, 3, 4, 1)
+	list.raw(0, 0, 0, 0, 0, 0).raw(1, 3, 4, 1) // no charges, notes and rollups; channels 3 to 7 have raw rows
 	frame(list.bytes)
 	footer := new(layout).u64(uint64(bodyEnd)).u64(uint64(directory)).u32(lengths[10]).u32(sums[10]).
 		u64(15).u64(6).u64(0).u64(0).u64(15).u64(1000).u64(1180).u64(11).u64(99).u64(3).u32(4)
