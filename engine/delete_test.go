@@ -376,3 +376,39 @@ func cleanUp(b *testing.B, db *DB) {
 	}
 	db.tenants["t"].setTombstones(nil)
 }
+
+// TestBlocksNoteDeletions: flushed and merged blocks say what was deleted and
+// what the rules are.
+func TestBlocksNoteDeletions(t *testing.T) {
+	ctx := context.Background()
+	db := openManual(t, manualOptions(vfs.NewMem()))
+	write(t, db, "a", 0, 1, 2, 3)
+	must(t, db.Flush(ctx))
+	rules := testRules("1y", "tenant", "")
+	write(t, db, "b", 0, 1)
+	offset, err := db.DeleteRows(ctx, "t", []model.ChannelID{idOf(t, db, "a")}, model.Span{From: 1, To: 2})
+	must(t, err)
+	must(t, db.Flush(ctx))
+	must(t, db.SetRetention(ctx, "t", rules))
+	write(t, db, "c", 1e18, 1)
+	must(t, db.Flush(ctx))
+	var noted []uint64
+	found := false
+	for _, m := range db.tenants["t"].blocks {
+		r, err := db.readers.acquire(m.Name)
+		must(t, err)
+		notes, err := r.Notes()
+		must(t, err)
+		db.readers.release(r)
+		for _, s := range notes.Tombstones {
+			noted = append(noted, s.Offset)
+		}
+		if notes.Retention != nil {
+			got, err := policy.DecodeRules(notes.Retention)
+			found = err == nil && got.Equal(rules)
+		}
+	}
+	if !slices.Contains(noted, offset) || !found {
+		t.Errorf("deletions noted %v, want %d; rules found: %v", noted, offset, found)
+	}
+}
