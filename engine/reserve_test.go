@@ -76,20 +76,7 @@ func TestReserve(t *testing.T) {
 	if room := db.DiskRoom(); !room.Known || room.Reserve != gigabyte/20 || room.Free != room.Reserve-1 {
 		t.Errorf("room %+v", room)
 	}
-	if err := db.DeleteAlarm(ctx, "t", alarm.ID); err != nil {
-		t.Errorf("delete alarm: %v", err)
-	}
-	_, err = db.DeleteRows(ctx, "t", nil, model.AllTime())
-	for what, err := range map[string]error{
-		"delete rows": err, "set retention": db.SetRetention(ctx, "t", testRules("1y", "tenant", "")),
-		"delete channels": db.DeleteChannels(ctx, "t", []model.ChannelID{1}),
-		"delete file":     db.DeleteFile(ctx, "t", fmt.Sprint("file", file)),
-		"flush":           db.Flush(ctx), "compact": db.Compact(ctx), "record": db.PutRecord(ctx, "key", nil),
-	} {
-		if err != nil {
-			t.Errorf("%s: %v", what, err)
-		}
-	}
+	checkFreeing(t, db, alarm.ID, fmt.Sprint("file", file))
 	if err := db.reserve.fits(gigabyte/40, true); err != nil {
 		t.Errorf("what frees room may not use the reserve: %v", err)
 	}
@@ -104,6 +91,27 @@ func TestReserve(t *testing.T) {
 	now = now.Add(time.Second)
 	if err := errors.Join(write(), put()); err != nil {
 		t.Errorf("with room again: %v", err)
+	}
+}
+
+// checkFreeing checks that what frees room, or bounds what is kept, goes on
+// below the reserve.
+func checkFreeing(t *testing.T, db *DB, alarm uint64, file string) {
+	t.Helper()
+	ctx := context.Background()
+	if err := db.DeleteAlarm(ctx, "t", alarm); err != nil {
+		t.Errorf("delete alarm: %v", err)
+	}
+	_, err := db.DeleteRows(ctx, "t", nil, model.AllTime())
+	for what, err := range map[string]error{
+		"delete rows": err, "set retention": db.SetRetention(ctx, "t", testRules("1y", "tenant", "")),
+		"delete channels": db.DeleteChannels(ctx, "t", []model.ChannelID{1}),
+		"delete file":     db.DeleteFile(ctx, "t", file),
+		"flush":           db.Flush(ctx), "compact": db.Compact(ctx), "record": db.PutRecord(ctx, "key", nil),
+	} {
+		if err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
 	}
 }
 
