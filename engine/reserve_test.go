@@ -76,21 +76,27 @@ func TestReserve(t *testing.T) {
 	if room := db.DiskRoom(); !room.Known || room.Reserve != gigabyte/20 || room.Free != room.Reserve-1 {
 		t.Errorf("room %+v", room)
 	}
+	checkFits(t, db, gigabyte/20)
 	checkFreeing(t, db, alarm.ID, fmt.Sprint("file", file))
-	if err := db.reserve.fits(gigabyte/40, true); err != nil {
-		t.Errorf("what frees room may not use the reserve: %v", err)
-	}
-	if err := db.reserve.fits(gigabyte/20, true); !errors.Is(err, ErrFull) {
-		t.Errorf("what frees room may use all of the reserve: %v", err)
-	}
-	if err := db.reserve.fits(0, false); !errors.Is(err, ErrFull) {
-		t.Errorf("other work may use the reserve: %v", err)
-	}
 
 	fs.SetUsage(gigabyte/20, gigabyte)
 	now = now.Add(time.Second)
 	if err := errors.Join(write(), put()); err != nil {
 		t.Errorf("with room again: %v", err)
+	}
+}
+
+// checkFits checks what work on blocks may write with next to the reserve free.
+func checkFits(t *testing.T, db *DB, reserve uint64) {
+	t.Helper()
+	if err := db.reserve.fits(reserve/2, true); err != nil {
+		t.Errorf("what frees room may not use the reserve: %v", err)
+	}
+	if err := db.reserve.fits(reserve, true); !errors.Is(err, ErrFull) {
+		t.Errorf("what frees room may use all of the reserve: %v", err)
+	}
+	if err := db.reserve.fits(0, false); !errors.Is(err, ErrFull) {
+		t.Errorf("other work may use the reserve: %v", err)
 	}
 }
 
