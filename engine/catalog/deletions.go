@@ -6,6 +6,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"github.com/hokan-db/hokan/engine/alarm"
 	"github.com/hokan-db/hokan/engine/model"
 )
 
@@ -36,6 +37,9 @@ func (c *Catalog) Forget(d TenantDeletion, manifest bool) error {
 	}
 	batch := c.db.NewBatch()
 	defer batch.Close()
+	if err := c.forgetPlaces(batch, d.Tenant); err != nil {
+		return err
+	}
 	kinds := []byte{keyEvent, keyEventOfAlarm}
 	if manifest {
 		kinds = append(kinds, keyBlock)
@@ -53,6 +57,18 @@ func (c *Catalog) Forget(d TenantDeletion, manifest bool) error {
 		return err
 	}
 	return c.apply(batch, pebble.NoSync)
+}
+
+// forgetPlaces removes the places of a tenant's events among those of all.
+func (c *Catalog) forgetPlaces(batch *pebble.Batch, t model.Tenant) error {
+	prefix := tenantKey(keyEvent, t)
+	return c.scan(c.db, prefix, keyAfter(prefix), func(key, value []byte) (bool, error) {
+		var e alarm.Event
+		if err := decodeRecord(key, value, &e); err != nil || len(key) != len(prefix)+placeBytes {
+			return true, nil // it goes all the same, and nothing is found by its place
+		}
+		return true, batch.Delete(EventPlace{e.Offset, e.ID}.key(key[len(key)-eventIDBytes:]), nil)
+	})
 }
 
 // TenantDeletions returns the records of deletions after an offset, in the order

@@ -135,6 +135,15 @@ func TestEventsByEntry(t *testing.T) {
 			}
 		}
 	}
+	must(t, c.Forget(TenantDeletion{Tenant: "tt", Offset: 200}, false))
+	left := 0
+	must(t, c.scan(c.db, []byte{keyEventOfEntry}, []byte{keyEventOfEntry + 1}, func([]byte, []byte) (bool, error) {
+		left++
+		return true, nil
+	}))
+	if left != 20 {
+		t.Errorf("%d places are left after a tenant was deleted, want the other's 20", left)
+	}
 	if _, err := c.EventsByEntry(EventPlace{ID: "xy"}, 1, 1); !errors.Is(err, ErrBadCursor) {
 		t.Errorf("a place without an ID: %v", err)
 	}

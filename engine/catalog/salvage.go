@@ -30,7 +30,7 @@ func Salvage(ctx context.Context, files vfs.FS, dir string, to *Catalog) (Saved,
 	defer func() { _ = from.Close() }()
 	saved.Identity, err = from.LoadIdentity()
 	saved.Whole = err == nil
-	for _, kind := range []byte{keyService, keyEvent, keyEventOfAlarm, keyDeletion} {
+	for _, kind := range []byte{keyService, keyEvent, keyEventOfAlarm, keyEventOfEntry, keyDeletion} {
 		whole, err := from.salvage(ctx, kind, to, &saved)
 		if err != nil {
 			return saved, err
