@@ -132,7 +132,7 @@ func TestCompactThenVerifyFindsAFlippedByte(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	content[len(content)/4] ^= 1
+	content[64+sizes.After.RawBytes/2] ^= 1 // in a chunk: those come first, behind the header
 	if err := os.WriteFile(blocks[0], content, 0o644); err != nil {
 		t.Fatal(err)
 	}
