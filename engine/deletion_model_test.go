@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,7 +25,7 @@ type remover struct {
 	fs      *vfs.MemFS
 	db      *DB
 	options Options
-	now     int64
+	now     atomic.Int64 // background work reads it too
 	latest  int64 // the clock's greatest time: expiry never goes back
 	seed    uint64
 
@@ -39,9 +40,10 @@ type remover struct {
 }
 
 func newRemover(t *rapid.T) *remover {
-	m := &remover{t: t, fs: vfs.NewCrashableMem(), now: 40 * model.Day}
+	m := &remover{t: t, fs: vfs.NewCrashableMem()}
+	m.now.Store(40 * model.Day)
 	m.options = Options{
-		Dir: "data", Clock: func() time.Time { return time.Unix(0, m.now) }, Manual: rapid.Bool().Draw(t, "manual"),
+		Dir: "data", Clock: func() time.Time { return time.Unix(0, m.now.Load()) }, Manual: rapid.Bool().Draw(t, "manual"),
 		HeadRows:     rapid.SampledFrom([]int{1, 100000}).Draw(t, "head rows"),
 		SegmentBytes: rapid.SampledFrom([]int64{300, 1 << 20}).Draw(t, "segment bytes"),
 	}
@@ -77,7 +79,7 @@ func (m *remover) create() {
 var removedChannels = []string{"a", "b", "c"}
 
 func (m *remover) time() int64 {
-	m.latest = max(m.latest, m.now)
+	m.latest = max(m.latest, m.now.Load())
 	return m.latest
 }
 
@@ -263,7 +265,7 @@ func (m *remover) setRetention(t *rapid.T) {
 
 func (m *remover) tick(t *rapid.T) {
 	m.time()
-	m.now += rapid.SampledFrom([]int64{60e9, 3600e9, model.Day, 10 * model.Day, -2 * model.Day}).Draw(t, "by")
+	m.now.Add(rapid.SampledFrom([]int64{60e9, 3600e9, model.Day, 10 * model.Day, -2 * model.Day}).Draw(t, "by"))
 }
 
 func (m *remover) crash(t *rapid.T) {
@@ -272,13 +274,13 @@ func (m *remover) crash(t *rapid.T) {
 	clone := m.fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: kept, RNG: rand.New(rand.NewPCG(m.seed, 3))})
 	m.db.Close()
 	m.fs = clone
-	m.now = m.time() // a start may not know what time it was
+	m.now.Store(m.time()) // a start may not know what time it was
 	m.open()
 }
 
 func (m *remover) reopen(*rapid.T) {
 	m.must(m.db.Close())
-	m.now = m.time()
+	m.now.Store(m.time())
 	m.open()
 }
 
