@@ -26,7 +26,7 @@ type remover struct {
 	db      *DB
 	options Options
 	now     atomic.Int64 // background work reads it too
-	latest  int64 // the clock's greatest time: expiry never goes back
+	latest  int64        // the clock's greatest time: expiry never goes back
 	seed    uint64
 
 	rows   map[string]map[int64]float64 // channel → time → value
