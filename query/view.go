@@ -106,18 +106,13 @@ func (r *ViewRequest) viewSpan(ctx context.Context, db *engine.DB, ids []model.C
 
 // firstTime returns the time of the earliest row in span of all channels.
 func firstTime(ctx context.Context, db *engine.DB, t model.Tenant, ids []model.ChannelID, span model.Span) (first int64, found bool, err error) {
-	selection, err := db.Select(ctx, t, ids, span)
+	all, err := db.Summarize(ctx, t, ids, span)
 	if err != nil {
 		return 0, false, err
 	}
-	defer selection.Close()
-	for i := range ids {
-		times, _, err := selection.Cursor(i).Next()
-		if err != nil {
-			return 0, false, err
-		}
-		if len(times) > 0 && (!found || times[0] < first) {
-			first, found = times[0], true
+	for i := range all {
+		if all[i].Rows() > 0 && (!found || all[i].FirstTime < first) {
+			first, found = all[i].FirstTime, true
 		}
 	}
 	return first, found, nil
