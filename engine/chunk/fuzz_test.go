@@ -24,6 +24,7 @@ func FuzzDecode(f *testing.F) {
 
 func checkDecode(t *testing.T, payload []byte, rows int) {
 	times, values, err := Decode(payload, rows, nil, nil)
+	mustRestore(t, payload, rows, err == nil)
 	if err != nil {
 		if !errors.Is(err, ErrCorrupt) || len(times) != 0 || len(values) != 0 {
 			t.Fatalf("%d rows with %v", len(times), err)
@@ -79,4 +80,35 @@ func throughBytes(t *testing.T, times []int64, values []float64) {
 	if string(s.View(&p).AppendTo(nil)) != string(payload) {
 		t.Fatal("Stream gives other bytes than Encode")
 	}
+	if restored, q := mustRestore(t, payload, len(times), true); restored != s || q.Bytes() != p.Bytes() {
+		t.Fatalf("a restored stream is %+v in %d bytes, the one that grew %+v in %d", restored, q.Bytes(), s, p.Bytes())
+	}
+}
+
+// mustRestore checks that Stream.Restore takes what Decode takes, keeps its
+// bytes, and goes on from the last row.
+func mustRestore(t *testing.T, payload []byte, rows int, good bool) (s Stream, p *Pages) {
+	t.Helper()
+	p = new(Pages)
+	if err := s.Restore(p, payload, rows); (err == nil) != good || err != nil && !errors.Is(err, ErrCorrupt) {
+		t.Fatalf("Restore of %d rows: %v, but Decode takes them: %v", rows, err, good)
+	}
+	if !good {
+		return s, p
+	}
+	if s.Rows() != rows || string(s.View(p).AppendTo(nil)) != string(payload) {
+		t.Fatalf("a restored stream of %d rows gives %d, or other bytes", rows, s.Rows())
+	}
+	grown, pages, last := s, Pages{slabs: p.slabs, next: p.next, free: p.free, used: p.used}, s.Last()
+	for i := range int64(40) {
+		if rows == 0 || last > math.MaxInt64-40 {
+			break
+		}
+		grown.Append(&pages, last+i+1, float64(i))
+		times, values, err := grown.View(&pages).Decode(nil, nil)
+		if err != nil || len(times) != rows+int(i)+1 || times[len(times)-1] != last+i+1 || values[len(values)-1] != float64(i) {
+			t.Fatalf("row %d after a restored stream of %d: %v", i, rows, err)
+		}
+	}
+	return s, p
 }

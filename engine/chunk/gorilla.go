@@ -218,12 +218,8 @@ func (e *encoder) group(dst []byte, times []int64, values []float64) []byte {
 // ErrCorrupt, and the slices come back as they were; no more is allocated than
 // the rows that fit in the payload.
 func Decode(payload []byte, rows int, times []int64, values []float64) ([]int64, []float64, error) {
-	if rows == 0 && len(payload) == 0 {
-		return times, values, nil
-	}
-	// Every group of rows after the first row has its control.
-	if rows <= 0 || len(payload) < firstRowBytes || (rows-1)/groupRows > (len(payload)-firstRowBytes)/controlBytes {
-		return times, values, fmt.Errorf("%w: %d rows in %d bytes", ErrCorrupt, rows, len(payload))
+	if err := plausible(payload, rows); err != nil || rows == 0 {
+		return times, values, err
 	}
 	oldTimes, oldValues := len(times), len(values)
 	times = slices.Grow(times, rows)
@@ -232,6 +228,27 @@ func Decode(payload []byte, rows int, times []int64, values []float64) ([]int64,
 		return times, values, err
 	}
 	return times[:oldTimes+rows], values[:oldValues+rows], nil
+}
+
+// plausible refuses a chunk that is too short for its rows.
+func plausible(payload []byte, rows int) error {
+	if rows == 0 && len(payload) == 0 {
+		return nil
+	}
+	// Every group of rows after the first row has its control.
+	if rows <= 0 || len(payload) < firstRowBytes || (rows-1)/groupRows > (len(payload)-firstRowBytes)/controlBytes {
+		return fmt.Errorf("%w: %d rows in %d bytes", ErrCorrupt, rows, len(payload))
+	}
+	return nil
+}
+
+// rowLength returns the length of a row's data, which begins src, by its
+// control.
+func rowLength(control uint64, src []byte) int {
+	if control != controlTime {
+		return int(windows[control].size)
+	}
+	return 1 + int(timeUnits[src[0]>>4].size) + int(windows[src[0]&15].size)
 }
 
 // decode fills times and values, which have the same length, at least 1.

@@ -2,6 +2,7 @@ package chunk
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math"
 	"sync"
 )
@@ -93,6 +94,62 @@ func (s *Stream) nextPage(p *Pages) {
 	next := p.take(size)
 	p.putHeader(s.last, next, s.length)
 	s.last, s.length, s.size = next, 0, uint16(size-pageHeader)
+}
+
+// Restore gives a stream without rows those of a chunk, as if they had been
+// appended: the chunk's bytes go into pages as they are, and all of them are
+// read on the way. Bytes that Decode refuses are refused with the same error;
+// the stream and its Pages are good for nothing then.
+func (s *Stream) Restore(p *Pages, payload []byte, rows int) error {
+	if err := plausible(payload, rows); err != nil || rows == 0 {
+		return err
+	}
+	s.begin(p, int64(binary.LittleEndian.Uint64(payload)), math.Float64frombits(binary.LittleEndian.Uint64(payload[8:])))
+	var times [groupRows]int64
+	var values [groupRows]float64
+	var copied [2 * maxGroupBytes]byte // of the end, as in decode
+	at := firstRowBytes
+	for left := rows - 1; left > 0; {
+		src := payload[at:]
+		if len(src) < maxGroupBytes {
+			src = copied[:copy(copied[:], src)]
+		}
+		group := min(left, groupRows)
+		n := s.row.take((*[maxGroupBytes]byte)(src[:maxGroupBytes]), times[:group], values[:group])
+		if n == 0 || n > len(src) {
+			return fmt.Errorf("%w: in the rows from byte %d on", ErrCorrupt, at)
+		}
+		s.putGroup(p, src[:n], group)
+		at += n
+		left -= group
+	}
+	if at != len(payload) {
+		return fmt.Errorf("%w: bytes after the last row, from byte %d on", ErrCorrupt, at)
+	}
+	return nil
+}
+
+// putGroup copies the bytes of a group of rows into pages.
+func (s *Stream) putGroup(p *Pages, group []byte, rows int) {
+	s.beginGroup(p)
+	s.control = binary.LittleEndian.Uint64(group)
+	binary.LittleEndian.PutUint64(at(p.slabs, s.controlPage, s.controlAt), s.control)
+	s.rows += uint32(rows)
+	group = group[controlBytes:]
+	if len(group) <= int(s.size-s.length) {
+		copy(at(p.slabs, s.last, s.length), group)
+		s.length += uint16(len(group))
+		return
+	}
+	for i := range rows {
+		n := rowLength(s.control>>(4*i)&15, group)
+		if n > int(s.size-s.length) {
+			s.nextPage(p)
+		}
+		copy(at(p.slabs, s.last, s.length), group[:n])
+		s.length += uint16(n)
+		group = group[n:]
+	}
 }
 
 // View is the rows that a stream had at one time. It stays valid whatever

@@ -142,18 +142,27 @@ func (d *decoder) channel(id model.ChannelID) {
 		d.fail("counts that do not fit")
 		return
 	}
-	var err error
-	d.times, d.values, err = chunk.Decode(d.b[d.at:d.at+int(length)], int(rows), d.times[:0], d.values[:0])
-	if err != nil {
+	if err := d.head.restore(id, d.b[d.at:d.at+int(length)], int(rows)); err != nil {
 		d.err = fmt.Errorf("%w: byte %d: %w", ErrCorrupt, d.at, err)
 		return
 	}
 	d.at += int(length)
-	d.head.AppendColumn(id, d.times, d.values)
 	if late == 0 {
 		return
 	}
 	d.late(id, int(late))
+}
+
+// restore gives a channel without rows those of a chunk.
+func (h *Head) restore(id model.ChannelID, payload []byte, rows int) error {
+	l, place := h.place(id)
+	if err := l.streams[place].Restore(&h.pages, payload, rows); err != nil {
+		return err
+	}
+	h.streams++
+	h.rows += rows
+	h.largest = max(h.largest, rows)
+	return nil
 }
 
 func (d *decoder) late(id model.ChannelID, rows int) {
