@@ -440,7 +440,7 @@ type checkpointReader struct {
 }
 
 func (r *checkpointReader) bytes(n uint64) []byte {
-	if r.err != nil {
+	if r.err != nil || n == 0 {
 		return nil
 	}
 	if n > r.size {
@@ -454,10 +454,19 @@ func (r *checkpointReader) bytes(n uint64) []byte {
 	return b
 }
 
+// fixed reads a number of n bytes, at most 8.
 func (r *checkpointReader) fixed(n int) uint64 {
-	var b [8]byte
-	copy(b[:], r.bytes(uint64(n)))
-	return binary.LittleEndian.Uint64(b[:])
+	if r.err != nil {
+		return 0
+	}
+	b, err := r.r.Peek(n)
+	if r.err = err; err != nil {
+		return 0
+	}
+	var number [8]byte
+	copy(number[:], b)
+	r.r.Discard(n) // what was peeked at can be
+	return binary.LittleEndian.Uint64(number[:])
 }
 
 func (r *checkpointReader) uvarint() uint64 {

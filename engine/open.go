@@ -49,8 +49,7 @@ func Open(o Options) (db *DB, err error) {
 		run  func() error
 	}{
 		{"folder", db.openFolder},
-		{"leftovers", func() error { return db.removeTemporaries(local) }},
-		{"what was set aside", db.findQuarantined},
+		{"leftovers", db.findLeftovers},
 		{"catalog", db.openCatalog},
 		{"making", db.finishMaking},
 		{"manifests", db.loadManifests},
@@ -59,8 +58,6 @@ func Open(o Options) (db *DB, err error) {
 		{"replay", db.replay},
 		{"deletions", db.finishDeletions},
 		{"blocks", db.findBlocks},
-		{"channels", db.relearnChannels},
-		{"unnamed objects", db.removeUnnamed},
 	}
 	for _, step := range steps {
 		if err := step.run(); err != nil {
@@ -135,14 +132,6 @@ func (db *DB) openCatalog() error {
 	identity.Epoch++
 	db.epoch = identity.Epoch
 	return c.Commit(catalog.PutIdentity(identity))
-}
-
-// removeTemporaries removes what an interrupted Put left.
-func (db *DB) removeTemporaries(local *disk.LocalBlocks) error {
-	if db.options.ReadOnly {
-		return nil
-	}
-	return local.RemoveTemporaries()
 }
 
 // holdsNothing reports whether there is no log, block or checkpoint.

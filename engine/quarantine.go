@@ -121,9 +121,13 @@ func kindOf(name string) string {
 	return KindFile
 }
 
-// findQuarantined learns what earlier openings set aside.
-func (db *DB) findQuarantined() error {
-	_, names, err := db.local.Leftovers()
+// findLeftovers removes what interrupted Puts left, where it may, and learns
+// what earlier openings set aside.
+func (db *DB) findLeftovers() error {
+	temporary, names, err := db.local.Leftovers()
+	if err == nil && !db.options.ReadOnly {
+		err = db.local.RemoveTemporaries(temporary)
+	}
 	if err != nil {
 		return err
 	}

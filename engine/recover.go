@@ -211,9 +211,9 @@ func (db *DB) placeGraves(p *partition, graves []grave) {
 // holds, and checkpoints that no record names. Anything else that nothing names
 // is left alone, and so is everything where any damage was found: it may be all
 // that is left. Found is what opening finds: missing blocks, and damage to the
-// log, checkpoints and manifests. Of blocks only those are read that take the
-// place of others.
-func (db *DB) removeUnnamed() error {
+// log, checkpoints and manifests. Of blocks, stored, only those are read that
+// take the place of others.
+func (db *DB) removeUnnamed(stored []string) error {
 	if faults, _ := db.listFaults(); len(faults) > 0 || db.options.ReadOnly {
 		return nil
 	}
@@ -226,11 +226,7 @@ func (db *DB) removeUnnamed() error {
 	for _, p := range db.partitions {
 		named[p.record.Checkpoint] = true
 	}
-	blocks, err := db.blocks.List(disk.BlocksDir)
-	if err != nil {
-		return err
-	}
-	for _, name := range blocks {
+	for _, name := range stored {
 		b, ok := disk.ParseBlockName(name)
 		if !ok || named[name] {
 			continue
@@ -274,12 +270,20 @@ func (db *DB) isGarbage(b disk.BlockName) bool {
 	return ok
 }
 
-// findBlocks names the blocks that are missing or were set aside.
+// findBlocks compares the blocks that are stored with those that manifests
+// name.
 func (db *DB) findBlocks() error {
 	stored, err := db.blocks.List(disk.BlocksDir)
 	if err != nil {
 		return err
 	}
+	db.findMissing(stored)
+	db.relearnChannels()
+	return db.removeUnnamed(stored)
+}
+
+// findMissing names the blocks that are missing or were set aside.
+func (db *DB) findMissing(stored []string) {
 	for _, t := range db.tenants {
 		for _, m := range t.blocks {
 			if _, ok := slices.BinarySearch(stored, m.Name); ok {
@@ -293,16 +297,15 @@ func (db *DB) findBlocks() error {
 			db.faults.add(disk.Corrupt(m.Name, 0, "the block is missing"))
 		}
 	}
-	return nil
 }
 
 // relearnChannels defines the channels that only blocks know any more, because
 // the entries that defined them were damaged. Blocks carry labels and
 // properties; without them a new channel would get the ID, and the rows, of a
 // lost one.
-func (db *DB) relearnChannels() error {
+func (db *DB) relearnChannels() {
 	if faults, _ := db.listFaults(); len(faults) == 0 {
-		return nil
+		return
 	}
 	for _, t := range db.tenants {
 		for _, m := range t.blocks {
@@ -311,7 +314,6 @@ func (db *DB) relearnChannels() error {
 			}
 		}
 	}
-	return nil
 }
 
 func (db *DB) relearnFrom(t *tenant, name string) error {

@@ -181,21 +181,26 @@ func (b *LocalBlocks) List(prefix string) ([]string, error) {
 // Leftovers returns the names of temporary files and of files set aside as
 // damaged, ascending.
 func (b *LocalBlocks) Leftovers() (temporary, quarantined []string, err error) {
-	if temporary, err = b.list("", IsTemporary); err != nil {
-		return nil, nil, err
-	}
-	quarantined, err = b.list("", IsQuarantined)
+	_, err = b.list("", func(name string) bool {
+		if IsTemporary(name) {
+			temporary = append(temporary, name)
+		} else if IsQuarantined(name) {
+			quarantined = append(quarantined, name)
+		}
+		return false
+	})
+	slices.Sort(temporary)
+	slices.Sort(quarantined)
 	return temporary, quarantined, err
 }
 
-// RemoveTemporaries removes what puts of an ended process left half-written.
-// No Put may run meanwhile.
-func (b *LocalBlocks) RemoveTemporaries() error {
-	names, err := b.list("", IsTemporary)
-	if err != nil {
-		return err
-	}
+// RemoveTemporaries removes what puts of an ended process left half-written:
+// the names are those that Leftovers gave. No Put may run meanwhile.
+func (b *LocalBlocks) RemoveTemporaries(names []string) error {
 	for _, name := range names {
+		if !IsTemporary(name) {
+			continue
+		}
 		if err := b.remove(b.fs.PathJoin(b.root, name)); err != nil {
 			return err
 		}
@@ -230,6 +235,12 @@ func (b *LocalBlocks) walk(dir, prefix string, want func(name string) bool, name
 		if !overlaps(name, prefix) && !overlaps(name+"/", prefix) {
 			continue
 		}
+		if isFile(dir, entry) {
+			if strings.HasPrefix(name, prefix) && want(name) {
+				*names = append(*names, name)
+			}
+			continue
+		}
 		info, err := b.fs.Stat(b.fs.PathJoin(b.root, name))
 		if err = Wrap(err); errors.Is(err, ErrNotFound) {
 			continue // deleted meanwhile
@@ -245,6 +256,13 @@ func (b *LocalBlocks) walk(dir, prefix string, want func(name string) bool, name
 		}
 	}
 	return nil
+}
+
+// isFile reports whether an entry of a folder can only be a file: nobody has to
+// ask the file system. There are hundreds of thousands of blocks, and folders of
+// tenants, whose names may end in anything, lie above them.
+func isFile(dir, entry string) bool {
+	return strings.HasPrefix(dir, BlocksDir+"/") && strings.HasSuffix(entry, blockSuffix)
 }
 
 // overlaps reports whether one of the two begins with the other.

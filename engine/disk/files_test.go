@@ -53,7 +53,8 @@ func TestPutCrashes(t *testing.T) {
 			crashes++
 			clone := base.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: rng})
 			after := disk.NewLocalBlocks(clone, "data")
-			if err := after.RemoveTemporaries(); err != nil {
+			temporary, _, err := after.Leftovers()
+			if err := errors.Join(err, after.RemoveTemporaries(temporary)); err != nil {
 				t.Fatal(err)
 			}
 			names, err := after.List("")
@@ -264,5 +265,24 @@ func TestLockDir(t *testing.T) {
 	}
 	if _, err := disk.LockDir(disk.Default(), real+"/none"); !errors.Is(err, disk.ErrNotFound) {
 		t.Errorf("a missing folder: %v", err)
+	}
+}
+
+// TestTenantsCalledLikeFiles lists blocks of tenants whose names end as those of
+// files do.
+func TestTenantsCalledLikeFiles(t *testing.T) {
+	blocks := disk.NewLocalBlocks(newMem(t), "data")
+	want := []string{"blocks/a.blk/x.blk", "blocks/a.quarantine/x.blk", "blocks/a.tmp/x.blk"}
+	for _, name := range want {
+		if err := blockstest.Put(blocks, name, []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	temporary, quarantined, err := blocks.Leftovers()
+	if err != nil || len(temporary)+len(quarantined) > 0 {
+		t.Errorf("leftovers %v, %v, %v", temporary, quarantined, err)
+	}
+	if got, err := blocks.List(""); err != nil || !slices.Equal(got, want) {
+		t.Errorf("got %v, %v", got, err)
 	}
 }
