@@ -122,7 +122,14 @@ func TestExportHandler(t *testing.T) {
 	if err := e.WriteZip(ctx, &archive); err != nil || e.Counts().Rows != 1 {
 		t.Errorf("%+v, %v", e.Counts(), err)
 	}
-	_, err = a.Export(ctx, tenant, ExportRequest{Format: "hok"})
+	hok, err := a.Export(ctx, tenant, ExportRequest{Format: "hok"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hok.Close()
+	_, err = a.Export(ctx, tenant, ExportRequest{Format: "hok", Zone: "Asia/Tokyo"})
+	expectCode(t, err, "invalid")
+	_, err = a.Export(ctx, tenant, ExportRequest{Format: "xls"})
 	expectCode(t, err, "invalid")
 	_, err = a.Export(ctx, tenant, ExportRequest{Format: "csv", Zone: "Nowhere"})
 	expectCode(t, err, "bad_time")
