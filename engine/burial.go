@@ -98,7 +98,7 @@ func (a *applier) deleteTenant(p *partition, t *tenant, e *entry.Entry, body *en
 	successor := t.flushedTo > e.Offset
 	if successor {
 		next := newTenant(t.name, p)
-		next.revision, next.flushedTo, next.blocks = t.revision, t.flushedTo, t.blocks
+		next.revision, next.flushedTo, next.blocks, next.dropped = t.revision, t.flushedTo, t.blocks, t.dropped
 		a.db.tenantsMu.Lock()
 		a.db.waiting[t.name] = next
 		a.db.tenantsMu.Unlock()

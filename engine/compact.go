@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -229,14 +230,17 @@ func (db *DB) replaceBlocks(t *tenant, old, written []block.Meta) (stale bool, e
 	if len(blocks) != len(t.blocks)-len(old)+len(written) {
 		return true, errChanged
 	}
-	manifest := catalog.Manifest{Revision: t.revision + 1, Epoch: db.epoch, FlushedTo: t.flushedTo, Blocks: blocks}
+	manifest := catalog.Manifest{Revision: t.revision + 1, Epoch: db.epoch, FlushedTo: t.flushedTo, Blocks: blocks, Dropped: t.dropped}
+	if len(written) == 0 {
+		manifest.Dropped = append(slices.Clone(t.dropped), slices.Collect(maps.Keys(replaced))...)
+	}
 	if err := db.commitManifest(t, manifest); err != nil {
 		return errors.Is(err, errGone), err
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !t.gone { // since the manifest was committed
-		t.revision, t.blocks = manifest.Revision, manifest.Blocks
+		t.revision, t.blocks, t.dropped = manifest.Revision, manifest.Blocks, manifest.Dropped
 		t.forgetTombstones()
 	}
 	return false, nil
@@ -250,11 +254,16 @@ func (db *DB) deleteBlocks(t *tenant, blocks []block.Meta) {
 		db.readers.forget(blocks[i].Name)
 	}
 	t.choosing.Unlock()
+	deleted := map[string]bool{}
 	for i := range blocks {
-		if err := db.blocks.Delete(blocks[i].Name); err != nil {
+		err := db.blocks.Delete(blocks[i].Name)
+		if deleted[blocks[i].Name] = err == nil; err != nil {
 			db.faults.add(fmt.Errorf("old block: %w", err)) // the next opening removes it
 		}
 	}
+	db.flusher.flushing.Lock() // as for a change of the manifest
+	defer db.flusher.flushing.Unlock()
+	t.dropped = slices.DeleteFunc(slices.Clone(t.dropped), func(name string) bool { return deleted[name] })
 }
 
 // monthName returns the UTC month as 2006-01.

@@ -186,10 +186,10 @@ func (e *examiner) sum(c *examined) {
 			rest.From = min(s.To, rest.To)
 		}
 	}
-	gone := rest.Empty() || m.Last < c.floors.Least()
-	e.facts.dead = e.facts.dead && gone
+	least := c.floors.Least()
+	e.facts.dead = e.facts.dead && (rest.Empty() || m.Last < least)
 	switch {
-	case gone && m.Last < c.floors.Least():
+	case m.Last < dayFloor(least): // of the floor's day a rewrite keeps all
 		e.facts.expired += max(share, c.bytes)
 	case !c.charged: // flushed, or rollups alone
 		if len(c.tombstones) > 0 && m.Uncharged == 0 {
@@ -227,7 +227,7 @@ func (db *DB) markClean(t *tenant, offsets map[string]uint64) error {
 	if changed == nil {
 		return nil
 	}
-	manifest := catalog.Manifest{Revision: t.revision + 1, Epoch: db.epoch, FlushedTo: t.flushedTo, Blocks: blocks, Changed: changed}
+	manifest := catalog.Manifest{Revision: t.revision + 1, Epoch: db.epoch, FlushedTo: t.flushedTo, Blocks: blocks, Dropped: t.dropped, Changed: changed}
 	if err := db.commitManifest(t, manifest); err != nil {
 		return err
 	}

@@ -273,6 +273,7 @@ func (db *DB) flushHead(ctx context.Context, t *tenant, f *frozenHead) error {
 			Epoch:     db.epoch,
 			FlushedTo: f.lastOffset,
 			Blocks:    append(slices.Clone(t.blocks), written...),
+			Dropped:   t.dropped,
 		}
 		if err = db.commitManifest(t, manifest); err == nil {
 			db.installBlocks(t, f, manifest)

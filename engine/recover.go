@@ -21,7 +21,7 @@ import (
 func (db *DB) loadManifests() error {
 	return db.catalog.Manifests(func(name model.Tenant, m catalog.Manifest) error {
 		t := newTenant(name, db.partitions[name.Partition()])
-		t.revision, t.flushedTo, t.blocks = m.Revision, m.FlushedTo, m.Blocks
+		t.revision, t.flushedTo, t.blocks, t.dropped = m.Revision, m.FlushedTo, m.Blocks, m.Dropped
 		db.tenants[name] = t
 		return nil
 	})
@@ -253,7 +253,7 @@ func (db *DB) removeUnnamed(stored []string) error {
 }
 
 // isGarbage reports whether the rows of a block that no manifest names are in
-// the log or in named blocks. A block that others were merged into is read
+// the log or in named blocks, or were dropped because nobody can read them. A block that others were merged into is read
 // first, every byte of it: until then they are another copy.
 func (db *DB) isGarbage(b disk.BlockName) bool {
 	t := db.tenants[b.Tenant]
@@ -267,7 +267,7 @@ func (db *DB) isGarbage(b disk.BlockName) bool {
 			return false
 		}
 	}
-	return ok
+	return ok || slices.Contains(t.dropped, b.String())
 }
 
 // findBlocks compares the blocks that are stored with those that manifests

@@ -60,8 +60,11 @@ type tenant struct {
 
 	// flushedTo is the offset up to which every row is in a block.
 	flushedTo uint64
-	revision  uint64       // of the manifest
-	blocks    []block.Meta // replaced whole when it changes, never changed in place
+	// dropped are as in the manifest. They are read and changed by those who may
+	// change that.
+	dropped  []string
+	revision uint64       // of the manifest
+	blocks   []block.Meta // replaced whole when it changes, never changed in place
 
 	// naming is held shared from where an entry is given the IDs of channels
 	// until it is applied, so that none of them is deleted between. A deletion

@@ -23,6 +23,9 @@ type Manifest struct {
 	// any. A block never changes: a name that is stored already is left as it
 	// is stored, unless it is in Changed.
 	Blocks []block.Meta
+	// Dropped are the names of blocks whose rows nobody can read any more, so
+	// that no other block holds them: where their files still are, they go.
+	Dropped []string
 	// Changed are the names of blocks of which more is known than is stored. It
 	// is not stored itself.
 	Changed []string
@@ -33,8 +36,9 @@ type Manifest struct {
 // list of thousands.
 type manifestHead struct {
 	Revision, Epoch, FlushedTo uint64
-	Blocks                     uint64 // number of block records
-	Sum                        uint64 // sum of their checksums: tells whether one is missing
+	Blocks                     uint64   // number of block records
+	Sum                        uint64   // sum of their checksums: tells whether one is missing
+	Dropped                    []string `msgpack:",omitempty"`
 }
 
 // PutManifest changes t's manifest. A block that m does not name is forgotten.
@@ -56,7 +60,7 @@ func PutManifest(t model.Tenant, m Manifest) Change {
 		if err != nil {
 			return err
 		}
-		return put(batch, key, &manifestHead{m.Revision, m.Epoch, m.FlushedTo, uint64(len(blocks)), sum})
+		return put(batch, key, &manifestHead{m.Revision, m.Epoch, m.FlushedTo, uint64(len(blocks)), sum, m.Dropped})
 	}}
 }
 
@@ -169,7 +173,7 @@ func (c *Catalog) Manifests(visit func(model.Tenant, Manifest) error) error {
 
 // loadBlocks completes head with its blocks.
 func (c *Catalog) loadBlocks(from pebble.Reader, t model.Tenant, head manifestHead) (Manifest, error) {
-	m := Manifest{Revision: head.Revision, Epoch: head.Epoch, FlushedTo: head.FlushedTo}
+	m := Manifest{Revision: head.Revision, Epoch: head.Epoch, FlushedTo: head.FlushedTo, Dropped: head.Dropped}
 	var sum uint64
 	prefix := tenantKey(keyBlock, t)
 	err := c.scan(from, prefix, keyAfter(prefix), func(key, value []byte) (bool, error) {
