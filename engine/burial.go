@@ -138,6 +138,14 @@ func (a *applier) empty(t *tenant) {
 	t.taps = nil
 }
 
+// nextManifest returns t's manifest, of the revision after the last. The caller
+// holds flushing, so that nobody else changes it; but the deletion of t may.
+func (t *tenant) nextManifest(epoch uint64) catalog.Manifest {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return catalog.Manifest{Revision: t.revision + 1, Epoch: epoch, FlushedTo: t.flushedTo, Blocks: t.blocks, Dropped: t.dropped}
+}
+
 // commitManifest makes t's manifest durable unless t was deleted.
 func (db *DB) commitManifest(t *tenant, m catalog.Manifest) error {
 	t.committing.Lock()

@@ -121,7 +121,7 @@ func (db *DB) Checkpoint(ctx context.Context) error {
 // checkpointDue writes the checkpoints whose time or log bytes have come.
 func (db *DB) checkpointDue(ctx context.Context, now int64) error {
 	return db.checkpointAll(ctx, func(p *partition) bool {
-		if p.checkpointDue == 0 {
+		if p.checkpointDue == 0 || p.checkpointDue > now+db.options.CheckpointAge { // the clock was set back
 			// Every partition has its own phase, so that they do not all write
 			// at once.
 			phase := db.options.CheckpointAge / model.Partitions * int64(p.id)

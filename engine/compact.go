@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/hokan-db/hokan/engine/block"
-	"github.com/hokan-db/hokan/engine/catalog"
 	"github.com/hokan-db/hokan/engine/disk"
 	"github.com/hokan-db/hokan/engine/maintain"
 	"github.com/hokan-db/hokan/engine/model"
@@ -103,6 +102,7 @@ func (db *DB) viewOf(t *tenant) (maintain.View, []block.Meta, error) {
 		Blocks: make([]maintain.Block, len(blocks)), Stagger: stagger(t.name),
 		MaxBlocks: db.compactor.blocks, Room: db.compactionRoom(),
 	}
+	now := db.options.Clock().UnixNano()
 	for i := range blocks {
 		m := &blocks[i]
 		name, ok := disk.ParseBlockName(m.Name)
@@ -110,10 +110,14 @@ func (db *DB) viewOf(t *tenant) (maintain.View, []block.Meta, error) {
 		if !ok || !known {
 			return v, nil, disk.Corrupt(m.Name, 0, "it has no name of a block")
 		}
+		written := m.Written
+		if written > now {
+			written = 0 // the clock was set back
+		}
 		b := maintain.Block{
 			Level: level, Span: model.Span{From: name.First, To: name.Last + 1}, First: m.First, Last: m.Last,
 			FirstOffset: m.FirstOffset, LastOffset: m.LastOffset, Bytes: m.Bytes, Channels: m.Channels,
-			Written: m.Written,
+			Written: written,
 			Damaged: db.quarantine.has(m.Name),
 		}
 		// What is outside of the days that its name has would be lost.
@@ -221,18 +225,19 @@ func (db *DB) replaceBlocks(t *tenant, old, written []block.Meta) (stale bool, e
 	for i := range old {
 		replaced[old[i].Name] = true
 	}
+	manifest := t.nextManifest(db.epoch)
 	blocks := slices.Clone(written)
-	for _, m := range t.blocks {
+	for _, m := range manifest.Blocks {
 		if !replaced[m.Name] {
 			blocks = append(blocks, m)
 		}
 	}
-	if len(blocks) != len(t.blocks)-len(old)+len(written) {
+	if len(blocks) != len(manifest.Blocks)-len(old)+len(written) {
 		return true, errChanged
 	}
-	manifest := catalog.Manifest{Revision: t.revision + 1, Epoch: db.epoch, FlushedTo: t.flushedTo, Blocks: blocks, Dropped: t.dropped}
+	manifest.Blocks = blocks
 	if len(written) == 0 {
-		manifest.Dropped = append(slices.Clone(t.dropped), slices.Collect(maps.Keys(replaced))...)
+		manifest.Dropped = append(slices.Clone(manifest.Dropped), slices.Collect(maps.Keys(replaced))...)
 	}
 	if err := db.commitManifest(t, manifest); err != nil {
 		return errors.Is(err, errGone), err

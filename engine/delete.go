@@ -191,7 +191,7 @@ func (t *tenant) bury(s model.Tombstone) {
 	}
 	covered := func(o model.Tombstone) bool {
 		return s.Span.From <= o.Span.From && o.Span.To <= s.Span.To &&
-			(s.Channels == nil || o.Channels != nil && slices.Equal(s.Channels, o.Channels))
+			(s.Channels == nil && !removesChannels(&o) || slices.Equal(s.Channels, o.Channels))
 	}
 	if slices.ContainsFunc(t.tombstones, covered) {
 		t.setTombstones(slices.DeleteFunc(slices.Clone(t.tombstones), covered))
@@ -199,6 +199,12 @@ func (t *tenant) bury(s model.Tombstone) {
 	// What readers hold of the list ends before the new element.
 	t.tombstones = append(t.tombstones, s)
 	t.tombstoneChannels += len(s.Channels)
+}
+
+// removesChannels reports whether a tombstone may be that of a deletion of
+// channels, which also says that blocks must not bring back their labels.
+func removesChannels(s *model.Tombstone) bool {
+	return s.Channels != nil && s.Span == model.AllTime()
 }
 
 // removeSoon has what was deleted leave the heads and the log without waiting

@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"github.com/hokan-db/hokan/engine/block"
-	"github.com/hokan-db/hokan/engine/catalog"
 	"github.com/hokan-db/hokan/engine/model"
 	"github.com/hokan-db/hokan/engine/policy"
 )
@@ -208,6 +207,7 @@ func (c *compactor) forgetFacts(blocks []block.Meta) {
 	defer c.mu.Unlock()
 	for i := range blocks {
 		delete(c.facts, blocks[i].Name)
+		delete(c.failed, blocks[i].Name)
 	}
 }
 
@@ -216,7 +216,8 @@ func (c *compactor) forgetFacts(blocks []block.Meta) {
 func (db *DB) markClean(t *tenant, offsets map[string]uint64) error {
 	db.flusher.flushing.Lock() // nobody else changes the manifest
 	defer db.flusher.flushing.Unlock()
-	blocks := slices.Clone(t.blocks)
+	manifest := t.nextManifest(db.epoch)
+	blocks := slices.Clone(manifest.Blocks)
 	var changed []string
 	for i := range blocks {
 		if offset := offsets[blocks[i].Name]; offset > cleanTo(&blocks[i]) {
@@ -227,7 +228,7 @@ func (db *DB) markClean(t *tenant, offsets map[string]uint64) error {
 	if changed == nil {
 		return nil
 	}
-	manifest := catalog.Manifest{Revision: t.revision + 1, Epoch: db.epoch, FlushedTo: t.flushedTo, Blocks: blocks, Dropped: t.dropped, Changed: changed}
+	manifest.Blocks, manifest.Changed = blocks, changed
 	if err := db.commitManifest(t, manifest); err != nil {
 		return err
 	}

@@ -204,6 +204,7 @@ func (db *DB) freezeAged(now int64) {
 	for _, t := range db.allTenants(func(*tenant) bool { return true }) {
 		spread := db.options.FlushAge / model.Partitions * int64(t.partition.id)
 		t.mu.Lock()
+		t.activeSince = min(t.activeSince, now) // the clock may have been set back
 		due := !t.active.Empty() && now-t.activeSince >= db.options.FlushAge+spread
 		if due {
 			t.freeze()
@@ -268,13 +269,9 @@ func (db *DB) flushHead(ctx context.Context, t *tenant, f *frozenHead) error {
 	db.reserve.wrote(uint64(f.Bytes()))
 	written, err := db.writeBlocks(ctx, t, f)
 	if err == nil {
-		manifest := catalog.Manifest{
-			Revision:  t.revision + 1,
-			Epoch:     db.epoch,
-			FlushedTo: f.lastOffset,
-			Blocks:    append(slices.Clone(t.blocks), written...),
-			Dropped:   t.dropped,
-		}
+		manifest := t.nextManifest(db.epoch)
+		manifest.FlushedTo = f.lastOffset
+		manifest.Blocks = append(slices.Clone(manifest.Blocks), written...)
 		if err = db.commitManifest(t, manifest); err == nil {
 			db.installBlocks(t, f, manifest)
 			return nil

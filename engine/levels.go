@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hokan-db/hokan/engine/block"
 	"github.com/hokan-db/hokan/engine/disk"
 	"github.com/hokan-db/hokan/engine/maintain"
 	"github.com/hokan-db/hokan/engine/model"
@@ -38,6 +39,9 @@ type compactor struct {
 	// keep all of them, by name.
 	facts  map[string]blockFacts
 	floors map[*tenant]tenantFloors
+	// failed are the blocks of jobs that failed, and until when they are left
+	// alone so that they do not keep the tenant's other work from being done.
+	failed map[string]int64
 }
 
 func (c *compactor) init() {
@@ -46,6 +50,7 @@ func (c *compactor) init() {
 	c.bytes, c.blocks, c.chunks = partBytes, mergeBlocks, groupChunks
 	c.due = map[*tenant]int64{}
 	c.facts, c.floors = map[string]blockFacts{}, map[*tenant]tenantFloors{}
+	c.failed = map[string]int64{}
 }
 
 // acquire waits until no other job runs.
@@ -110,6 +115,39 @@ func (c *compactor) takeDue(now int64) []*tenant {
 // compactAgain is how many nanoseconds of the clock pass before a tenant whose
 // job failed is looked at again.
 const compactAgain = int64(10 * time.Minute)
+
+// failedRest is how many nanoseconds the blocks of a job that failed are left
+// alone.
+const failedRest = int64(6 * time.Hour)
+
+// leaveAlone notes the blocks of a job that failed.
+func (c *compactor) leaveAlone(blocks []block.Meta, until int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range blocks {
+		c.failed[blocks[i].Name] = until
+	}
+}
+
+// passOver takes those of a view's blocks that are left alone for damaged, and
+// returns when that ends for one of them.
+func (c *compactor) passOver(v *maintain.View, blocks []block.Meta, now int64) (ends int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	ends = maintain.Never
+	for i := range blocks {
+		until, ok := c.failed[blocks[i].Name]
+		switch {
+		case !ok:
+		case until <= now || until > now+failedRest: // the clock was set back
+			delete(c.failed, blocks[i].Name)
+		default:
+			v.Blocks[i].Damaged = true
+			ends = min(ends, until)
+		}
+	}
+	return ends
+}
 
 // compactInBackground does what is due until ctx ends.
 func (db *DB) compactInBackground(ctx context.Context) {
@@ -178,19 +216,25 @@ func (db *DB) compactOnce(ctx context.Context, t *tenant, now int64, pace *pace)
 	}
 	defer db.compactor.release()
 	view, blocks, err := db.viewOf(t)
+	var inputs []block.Meta
 	if err == nil {
+		ends := db.compactor.passOver(&view, blocks, now)
 		var job *maintain.Job
 		if job, due = maintain.Pick(view, now); job == nil {
-			return min(due, t.expiresAt(now))
+			return min(due, ends, t.expiresAt(now))
 		}
-		err = db.doJob(ctx, t, job, inputsOf(job, blocks), pace)
+		inputs = inputsOf(job, blocks)
+		err = db.doJob(ctx, t, job, inputs, pace)
 	}
 	switch {
 	case err == nil, errors.Is(err, errChanged), ctx.Err() != nil:
 		return now
+	case !db.isLive(t): // its blocks went while they were read
+		return maintain.Never
 	case errors.Is(err, disk.ErrFull): // what frees room wakes it, or time
 	default:
 		db.faults.add(fmt.Errorf("compact tenant %s: %w", t.name, err))
+		db.compactor.leaveAlone(inputs, now+failedRest)
 	}
 	return now + compactAgain
 }

@@ -253,8 +253,9 @@ func (db *DB) removeUnnamed(stored []string) error {
 }
 
 // isGarbage reports whether the rows of a block that no manifest names are in
-// the log or in named blocks, or were dropped because nobody can read them. A block that others were merged into is read
-// first, every byte of it: until then they are another copy.
+// the log or in named blocks, or were dropped because nobody can read them. A
+// block that others were merged into is read first, every byte of it: until then
+// they are another copy.
 func (db *DB) isGarbage(b disk.BlockName) bool {
 	t := db.tenants[b.Tenant]
 	if t == nil || b.LastOffset > t.flushedTo || b.LastOffset < t.born {
@@ -324,12 +325,16 @@ func (db *DB) relearnFrom(t *tenant, name string) error {
 	defer db.readers.release(r)
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	newest := latestSample{state: latestLost, time: model.MinTime} // it is looked for when it is asked for
+	for i := range t.blocks {
+		newest.time = max(newest.time, t.blocks[i].Last)
+	}
 	return r.Channels(func(c model.Channel) error {
 		t.nextID = max(t.nextID, c.ID+1)
 		if t.index.Get(c.ID) != nil || t.deleted(c.ID, name) {
 			return nil
 		}
-		return t.restoreChannel(&c, latestSample{})
+		return t.restoreChannel(&c, newest)
 	})
 }
 
@@ -338,7 +343,7 @@ func (db *DB) relearnFrom(t *tenant, name string) error {
 func (t *tenant) deleted(id model.ChannelID, block string) bool {
 	b, _ := disk.ParseBlockName(block)
 	return slices.ContainsFunc(t.tombstones, func(s model.Tombstone) bool {
-		return s.Offset > b.LastOffset && s.Channels != nil && s.Span == model.AllTime() && s.Covers(id)
+		return s.Offset > b.LastOffset && removesChannels(&s) && s.Covers(id)
 	})
 }
 

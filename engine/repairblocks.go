@@ -110,8 +110,15 @@ func (r *repairer) addBlock(b disk.BlockName) error {
 	if err != nil {
 		return err
 	}
-	r.blocks[b.Tenant] = append(r.blocks[b.Tenant], &foundBlock{b, reader.Meta(), notes})
-	return nil
+	meta := reader.Meta()
+	err = reader.Channels(func(c model.Channel) error {
+		if !reader.HasRaw(c.ID) {
+			meta.RollupsAlone++
+		}
+		return nil
+	})
+	r.blocks[b.Tenant] = append(r.blocks[b.Tenant], &foundBlock{b, meta, notes})
+	return err
 }
 
 // findMissing notes the blocks that a catalog names and that are gone.
@@ -203,9 +210,13 @@ func (s *salvager) write(w *block.Writer) (block.Meta, error) {
 	var times []int64
 	var values []float64
 	for _, c := range s.channels {
-		if err := w.AddChannel(c); err != nil {
-			return block.Meta{}, err
+		if !s.reader.HasRaw(c.ID) {
+			if err := s.copyRollups(w, c); err != nil {
+				return block.Meta{}, err
+			}
+			continue
 		}
+		begun := false
 		err := s.reader.Chunks([]model.ChannelID{c.ID}, model.AllTime(), func(ref block.ChunkRef) (err error) {
 			if err := s.ctx.Err(); err != nil {
 				return err
@@ -219,6 +230,12 @@ func (s *salvager) write(w *block.Writer) (block.Meta, error) {
 			if err != nil {
 				return err
 			}
+			if !begun { // a channel of which nothing is left is not in the block
+				if err := w.AddChannel(c); err != nil {
+					return err
+				}
+				begun = true
+			}
 			return w.AddChunk(times, values)
 		})
 		if errors.Is(err, disk.ErrCorrupt) {
@@ -228,6 +245,34 @@ func (s *salvager) write(w *block.Writer) (block.Meta, error) {
 		}
 	}
 	return w.Close()
+}
+
+// copyRollups copies the rollups of a channel of which there are no raw rows.
+func (s *salvager) copyRollups(w *block.Writer, c model.Channel) error {
+	begun := false
+	for _, step := range model.Steps()[1:] {
+		if !s.reader.Stored(c.ID).Has(step) {
+			continue
+		}
+		err := s.reader.Rollups([]model.ChannelID{c.ID}, step, model.AllTime(), func(_ model.ChannelID, rows *block.RollupRows) error {
+			if err := s.ctx.Err(); err != nil {
+				return err
+			}
+			if !begun {
+				if err := w.AddChannel(c); err != nil {
+					return err
+				}
+				begun = true
+			}
+			return w.AddRollups(rows)
+		})
+		if errors.Is(err, disk.ErrCorrupt) {
+			s.unknown(s.reader.Meta().Name, "rollups of %s of %s, whose rows have expired, are lost: %v", step, c.Labels, err)
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func timeText(at int64) string { return time.Unix(0, at).UTC().Format(time.RFC3339Nano) }

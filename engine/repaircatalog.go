@@ -160,14 +160,12 @@ func (r *repairer) remake(p model.Partition, next catalog.PartitionRecord, manif
 	}
 	known := map[model.Tenant]*tenantState{}
 	skeleton, err := decodeSkeleton(r.records[p].Deletions)
-	switch {
-	case err == nil && skeleton != nil:
+	told := err == nil && skeleton != nil
+	if told {
 		state.graves = skeleton.graves
 		for _, t := range skeleton.tenants {
 			known[t.name] = &t.tenantState
 		}
-	default:
-		r.unknown(fmt.Sprintf("partition %d", p), "deletions of rows, channels and tenants, and changes of retention, that only its checkpoint told")
 	}
 	for t := range r.blocks {
 		_, planned := manifests[t]
@@ -175,6 +173,9 @@ func (r *repairer) remake(p model.Partition, next catalog.PartitionRecord, manif
 		if t.Partition() == p && known[t] == nil && (planned || had) {
 			known[t] = &tenantState{name: t, nextID: 1}
 		}
+	}
+	if !told && len(known) > 0 { // else nothing is here that may have been deleted
+		r.unknown(fmt.Sprintf("partition %d", p), "deletions of rows, channels and tenants, and changes of retention, that only its checkpoint told")
 	}
 	if len(known) == 0 && len(state.graves) == 0 {
 		next.Offset = state.offset

@@ -289,7 +289,7 @@ func (r *mergedRows) readChannels(m *block.Meta, channels map[model.ChannelID]mo
 	return reader.Channels(func(c model.Channel) error {
 		if reader.HasRaw(c.ID) {
 			channels[c.ID] = c
-		} else {
+		} else if reader.Stored(c.ID) != 0 {
 			r.copies = append(r.copies, rollupCopy{c, m})
 		}
 		return nil

@@ -173,6 +173,10 @@ func (t *Tap) begin() error {
 	known := slices.Repeat([]wanted{isUnwanted}, n)
 	t.tenant.mu.Lock()
 	defer t.tenant.mu.Unlock()
+	if t.tenant.gone {
+		t.memory.used.Add(-t.own)
+		return errGone
+	}
 	for len(known) <= int(t.tenant.index.MaxID()) {
 		known = append(known, isUnwanted)
 	}

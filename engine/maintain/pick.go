@@ -199,7 +199,7 @@ func (p *picker) settle(month model.Span, units []unit) *Job {
 func (p *picker) forms(month model.Span, units []unit) bool {
 	bytes := uint64(0)
 	for i := range units {
-		if settled(&units[i]) {
+		if settled(&units[i]) || units[i].damaged {
 			return false
 		}
 		bytes += units[i].bytes

@@ -210,3 +210,21 @@ func TestWhatDoesNotFitIsPassedOver(t *testing.T) {
 		t.Fatalf("at last:\n%s", s.draw())
 	}
 }
+
+// TestDamageDoesNotKeepItsMonthFromSettling: a month with a block that cannot be
+// merged gets no base, but its other flush blocks are merged all the same.
+func TestDamageDoesNotKeepItsMonthFromSettling(t *testing.T) {
+	var v View
+	for i := range int64(4) {
+		day := start + i/2*model.Day
+		v.Blocks = append(v.Blocks, Block{
+			Level: Flush, Span: model.Span{From: day, To: day + model.Day}, First: day, Last: day + 1,
+			FirstOffset: uint64(i) + 1, LastOffset: uint64(i) + 1, Bytes: 1000, Channels: 1, Damaged: i == 0,
+		})
+	}
+	job, _ := Pick(v, start+60*model.Day)
+	if job == nil || job.Reason != Settle {
+		t.Fatalf("the job is %+v", job)
+	}
+	checkJob(t, v, job)
+}
