@@ -29,7 +29,11 @@ func (db *DB) View(ctx context.Context, name model.Tenant, ids []model.ChannelID
 		return View{}, err
 	}
 	answer := View{Aggregates: rooms(len(ids), b.Count)}
-	f := folding{q, b.Span(), merge.Grid{From: b.From, Width: uint64(b.Width)}, model.StepOf(b.Width), answer.Aggregates}
+	step := model.StepOf(b.Width)
+	for step > model.StepRaw && step.Start(b.From) != b.From { // its rows would lie in two buckets
+		step--
+	}
+	f := folding{q, b.Span(), merge.Grid{From: b.From, Width: uint64(b.Width)}, step, answer.Aggregates}
 	answer.Coarsest, err = db.fold(ctx, &f)
 	return answer, err
 }

@@ -72,6 +72,8 @@ func (db *DB) compactWhole(ctx context.Context, t *tenant) (damaged []error, err
 		}
 		switch {
 		case err == nil:
+		case !db.isLive(t): // it was deleted meanwhile
+			return damaged, nil
 		case !errors.Is(err, disk.ErrCorrupt) || job == nil:
 			return damaged, fmt.Errorf("compact tenant %s: %w", t.name, err)
 		default:

@@ -142,32 +142,40 @@ func (db *DB) alike(f *folding) []alike {
 	return list
 }
 
+// wideRows is how many rows of a step, of all channels together, are held at
+// once where they are not folded into the buckets that are asked for: 12 MB.
+const wideRows = 1 << 17
+
 // foldWide folds a zone whose step's rows may be wider than a bucket, or reach
 // beyond the span that is asked for: each as a whole, in the bucket of its first
 // row.
 func (v *view) foldWide(ctx context.Context, asked model.Span) error {
-	grid, out := v.grid, v.out
-	span, found := v.extent()
-	if !found {
-		return nil
-	}
-	v.span.From, v.span.To = v.step.Start(span.From), ceil(span.To, v.step)
-	width := v.step.Width()
-	v.grid = merge.Grid{From: v.span.From, Width: uint64(width)}
-	v.out = rooms(len(v.ids), int((v.span.To-v.span.From)/width))
-	if err := v.run(ctx); err != nil {
-		return err
-	}
-	for i := range v.out {
-		for j := range v.out[i] {
-			row := &v.out[i][j]
-			if row.Rows() > 0 && asked.Contains(row.FirstTime) {
-				out[i][grid.Bucket(row.FirstTime)].Merge(row)
-				v.coarsest = max(v.coarsest, v.step)
+	width := uint64(v.step.Width())
+	each := uint64(max(1, wideRows/len(v.ids)))
+	for {
+		span, found := v.extent()
+		if !found {
+			return nil
+		}
+		span.From, span.To = v.step.Start(span.From), ceil(span.To, v.step)
+		rows := min((uint64(span.To)-uint64(span.From))/width, each)
+		span.To = span.From + int64(rows*width)
+		part := view{db: v.db, tenant: v.tenant, ids: v.ids, span: span, grid: merge.Grid{From: span.From, Width: width},
+			step: v.step, expired: v.expired, out: rooms(len(v.ids), int(rows))}
+		if err := part.run(ctx); err != nil {
+			return err
+		}
+		for i := range part.out {
+			for j := range part.out[i] {
+				row := &part.out[i][j]
+				if row.Rows() > 0 && asked.Contains(row.FirstTime) {
+					v.out[i][v.grid.Bucket(row.FirstTime)].Merge(row)
+					v.coarsest = v.step
+				}
 			}
 		}
+		v.span.From = span.To
 	}
-	return nil
 }
 
 // extent returns the part of the view's span in which its channels may have
@@ -176,8 +184,13 @@ func (v *view) extent() (model.Span, bool) {
 	first, last := int64(math.MaxInt64), int64(math.MinInt64)
 	v.tenant.mu.RLock()
 	defer v.tenant.mu.RUnlock()
+	reach := func(from, to int64) {
+		if v.span.Overlaps(from, to) {
+			first, last = min(first, from), max(last, to)
+		}
+	}
 	for i := range v.tenant.blocks {
-		first, last = min(first, v.tenant.blocks[i].First), max(last, v.tenant.blocks[i].Last)
+		reach(v.tenant.blocks[i].First, v.tenant.blocks[i].Last)
 	}
 	heads := []*head.Head{v.tenant.active}
 	for _, f := range v.tenant.frozen {
@@ -186,8 +199,7 @@ func (v *view) extent() (model.Span, bool) {
 	for _, h := range heads {
 		for _, id := range v.ids {
 			if view, ok := h.View(id); ok {
-				earliest, latest := view.Bounds()
-				first, last = min(first, earliest), max(last, latest)
+				reach(view.Bounds())
 			}
 		}
 	}

@@ -167,3 +167,42 @@ func testKeptSteps(t *testing.T, keeps [model.StepCount]*policy.Keep, layout int
 		}
 	}
 }
+
+// TestKeptRowsFarApart: an instrument whose clock was wrong for a while must
+// not make a view hold a row for each second, or minute, of the years between.
+func TestKeptRowsFarApart(t *testing.T) {
+	for _, step := range []model.Step{model.StepSecond, model.StepDay} {
+		s := openSlow(t, vfs.NewMem(), yearStart)
+		ctx := context.Background()
+		times := []int64{model.MinTime + 5, 7, 1e9 - 1, 1e9, model.Day, yearStart - 100*model.Day}
+		for i, at := range times {
+			write(t, s.db, "a", at, float64(i))
+		}
+		raw, err := policy.ParseKeep("30d")
+		must(t, err)
+		rule := policy.Rule{Scope: policy.ScopeTenant}
+		rule.Keep[model.StepRaw], rule.Keep[step] = &raw, new(policy.Keep)
+		must(t, s.db.SetRetention(ctx, "t", policy.Rules{rule}))
+		for _, compacted := range []bool{false, true} {
+			if compacted {
+				must(t, s.db.Compact(ctx))
+			}
+			sums, err := s.db.Summarize(ctx, "t", []model.ChannelID{1}, model.AllTime())
+			must(t, err)
+			if a := &sums[0]; a.Count != 6 || a.Min != 0 || a.Max != 5 || a.FirstTime != times[0] || a.LastTime != times[5] {
+				t.Errorf("%s, compacted %v: %+v", step, compacted, a)
+			}
+			b := model.Buckets{From: 3, Width: yearStart / 50, Count: 50}
+			view, err := s.db.Aggregate(ctx, "t", []model.ChannelID{1}, b)
+			must(t, err)
+			rows := uint64(0)
+			for i := range view[0] {
+				rows += view[0][i].Count
+			}
+			if rows != 5 {
+				t.Errorf("%s, compacted %v: a view has %d rows", step, compacted, rows)
+			}
+		}
+		must(t, s.db.Close())
+	}
+}

@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -90,6 +92,8 @@ func (c *compactor) forget(t *tenant) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.floors, t)
+	prefix := disk.BlocksDir + "/" + string(t.name) + "/"
+	maps.DeleteFunc(c.facts, func(name string, _ blockFacts) bool { return strings.HasPrefix(name, prefix) })
 }
 
 // takeDue returns the tenants that are to be looked at, longest due first, and
@@ -227,7 +231,7 @@ func (db *DB) compactOnce(ctx context.Context, t *tenant, now int64, pace *pace)
 		err = db.doJob(ctx, t, job, inputs, pace)
 	}
 	switch {
-	case err == nil, errors.Is(err, errChanged), ctx.Err() != nil:
+	case err == nil, errors.Is(err, errChanged), ctx.Err() != nil, !db.isLive(t):
 		return now
 	case !db.isLive(t): // its blocks went while they were read
 		return maintain.Never

@@ -75,7 +75,9 @@ func (db *DB) rewriteBlocks(ctx context.Context, t *tenant, job *maintain.Job, o
 func writePart(ctx context.Context, o block.WriterOptions, w *pacedWriter, rows *mergedRows, bytes int64) (block.Meta, error) {
 	writer := block.NewWriter(w, o)
 	channel, alone := model.ChannelID(0), uint64(0)
-	for rows.more() && (w.n < bytes || len(rows.times) == 0) { // rollups alone do not begin a block
+	// Rollups alone do not begin a block, and a channel whose rows become rollups
+	// is not split: two blocks with the same row could not be merged again.
+	for rows.more() && (w.n < bytes || len(rows.times) == 0 || rows.folds() && rows.channel().ID == channel) {
 		if err := ctx.Err(); err != nil {
 			return block.Meta{}, err
 		}

@@ -224,3 +224,34 @@ func (w *viewWriter) buckets() model.Buckets {
 		}
 	}
 }
+
+// TestViewsWhoseBucketsAreNotSteps: buckets of whole hours that do not begin at
+// a whole hour cannot be made of the rollups of hours.
+func TestViewsWhoseBucketsAreNotSteps(t *testing.T) {
+	s := openSlow(t, vfs.NewMem(), yearStart)
+	ctx := context.Background()
+	ids := fillMinutes(t, s.db, mixed(2), 4000)
+	starts := []int64{30 * 60e9, 90e9, 1500e6, 1}
+	views := map[int64][][]model.Aggregate{}
+	for _, compacted := range []bool{false, true} {
+		if compacted {
+			must(t, s.db.Compact(ctx))
+		}
+		for _, from := range starts {
+			got, err := s.db.Aggregate(ctx, "t", ids, model.Buckets{From: yearStart + from, Width: 3600e9, Count: 60})
+			must(t, err)
+			if !compacted {
+				views[from] = got
+			}
+			for c := range got {
+				for i := range got[c] {
+					w, g := &views[from][c][i], &got[c][i]
+					if w.Count != g.Count || w.FirstTime != g.FirstTime || w.LastTime != g.LastTime || w.First != g.First || w.Last != g.Last {
+						t.Fatalf("from %d, channel %d, bucket %d: %+v, want %+v", from, c+1, i, *g, *w)
+					}
+				}
+			}
+		}
+	}
+	must(t, s.db.Close())
+}
