@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/hokan-db/hokan/engine/block"
 	"github.com/hokan-db/hokan/engine/head"
 	"github.com/hokan-db/hokan/engine/merge"
 	"github.com/hokan-db/hokan/engine/model"
@@ -153,9 +154,9 @@ func (v *view) foldWide(ctx context.Context, asked model.Span) error {
 	width := uint64(v.step.Width())
 	each := uint64(max(1, wideRows/len(v.ids)))
 	for {
-		span, found := v.extent()
-		if !found {
-			return nil
+		span, found, err := v.extent()
+		if err != nil || !found {
+			return err
 		}
 		span.From, span.To = v.step.Start(span.From), ceil(span.To, v.step)
 		rows := min((uint64(span.To)-uint64(span.From))/width, each)
@@ -180,18 +181,42 @@ func (v *view) foldWide(ctx context.Context, asked model.Span) error {
 
 // extent returns the part of the view's span in which its channels may have
 // rows, and whether there is one.
-func (v *view) extent() (model.Span, bool) {
+func (v *view) extent() (model.Span, bool, error) {
 	first, last := int64(math.MaxInt64), int64(math.MinInt64)
-	v.tenant.mu.RLock()
-	defer v.tenant.mu.RUnlock()
 	reach := func(from, to int64) {
 		if v.span.Overlaps(from, to) {
 			first, last = min(first, from), max(last, to)
 		}
 	}
-	for i := range v.tenant.blocks {
-		reach(v.tenant.blocks[i].First, v.tenant.blocks[i].Last)
+	blocks, views := v.stored()
+	for i := range blocks {
+		reach(blocks[i].First, blocks[i].Last)
 	}
+	var times []int64
+	var values []float64
+	for i := range views {
+		from, to := views[i].Bounds()
+		if from < v.span.From && to >= v.span.From { // there may be years between
+			var err error
+			if times, values, err = views[i].Decode(times[:0], values[:0]); err != nil {
+				return model.Span{}, false, err
+			}
+			next, _ := slices.BinarySearch(times, v.span.From)
+			from = times[next]
+		}
+		reach(from, to)
+	}
+	if first > last {
+		return model.Span{}, false, nil
+	}
+	span := v.span.Intersect(model.Span{From: first, To: last + 1})
+	return span, !span.Empty(), nil
+}
+
+// stored returns where rows of the view's channels may be.
+func (v *view) stored() (blocks []block.Meta, views []head.View) {
+	v.tenant.mu.RLock()
+	defer v.tenant.mu.RUnlock()
 	heads := []*head.Head{v.tenant.active}
 	for _, f := range v.tenant.frozen {
 		heads = append(heads, f.Head)
@@ -199,13 +224,9 @@ func (v *view) extent() (model.Span, bool) {
 	for _, h := range heads {
 		for _, id := range v.ids {
 			if view, ok := h.View(id); ok {
-				reach(view.Bounds())
+				views = append(views, view)
 			}
 		}
 	}
-	if first > last {
-		return model.Span{}, false
-	}
-	span := v.span.Intersect(model.Span{From: first, To: last + 1})
-	return span, !span.Empty()
+	return v.tenant.blocks, views
 }
