@@ -54,7 +54,7 @@ func (r *repairer) readBlocks() error {
 			cause = r.addBlock(b)
 		}
 		if errors.Is(cause, disk.ErrCorrupt) {
-			r.setAside(name, "%v", cause)
+			r.setAside(name, "%s", strings.TrimPrefix(cause.Error(), name+": "))
 			if err := r.local.Quarantine(name); err != nil {
 				return err
 			}

@@ -44,7 +44,7 @@ func View(ctx context.Context, db *engine.DB, r ViewRequest) (*ViewAnswer, error
 	if err != nil {
 		return nil, err
 	}
-	span, err := r.viewSpan(ctx, db, ids)
+	span, err := r.viewSpan(ctx, db, channels, ids)
 	if err != nil {
 		return nil, err
 	}
@@ -67,23 +67,26 @@ func View(ctx context.Context, db *engine.DB, r ViewRequest) (*ViewAnswer, error
 }
 
 // viewSpan returns the span of a view, with open ends taken from the rows.
-func (r *ViewRequest) viewSpan(ctx context.Context, db *engine.DB, ids []model.ChannelID) (model.Span, error) {
+func (r *ViewRequest) viewSpan(ctx context.Context, db *engine.DB, channels []model.Channel, ids []model.ChannelID) (model.Span, error) {
 	span, err := r.Bounds()
 	if err != nil || r.From != nil && r.To != nil {
 		return span, err
 	}
-	found := false
-	if !span.Empty() && r.From == nil {
-		if span.From, found, err = firstTime(ctx, db, r.Tenant, ids, span); err != nil {
-			return span, err
-		}
+	floors, err := db.RawFloors(r.Tenant, len(channels), func(i int) (model.Labels, *model.Properties) {
+		return channels[i].Labels, nil
+	})
+	if err != nil {
+		return span, err
 	}
-	if !span.Empty() && r.To == nil {
-		var last int64
-		if last, found, err = lastTime(ctx, db, r.Tenant, ids); err != nil {
+	edges := r.edgesOfRows
+	if floors != nil { // rollups may be kept longer than rows
+		edges = r.edgesOfAll
+	}
+	found := false
+	if !span.Empty() {
+		if span, found, err = edges(ctx, db, ids, span); err != nil {
 			return span, err
 		}
-		span.To, found = last+1, found && last >= span.From
 	}
 	if found {
 		if span.To-span.From < r.Unit.Nanoseconds { // too short to be told apart
@@ -102,6 +105,48 @@ func (r *ViewRequest) viewSpan(ctx context.Context, db *engine.DB, ids []model.C
 		return model.Span{From: max(*r.To-r.Unit.Nanoseconds, model.MinTime), To: *r.To}, nil
 	}
 	return model.Span{From: 0, To: r.Unit.Nanoseconds}, nil
+}
+
+// edgesOfRows returns span with its open ends taken from the rows in it.
+func (r *ViewRequest) edgesOfRows(ctx context.Context, db *engine.DB, ids []model.ChannelID, span model.Span) (_ model.Span, found bool, err error) {
+	if r.From == nil {
+		if span.From, found, err = firstTime(ctx, db, r.Tenant, ids, span); err != nil {
+			return span, false, err
+		}
+	}
+	if r.To == nil {
+		var last int64
+		if last, found, err = lastTime(ctx, db, r.Tenant, ids); err != nil {
+			return span, false, err
+		}
+		span.To, found = last+1, found && last >= span.From
+	}
+	return span, found, nil
+}
+
+// edgesOfAll returns span with its open ends taken from the rows in it, and
+// from the rollups of rows that have expired.
+func (r *ViewRequest) edgesOfAll(ctx context.Context, db *engine.DB, ids []model.ChannelID, span model.Span) (_ model.Span, found bool, err error) {
+	all, err := db.Summarize(ctx, r.Tenant, ids, span)
+	if err != nil {
+		return span, false, err
+	}
+	var edges model.Span
+	for i := range all {
+		if a := &all[i]; a.Rows() > 0 {
+			if !found {
+				edges, found = model.Span{From: a.FirstTime, To: a.LastTime + 1}, true
+			}
+			edges.From, edges.To = min(edges.From, a.FirstTime), max(edges.To, a.LastTime+1)
+		}
+	}
+	if found && r.From == nil {
+		span.From = edges.From
+	}
+	if found && r.To == nil {
+		span.To = edges.To
+	}
+	return span, found, nil
 }
 
 // firstTime returns the time of the earliest row in span of all channels.

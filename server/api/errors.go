@@ -71,6 +71,7 @@ var codes = []struct {
 	sentinel error
 	code     string
 }{
+	{policy.ErrRetention, "invalid"}, // also where a rule's match is what is wrong
 	{model.ErrBadSelector, "bad_selector"},
 	{model.ErrBadSpan, "bad_span"},
 	{query.ErrBadTime, "bad_time"},
@@ -95,7 +96,6 @@ var codes = []struct {
 	{engine.ErrInvalid, "invalid"},
 	{engine.ErrTooManyChannels, "too_many_channels"},
 	{engine.ErrTooManyDeletions, "busy"},
-	{policy.ErrRetention, "invalid"},
 	{tenants.ErrInvalid, "invalid"},
 	{tenants.ErrClosed, "forbidden"},
 	{tenants.ErrBadCursor, "malformed"},

@@ -17,7 +17,7 @@ func Forecast(added map[int64]uint64, used, quota uint64, now time.Time) time.Ti
 		return time.Time{}
 	}
 	if used >= quota {
-		return now
+		return now.Truncate(time.Second)
 	}
 	today := dayOf(now)
 	first, sum := today, uint64(0)

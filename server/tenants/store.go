@@ -286,6 +286,10 @@ func (s *Store) SetRules(ctx context.Context, t model.Tenant, rules policy.Rules
 		if rules[i].Scope == policy.ScopePlan {
 			return fmt.Errorf("%w: rule %d: what a plan keeps is not set here", ErrInvalid, i+1)
 		}
+		same := func(r policy.Rule) bool { return r.Scope == rules[i].Scope && r.Match == rules[i].Match }
+		if first := slices.IndexFunc(rules, same); first < i {
+			return fmt.Errorf("%w: rule %d has the scope and the match of rule %d: one of them is enough", ErrInvalid, i+1, first+1)
+		}
 		if administrator || len(plan) == 0 {
 			continue
 		}

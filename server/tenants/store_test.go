@@ -381,6 +381,9 @@ func TestRulesStayBesideThePlans(t *testing.T) {
 		t.Errorf("a tenant keeps longer than its plan: %v", err)
 	}
 	w.must(w.store.SetRules(w.Context(), "t", policy.Rules{rule}, true))
+	if err := w.store.SetRules(w.Context(), "t", policy.Rules{rule, rule}, true); !errors.Is(err, tenants.ErrInvalid) {
+		t.Errorf("a rule set twice: %v", err)
+	}
 	if err := w.store.SetRules(w.Context(), "t", policy.Rules{{Scope: policy.ScopePlan, Keep: rule.Keep}}, true); !errors.Is(err, tenants.ErrInvalid) {
 		t.Errorf("a plan's rule: %v", err)
 	}

@@ -9,7 +9,11 @@ type compactCommand struct {
 
 // Help gives an example.
 func (c *compactCommand) Help() string {
-	return `Example:
+	return `Ends tenants whose time is over and deletes what is due, drops what has expired or
+was deleted, writes what the log holds into blocks, and merges blocks by month, with
+rollups, until nothing is left to do. A server does it by itself.
+
+Example:
   hokan compact --data d -o json`
 }
 

@@ -109,6 +109,10 @@ func (f *dataFlags) openData(t *terminal, a access) (*api.API, error) {
 	if errors.Is(err, engine.ErrNotFound) && a != making {
 		return nil, api.NewError("not_found", fmt.Sprintf("there is no database in %s", f.Data))
 	}
+	if errors.Is(err, engine.ErrCorrupt) {
+		corrupt := api.AsError(err)
+		return nil, api.NewError(corrupt.Code, corrupt.Detail+"; hokan repair --data "+f.Data+" saves what can be saved").Because(err)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 	"unicode/utf8"
@@ -168,7 +169,11 @@ func (i *importer) open() error {
 		return err
 	}
 	i.opened = opened
-	return opened.DB.CreateTenant(i.terminal.ctx, i.tenant)
+	if err := opened.DB.CreateTenant(i.terminal.ctx, i.tenant); err != nil {
+		return err
+	}
+	_, err = opened.Tenants.Check(i.terminal.ctx, i.tenant) // who is over the quota may write nothing
+	return err
 }
 
 func (i *importer) append(ctx context.Context, b *model.Batch) error {
@@ -178,7 +183,13 @@ func (i *importer) append(ctx context.Context, b *model.Batch) error {
 	if err := i.open(); err != nil {
 		return err
 	}
+	if err := i.leaveOutExpired(b); err != nil || len(b.Columns) == 0 {
+		return err
+	}
 	result, err := i.opened.DB.Append(ctx, b)
+	if err == nil {
+		err = i.opened.Tenants.Wrote(ctx, b.Tenant, result.Rows)
+	}
 	for _, refused := range result.Refused {
 		column := &b.Columns[refused.Column]
 		i.rejected.Rejected += int64(len(column.Times))
@@ -188,6 +199,44 @@ func (i *importer) append(ctx context.Context, b *model.Batch) error {
 		})
 	}
 	return err
+}
+
+// leaveOutExpired refuses the rows of b that retention would hide as soon as
+// they are written, as a server does.
+func (i *importer) leaveOutExpired(b *model.Batch) error {
+	floors, err := i.opened.DB.RawFloors(b.Tenant, len(b.Columns), func(at int) (model.Labels, *model.Properties) {
+		return b.Columns[at].Labels, b.Columns[at].Properties
+	})
+	if err != nil || floors == nil {
+		return err
+	}
+	kept := b.Columns[:0]
+	for at, column := range b.Columns {
+		expired := func(t int64) bool { return t < floors[at] }
+		if slices.ContainsFunc(column.Times, expired) {
+			var times []int64 // columns may share theirs
+			var values []float64
+			for row, t := range column.Times {
+				if !expired(t) {
+					times, values = append(times, t), append(values, column.Values[row])
+				}
+			}
+			n := int64(len(column.Times) - len(times))
+			i.rejected.Rejected += n
+			i.rejected.Reasons["before_retention"] += n
+			i.rejected.Errors = append(i.rejected.Errors, api.SampleError{
+				Channel: at, Code: "before_retention",
+				Detail: fmt.Sprintf("%d samples of %s are older than it keeps them: what is kept begins at %s",
+					n, column.Labels, time.Unix(0, floors[at]).UTC().Format(time.RFC3339)),
+			})
+			column.Times, column.Values = times, values
+		}
+		if len(column.Times) > 0 {
+			kept = append(kept, column)
+		}
+	}
+	b.Columns = kept
+	return nil
 }
 
 // send writes a batch to the server, and notes what that refuses.

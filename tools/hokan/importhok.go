@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/hokan-db/hokan/engine"
 	"github.com/hokan-db/hokan/engine/model"
@@ -49,7 +50,7 @@ func openHOK(path string) (*engine.HOK, *os.File, error) {
 	case errors.Is(err, engine.ErrVersion):
 		err = &ingest.Error{File: path, Code: "invalid", Detail: err.Error()}
 	case errors.Is(err, engine.ErrCorrupt):
-		err = &ingest.Error{File: path, Code: "corrupt", Detail: "it is damaged, or not in the format hok; nothing of it is taken: " + err.Error()}
+		err = &ingest.Error{File: path, Code: "corrupt", Detail: "it is damaged, or not in the format hok; nothing of it is taken: " + strings.TrimPrefix(err.Error(), path+": ")}
 	}
 	return nil, nil, err
 }
@@ -63,9 +64,7 @@ func (i *importer) hokFile(path string) (ingest.FileResult, error) {
 	}
 	defer file.Close()
 	result.Channels = len(h.Channels())
-	if result.Channels > 0 {
-		result.Instrument = h.Channels()[0].Labels.Instrument()
-	}
+	result.Instrument = onlyInstrument(h.Channels())
 	rows, first, last := h.Rows()
 	result.Rows, result.From, result.To = rows, first, last+1
 	if i.DryRun {
@@ -89,6 +88,21 @@ func (i *importer) hokFile(path string) (ingest.FileResult, error) {
 		result.Reasons["channel_limit"] = refused
 	}
 	return result, err
+}
+
+// onlyInstrument returns the instrument of all of the channels, nothing where
+// they have several.
+func onlyInstrument(channels []model.Channel) string {
+	instrument := ""
+	for i := range channels {
+		switch name := channels[i].Labels.Instrument(); {
+		case i == 0:
+			instrument = name
+		case name != instrument:
+			return ""
+		}
+	}
+	return instrument
 }
 
 // sendHOK writes a file to a server. There a version of a channel's properties

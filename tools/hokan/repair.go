@@ -64,6 +64,9 @@ func (c *repairCommand) Run(t *terminal) error {
 		return err
 	case report.Empty():
 		t.note("there was nothing to repair")
+	case len(report.Unknown) == 1:
+		t.note("repaired; 1 thing is lost or cannot be known")
+		return exitCode(exitPartial)
 	case len(report.Unknown) > 0:
 		t.note("repaired; %d things are lost or cannot be known", len(report.Unknown))
 		return exitCode(exitPartial)

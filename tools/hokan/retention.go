@@ -32,6 +32,9 @@ func (c *retentionGetCommand) Run(t *terminal) error {
 	if err := c.checkUnit(); err != nil {
 		return err
 	}
+	if !c.Effective && c.Selector != "{}" {
+		return api.NewError("malformed", "a selector goes with --effective: rules are listed whole")
+	}
 	return c.with(t, func(from source) error {
 		if c.Effective {
 			body, err := from.effectiveRetention(t.ctx, api.Selection{Match: c.Selector})
