@@ -3,6 +3,7 @@ package query
 import (
 	"context"
 	"fmt"
+	"math"
 
 	"github.com/hokan-db/hokan/engine"
 	"github.com/hokan-db/hokan/engine/model"
@@ -44,7 +45,7 @@ func View(ctx context.Context, db *engine.DB, r ViewRequest) (*ViewAnswer, error
 	if err != nil {
 		return nil, err
 	}
-	span, err := r.viewSpan(ctx, db, channels, ids)
+	span, err := r.viewSpan(ctx, db, ids)
 	if err != nil {
 		return nil, err
 	}
@@ -66,25 +67,15 @@ func View(ctx context.Context, db *engine.DB, r ViewRequest) (*ViewAnswer, error
 	return &ViewAnswer{buckets, view.Coarsest.String(), channels, view.Aggregates}, nil
 }
 
-// viewSpan returns the span of a view, with open ends taken from the rows.
-func (r *ViewRequest) viewSpan(ctx context.Context, db *engine.DB, channels []model.Channel, ids []model.ChannelID) (model.Span, error) {
+// viewSpan returns the span of a view, with open ends taken from what there is.
+func (r *ViewRequest) viewSpan(ctx context.Context, db *engine.DB, ids []model.ChannelID) (model.Span, error) {
 	span, err := r.Bounds()
 	if err != nil || r.From != nil && r.To != nil {
 		return span, err
 	}
-	floors, err := db.RawFloors(r.Tenant, len(channels), func(i int) (model.Labels, *model.Properties) {
-		return channels[i].Labels, nil
-	})
-	if err != nil {
-		return span, err
-	}
-	edges := r.edgesOfRows
-	if floors != nil { // rollups may be kept longer than rows
-		edges = r.edgesOfAll
-	}
 	found := false
 	if !span.Empty() {
-		if span, found, err = edges(ctx, db, ids, span); err != nil {
+		if span, found, err = r.closed(ctx, db, ids, span); err != nil {
 			return span, err
 		}
 	}
@@ -107,72 +98,48 @@ func (r *ViewRequest) viewSpan(ctx context.Context, db *engine.DB, channels []mo
 	return model.Span{From: 0, To: r.Unit.Nanoseconds}, nil
 }
 
-// edgesOfRows returns span with its open ends taken from the rows in it.
-func (r *ViewRequest) edgesOfRows(ctx context.Context, db *engine.DB, ids []model.ChannelID, span model.Span) (_ model.Span, found bool, err error) {
-	if r.From == nil {
-		if span.From, found, err = firstTime(ctx, db, r.Tenant, ids, span); err != nil {
-			return span, false, err
+// closed returns span with its open ends taken from what lies in it: rows, and
+// rollups of rows that have expired.
+func (r *ViewRequest) closed(ctx context.Context, db *engine.DB, ids []model.ChannelID, span model.Span) (_ model.Span, found bool, err error) {
+	if r.From != nil { // the newest rows are at hand
+		last, known, err := lastTime(ctx, db, r.Tenant, ids)
+		if err != nil || known {
+			span.To = last + 1
+			return span, known && last >= span.From, err
 		}
 	}
-	if r.To == nil {
-		var last int64
-		if last, found, err = lastTime(ctx, db, r.Tenant, ids); err != nil {
-			return span, false, err
-		}
-		span.To, found = last+1, found && last >= span.From
-	}
-	return span, found, nil
-}
-
-// edgesOfAll returns span with its open ends taken from the rows in it, and
-// from the rollups of rows that have expired.
-func (r *ViewRequest) edgesOfAll(ctx context.Context, db *engine.DB, ids []model.ChannelID, span model.Span) (_ model.Span, found bool, err error) {
 	all, err := db.Summarize(ctx, r.Tenant, ids, span)
 	if err != nil {
 		return span, false, err
 	}
-	var edges model.Span
+	first, last := int64(math.MaxInt64), int64(math.MinInt64)
 	for i := range all {
-		if a := &all[i]; a.Rows() > 0 {
-			if !found {
-				edges, found = model.Span{From: a.FirstTime, To: a.LastTime + 1}, true
-			}
-			edges.From, edges.To = min(edges.From, a.FirstTime), max(edges.To, a.LastTime+1)
+		if all[i].Rows() > 0 {
+			first, last, found = min(first, all[i].FirstTime), max(last, all[i].LastTime), true
 		}
 	}
 	if found && r.From == nil {
-		span.From = edges.From
+		span.From = first
 	}
 	if found && r.To == nil {
-		span.To = edges.To
+		span.To = last + 1
 	}
 	return span, found, nil
 }
 
-// firstTime returns the time of the earliest row in span of all channels.
-func firstTime(ctx context.Context, db *engine.DB, t model.Tenant, ids []model.ChannelID, span model.Span) (first int64, found bool, err error) {
-	all, err := db.Summarize(ctx, t, ids, span)
-	if err != nil {
-		return 0, false, err
-	}
-	for i := range all {
-		if all[i].Rows() > 0 && (!found || all[i].FirstTime < first) {
-			first, found = all[i].FirstTime, true
-		}
-	}
-	return first, found, nil
-}
-
-// lastTime returns the time of the newest row of all channels.
-func lastTime(ctx context.Context, db *engine.DB, t model.Tenant, ids []model.ChannelID) (last int64, found bool, err error) {
+// lastTime returns the time of the newest row of all channels. It is not known
+// where a channel has no row: there may be rollups of it.
+func lastTime(ctx context.Context, db *engine.DB, t model.Tenant, ids []model.ChannelID) (last int64, known bool, err error) {
 	latest, err := db.Latest(ctx, t, ids)
 	if err != nil {
 		return 0, false, err
 	}
+	last = math.MinInt64
 	for _, l := range latest {
-		if l.OK && (!found || l.Time > last) {
-			last, found = l.Time, true
+		if !l.OK {
+			return 0, false, nil
 		}
+		last = max(last, l.Time)
 	}
-	return last, found, nil
+	return last, true, nil
 }
