@@ -59,10 +59,12 @@ func (a *applier) applyGroup(entries []*entry.Entry) {
 		if p.damaged != nil {
 			continue // its state is unknown; the log keeps the entry
 		}
+		bytes := estimateBytes(e)
+		behind := a.db.logBytes.Add(bytes)
 		if p.dirtyFrom == 0 {
-			p.dirtyFrom = e.Offset
+			p.dirtyFrom, p.schedule.from = e.Offset, behind-bytes
 		}
-		p.bytesSince += estimateBytes(e)
+		p.schedule.bytes += bytes
 		p.lastOffset = e.Offset
 		if err := a.apply(p, e); err != nil {
 			a.refuse(p, e, err)

@@ -111,9 +111,7 @@ func (a *applier) deleteTenant(p *partition, t *tenant, e *entry.Entry, body *en
 	delete(a.events, t.name) // of the group, not stored yet
 	p.graves = append(p.graves, grave{t.name, e.Offset})
 	done := TenantDeletion{Tenant: t.name, Offset: e.Offset, Time: e.Time, Bytes: body.Bytes, Channels: body.Channels}
-	if due := e.Time + deletionCheckpoint; p.checkpointDue == 0 || p.checkpointDue > due {
-		p.checkpointDue = due
-	}
+	p.schedule.hasten(e.Time + deletionCheckpoint)
 	if err := a.db.catalog.Forget(done, !successor); err != nil {
 		a.db.faults.add(err) // it failed for ever: the log says it again at the next opening
 	}

@@ -118,19 +118,6 @@ func (db *DB) Checkpoint(ctx context.Context) error {
 	return db.checkpointAll(ctx, func(*partition) bool { return true })
 }
 
-// checkpointDue writes the checkpoints whose time or log bytes have come.
-func (db *DB) checkpointDue(ctx context.Context, now int64) error {
-	return db.checkpointAll(ctx, func(p *partition) bool {
-		if p.checkpointDue == 0 || p.checkpointDue > now+db.options.CheckpointAge { // the clock was set back
-			// Every partition has its own phase, so that they do not all write
-			// at once.
-			phase := db.options.CheckpointAge / model.Partitions * int64(p.id)
-			p.checkpointDue = now - (now-phase)%db.options.CheckpointAge + db.options.CheckpointAge
-		}
-		return p.bytesSince >= db.options.CheckpointBytes || now >= p.checkpointDue
-	})
-}
-
 // checkpointAll checkpoints the changed partitions for which due is true and
 // then trims the log. due is called with the applier's mutex held.
 func (db *DB) checkpointAll(ctx context.Context, due func(*partition) bool) error {
@@ -172,7 +159,7 @@ func (db *DB) capture(p *partition, due func(*partition) bool) *partitionState {
 	for _, t := range db.allTenants(func(t *tenant) bool { return t.partition == p }) {
 		state.tenants = append(state.tenants, t.capture())
 	}
-	p.dirtyFrom, p.bytesSince, p.checkpointDue = 0, 0, 0
+	p.dirtyFrom, p.schedule = 0, checkpointSchedule{last: p.schedule.last}
 	p.flushed = false
 	return state
 }
@@ -205,7 +192,11 @@ func (t *tenant) capture() tenantState {
 // record, and only then is the old object deleted.
 func (db *DB) writeCheckpoint(p *partition, state *partitionState) error {
 	name := disk.CheckpointName(p.id, db.epoch, state.offset)
-	write := func(w io.Writer) error { return encodeCheckpoint(w, db.epoch, state) }
+	var size byteCount
+	write := func(w io.Writer) error {
+		size = 0
+		return encodeCheckpoint(io.MultiWriter(w, &size), db.epoch, state)
+	}
 	err := db.reserve.fits(state.headBytes(), true)
 	if err == nil {
 		db.reserve.wrote(state.headBytes())
@@ -233,7 +224,7 @@ func (db *DB) writeCheckpoint(p *partition, state *partitionState) error {
 	}
 	a := db.appliers[int(p.id)%len(db.appliers)]
 	a.mu.Lock()
-	p.record = record
+	p.record, p.schedule.last = record, int64(size)
 	a.mu.Unlock()
 	if old != "" && old != name {
 		if err := db.blocks.Delete(old); err != nil {
@@ -248,7 +239,11 @@ func (db *DB) retryCheckpoint(p *partition) {
 	a := db.appliers[int(p.id)%len(db.appliers)]
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if p.dirtyFrom == 0 {
+		p.schedule.from = db.logBytes.Load()
+	}
 	p.dirtyFrom = p.record.Offset + 1
+	p.schedule.last = 0 // it is tried again at the next age
 }
 
 // trimLog lets go of the entries that every partition's checkpoint holds. The

@@ -51,8 +51,9 @@ type Options struct {
 	// FlushAge is the age, in nanoseconds, at which a head is flushed.
 	FlushAge int64
 	// CheckpointBytes is the amount of a partition's log after which it writes
-	// a checkpoint, and CheckpointAge the time in nanoseconds.
-	CheckpointBytes, CheckpointAge int64
+	// a checkpoint, CheckpointAge the time in nanoseconds, and ReplayBytes the
+	// amount of all log after which it waits no longer than that.
+	CheckpointBytes, CheckpointAge, ReplayBytes int64
 	// SegmentBytes is the size of a log segment.
 	SegmentBytes int64
 	// ScrubRate is how many bytes of blocks a second are read again in the
@@ -81,6 +82,7 @@ func (o Options) withDefaults() (Options, error) {
 	setDefault(&o.FlushAge, policy.FlushAge.Default)
 	setDefault(&o.CheckpointBytes, policy.CheckpointBytes.Default)
 	setDefault(&o.CheckpointAge, policy.CheckpointAge.Default)
+	setDefault(&o.ReplayBytes, policy.ReplayBytes.Default)
 	if o.HeadRows == 0 {
 		o.HeadRows = int(policy.HeadRows.Default)
 	}
@@ -132,6 +134,7 @@ type DB struct {
 	logFailure atomic.Pointer[error] // why the log takes no more writes
 
 	headBytes atomic.Int64 // of all heads, frozen ones included
+	logBytes  atomic.Int64 // of the entries applied since Open, estimated
 	memory    memory
 	reserve   reserve
 	machine   machineBytes
@@ -170,13 +173,12 @@ type partition struct {
 	damaged error // why the checkpoint cannot be read; the partition serves nothing
 
 	// Guarded by the applier's mutex.
-	record        catalog.PartitionRecord
-	lastOffset    uint64 // of the last entry folded in
-	keepFrom      uint64 // offset of the first entry that could not be applied; 0: none
-	dirtyFrom     uint64 // offset of the first entry that no checkpoint holds; 0: none
-	flushed       bool   // rows that the checkpoint holds are in blocks
-	bytesSince    int64  // log bytes since the last checkpoint, estimated
-	checkpointDue int64  // clock time at which age makes a checkpoint due
+	record     catalog.PartitionRecord
+	lastOffset uint64 // of the last entry folded in
+	keepFrom   uint64 // offset of the first entry that could not be applied; 0: none
+	dirtyFrom  uint64 // offset of the first entry that no checkpoint holds; 0: none
+	flushed    bool   // rows that the checkpoint holds are in blocks
+	schedule   checkpointSchedule
 	// graves are the deleted tenants of which something may still be stored.
 	graves []grave
 }

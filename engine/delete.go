@@ -210,9 +210,7 @@ func removesChannels(s *model.Tombstone) bool {
 // removeSoon has what was deleted leave the heads and the log without waiting
 // for their ages. The caller holds t.mu.
 func (a *applier) removeSoon(p *partition, t *tenant, e *entry.Entry) {
-	if due := e.Time + deletionCheckpoint; p.checkpointDue == 0 || p.checkpointDue > due {
-		p.checkpointDue = due
-	}
+	p.schedule.hasten(e.Time + deletionCheckpoint)
 	if len(t.frozen) > 0 && !a.db.options.Manual {
 		a.db.flusher.wake(t)
 	}

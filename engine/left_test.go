@@ -144,7 +144,7 @@ func TestTheClockComesBack(t *testing.T) {
 	s.now -= years
 	s.pass(0)
 	p := mustTenant(t, s.db).partition
-	if due := p.checkpointDue; due > s.now+s.db.options.CheckpointAge {
+	if due := p.schedule.aged; due > s.now+s.db.options.CheckpointAge {
 		t.Errorf("the next checkpoint is due %d days from now", (due-s.now)/model.Day)
 	}
 	s.pass(2 * s.db.options.FlushAge)

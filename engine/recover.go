@@ -53,6 +53,7 @@ func (db *DB) loadCheckpoints() error {
 
 func (db *DB) restorePartition(p *partition, l loadedCheckpoint) error {
 	name, err := p.record.Checkpoint, l.err
+	p.schedule.last = l.size
 	if err == nil {
 		db.placeGraves(p, l.graves)
 	}
@@ -82,6 +83,7 @@ func (db *DB) restorePartition(p *partition, l loadedCheckpoint) error {
 type loadedCheckpoint struct {
 	graves  []grave
 	tenants []*tenantCheckpoint
+	size    int64 // of the file
 	err     error
 }
 
@@ -115,6 +117,7 @@ func (db *DB) decodeCheckpoint(p *partition) (l loadedCheckpoint) {
 		return loadedCheckpoint{err: err}
 	}
 	defer o.Close()
+	l.size = o.Size()
 	head, err := decodeCheckpoint(o, name, func(c *tenantCheckpoint) error {
 		l.tenants = append(l.tenants, c)
 		return nil

@@ -153,7 +153,9 @@ var (
 	CheckpointBytes = Limit{"checkpoint_log_bytes", 64 << 20, "",
 		"bytes of a partition's log, after which it writes a checkpoint"}
 	CheckpointAge = Limit{"checkpoint_age_ns", int64(15 * time.Minute), "",
-		"time after which a partition that has new entries writes a checkpoint"}
+		"time after which a partition that has new entries writes a checkpoint, where its log since the last one is as long as that was; the others wait up to four times as long"}
+	ReplayBytes = Limit{"replay_log_bytes", 128 << 20, "",
+		"bytes of log since a partition's first entry in no checkpoint, after which it waits no longer than checkpoint_age_ns; after eight times as many it does not wait at all"}
 	CompactionRate = Limit{"compaction_bytes_per_second", 64 << 20, "",
 		"bytes of blocks that background work writes per second"}
 	ScrubRate = Limit{"scrub_bytes_per_second", 4 << 20, "",
@@ -170,7 +172,7 @@ var limits = []Limit{
 	LiveRows, LiveBytes, LiveMemory,
 	RetentionRules, Tombstones, TombstoneChannels, DeletionChannels,
 	TenantChannels, TenantFiles, FileNameBytes, FreeReserve, Memory,
-	HeadRows, HeadMemory, FlushAge, CheckpointBytes, CheckpointAge, CompactionRate, ScrubRate,
+	HeadRows, HeadMemory, FlushAge, CheckpointBytes, CheckpointAge, ReplayBytes, CompactionRate, ScrubRate,
 }
 
 // Limits returns every limit, as a copy.
