@@ -177,8 +177,17 @@ func (db *DB) clearGrave(p *partition, name model.Tenant) error {
 	if db.options.ReadOnly {
 		return nil
 	}
+	graves := db.gravesOf(p, name)
+	if len(graves) == 0 {
+		return nil
+	}
+	// A manifest must not name what is gone: the deletion is in the log, but
+	// who looks at the folder as it is would take the blocks for lost.
+	if err := db.catalog.Commit(); err != nil {
+		return err
+	}
 	var errs []error
-	for _, g := range db.gravesOf(p, name) {
+	for _, g := range graves {
 		if err := db.removeDead(g); err != nil {
 			errs = append(errs, fmt.Errorf("what is left of tenant %s: %w", g.tenant, err))
 			continue

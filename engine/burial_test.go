@@ -93,6 +93,13 @@ func (b *burial) run(fs disk.FS) error {
 // or the one that was begun left it, that nothing of a deleted tenant is stored,
 // and that a tenant can be made anew.
 func (b *burial) verify(fs disk.FS) error {
+	if _, err := fs.Stat("data/" + disk.FormatName); err == nil {
+		var errs []error
+		err := Verify(context.Background(), scriptOptions(fs), func(f Fault) { errs = append(errs, errors.New(f.String())) }, func(string) {})
+		if err = errors.Join(append(errs, err)...); err != nil {
+			return fmt.Errorf("verify, before it is opened: %w", err)
+		}
+	}
 	db, err := Open(scriptOptions(fs))
 	if err != nil {
 		return fmt.Errorf("open: %w", err)
