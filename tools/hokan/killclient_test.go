@@ -24,6 +24,7 @@ type killedClient struct {
 	doubt      *operation // the request that the last server did not answer
 	sequence   int64      // of the values: no two are the same
 	sent       int
+	deleted    int // of them deletions that were answered
 
 	address, token string
 	client         *client.Client
@@ -196,6 +197,7 @@ func (k *killedClient) delete(c *wantedChannel) *operation {
 			return k.request(http.MethodDelete, "/api/v1/samples", query)
 		},
 		apply: func(channels []*wantedChannel) {
+			k.deleted++
 			for _, c := range of {
 				channels[c.number%clientChannels].remove(from, to)
 			}
@@ -323,8 +325,11 @@ func (k *killedClient) checkEvents(c *wantedChannel) error {
 
 // check compares every answer after a restart. The request that was not
 // answered must have been done wholly, and then counts, or not at all.
-func (k *killedClient) check() error {
-	without := k.compare()
+func (k *killedClient) check() error { return k.settle(k.compare) }
+
+// settle is check with a given comparison.
+func (k *killedClient) settle(compare func() error) error {
+	without := compare()
 	if k.doubt == nil || without != nil && isGone(without) {
 		return without
 	}
@@ -334,7 +339,7 @@ func (k *killedClient) check() error {
 		k.channels = append(k.channels, c.clone())
 	}
 	k.doubt.apply(k.channels)
-	with := k.compare()
+	with := compare()
 	what := k.doubt.what
 	k.doubt = nil
 	if with != nil {

@@ -16,6 +16,7 @@ type wantedChannel struct {
 	labels model.Labels
 	rows   map[int64]float64 // by time, ms
 	last   int64             // the newest time ever written, ms
+	made   bool              // it was written to, and not deleted since
 	alarm  wantedAlarm
 	events []wantedEvent
 }
@@ -46,6 +47,7 @@ func (c *wantedChannel) clone() *wantedChannel {
 
 // write puts rows in place and judges them in the order of their times.
 func (c *wantedChannel) write(times []int64, values []float64) {
+	c.made = true
 	order := make([]int, len(times))
 	for i := range order {
 		order[i] = i
@@ -76,6 +78,11 @@ func (c *wantedChannel) judge(at int64, value float64) {
 
 func (c *wantedChannel) remove(from, to int64) {
 	maps.DeleteFunc(c.rows, func(at int64, _ float64) bool { return from <= at && at < to })
+}
+
+// forget is what a deletion of the channel does, if it has no alarm.
+func (c *wantedChannel) forget() {
+	*c = wantedChannel{number: c.number, labels: c.labels, rows: map[int64]float64{}}
 }
 
 // replaceAlarm is what a new version of the alarm does.

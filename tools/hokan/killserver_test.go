@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -40,9 +42,11 @@ type drill struct {
 	program string
 	data    string
 	token   string
-	deletes bool // the server has them
+	admin   string // an administrator's token
+	deletes bool   // the server has them
 	random  *rand.Rand
 	clients []*killedClient
+	reborn  []*reborn
 	bulk    bulkWriter
 	clock   time.Time // of the next process, always later
 }
@@ -58,7 +62,13 @@ func TestKilledServers(t *testing.T) {
 		rounds = 100
 	}
 	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
+	if text := os.Getenv("HOKAN_SEED"); text != "" {
+		var err error
+		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("HOKAN_SEED=%d", seed)
 	name, err := program()
 	if err != nil {
 		t.Fatal(err)
@@ -67,7 +77,10 @@ func TestKilledServers(t *testing.T) {
 		t: t, program: name, data: filepath.Join(t.TempDir(), "d"), random: rand.New(rand.NewPCG(seed, 0)),
 		clock: time.Date(2026, 1, 30, 0, 0, 0, 0, time.UTC),
 	}
-	d.token = newToken(t, d.data, "--tenant", "t")
+	d.token, d.admin = newToken(t, d.data, "--tenant", "t"), newToken(t, d.data, "--admin")
+	for i := range rebornTenants {
+		d.reborn = append(d.reborn, newReborn(i, seed))
+	}
 	for i := range killedClients {
 		d.clients = append(d.clients, newKilledClient(i, seed))
 	}
@@ -88,6 +101,11 @@ func (d *drill) serve() (*process, string) {
 	address := strings.TrimSuffix(p.first, "/")
 	for _, k := range d.clients {
 		if err := k.connect(address, d.token, d.clock.UnixMilli()); err != nil {
+			d.t.Fatal(err)
+		}
+	}
+	for _, r := range d.reborn {
+		if err := r.connect(address, d.admin, d.clock.UnixMilli()); err != nil {
 			d.t.Fatal(err)
 		}
 	}
@@ -118,6 +136,11 @@ func (d *drill) check(address string) {
 	if err := d.bulk.check(address, d.token); err != nil {
 		d.t.Fatal(err)
 	}
+	for _, r := range d.reborn {
+		if err := r.check(d.data); err != nil {
+			d.t.Fatal(err)
+		}
+	}
 }
 
 // round checks what the kill before left, and works until the next one.
@@ -134,17 +157,31 @@ func (d *drill) round(round int) {
 	var others sync.WaitGroup
 	others.Go(func() { d.report(d.bulk.write(address, d.token)) })
 	others.Go(func() { d.report(roam(address, d.token)) })
+	for _, r := range d.reborn {
+		others.Go(func() { d.report(r.work()) })
+	}
 	d.each("at work", func(k *killedClient) error { return k.work(d.deletes) })
 	others.Wait()
 	p.command.Wait()
-	sent, rows := 0, 0
+	sent, rows, deletes := 0, 0, 0
 	for _, k := range d.clients {
 		sent += k.sent
+		deletes += k.deleted
 		for _, c := range k.channels {
 			rows += len(c.rows)
 		}
 	}
-	d.t.Logf("killed %d: %d requests, %d rows, and %d in bulk", round+1, sent, rows, d.bulk.acknowledged)
+	again := 0
+	for _, r := range d.reborn {
+		sent += r.sent
+		deletes += r.deleted
+		again += r.deletes
+	}
+	if deletes == 0 && sent > 1000 {
+		d.t.Errorf("%d requests, and none deleted anything", sent)
+	}
+	d.t.Logf("killed %d: %d requests, %d of them deletions, %d of tenants, %d rows, and %d in bulk",
+		round+1, sent, deletes, again, rows, d.bulk.acknowledged)
 	switch d.random.IntN(3) {
 	case 0:
 		d.interrupt("compact")
@@ -167,12 +204,17 @@ func (d *drill) report(err error) {
 func (d *drill) interrupt(args ...string) {
 	d.t.Helper()
 	command := exec.Command(d.program, append(args, "--data", d.data, "--clock", d.clock.Format(time.RFC3339))...)
+	var out bytes.Buffer
+	command.Stdout, command.Stderr = &out, &out
+	if err := command.Start(); err != nil {
+		d.t.Fatal(err)
+	}
 	killer := time.AfterFunc(time.Duration(d.random.IntN(300))*time.Millisecond, func() { command.Process.Kill() })
 	defer killer.Stop()
-	out, err := command.CombinedOutput()
+	err := command.Wait()
 	var exit *exec.ExitError
 	if err != nil && (!errors.As(err, &exit) || exit.ExitCode() != -1) {
-		d.t.Fatalf("%q: %v: %s", args, err, out)
+		d.t.Fatalf("%q: %v: %s", args, err, &out)
 	}
 }
 
@@ -294,7 +336,8 @@ func roam(address, token string) error {
 				return fmt.Errorf("latest %d: %s has %v, which is not its own", i, got.Labels, got.Value)
 			}
 		}
-		if _, err := c.View(context.Background(), api.ViewRequest{Selection: api.Selection{Match: `{channel="0"}`}}); err != nil && !isGone(err) {
+		everything := api.Selection{Match: `{channel="0"}`, From: "0", To: "4000000000000000000"}
+		if _, err := c.View(context.Background(), api.ViewRequest{Selection: everything}); err != nil && !isGone(err) {
 			return fmt.Errorf("view of all: %w", err)
 		}
 	}
