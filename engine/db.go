@@ -137,6 +137,7 @@ type DB struct {
 	logBytes  atomic.Int64 // of the entries applied since Open, estimated
 	memory    memory
 	reserve   reserve
+	mostRows  atomic.Uint64 // of one view, in blocks
 	machine   machineBytes
 	flusher   flusher
 	keeper    checkpointer

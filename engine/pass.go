@@ -57,6 +57,7 @@ func (p *pass) plan() error {
 			}
 		}
 	}
+	p.db.noteQueryRows(rows)
 	if rows > uint64(policy.QueryRows.Default) {
 		return fmt.Errorf("%w: %d rows to read, at most %d: ask for a shorter span or fewer channels",
 			ErrTooManyRows, rows, policy.QueryRows.Default)
@@ -74,6 +75,21 @@ func (p *pass) plan() error {
 		p.groups = append(p.groups, len(bytes))
 	}
 	return nil
+}
+
+// QueryRows returns how many rows the largest view has asked for since the
+// database was opened, and how many one may.
+func (db *DB) QueryRows() (largest, limit uint64) {
+	return db.mostRows.Load(), uint64(policy.QueryRows.Default)
+}
+
+func (db *DB) noteQueryRows(rows uint64) {
+	for {
+		most := db.mostRows.Load()
+		if rows <= most || db.mostRows.CompareAndSwap(most, rows) {
+			return
+		}
+	}
 }
 
 // run works on every group.

@@ -134,6 +134,18 @@ func (a *admission) now() usage {
 	return a.all
 }
 
+// byTenant returns what is in progress: of each tenant that has something, and
+// of all as tenant "".
+func (a *admission) byTenant() map[model.Tenant]usage {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	all := map[model.Tenant]usage{"": a.all}
+	for t, u := range a.tenants {
+		all[t] = *u
+	}
+	return all
+}
+
 // refuse returns the refusal of a limit.
 func refuse(l policy.Limit, detail string) error {
 	p := newProblem(l.Code, detail)

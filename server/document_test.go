@@ -84,6 +84,7 @@ func (f *fixture) requests() []asked {
 		send("GET", "/tenants/lake", admin, "", 200, ""), send("GET", "/tenants/nobody", admin, "", notFound, "not_found"),
 		send("PUT", "/tenants/lake", admin, `{"plan":"free","quota":{"bytes":100000,"channels":100,"channels_per_instrument":50,"samples_per_second":1000000},"over_quota":"freeze_writes_only","ends":4102444800000,"ending":"free"}`, 200, ""),
 		send("PUT", "/tenants/fresh", admin, `{}`, 200, ""), send("PUT", "/tenants/lake", admin, `{"plan":"gold"}`, invalid, "invalid"),
+		send("PUT", "/tenants/fresh", admin, `{"tenant":"fresh","plan":"","quota":{"bytes":100000},"limits":{"bytes":100000},"over_quota":"delete_all","ceiling_percent":110,"created":1,"ends":null,"ending":"keep","closes":null,"deletes":null,"unit":"s"}`, 200, ""),
 		send("PUT", "/tenants/lake", admin, `{"quota":{"bytes":-1}}`, invalid, "invalid"), send("PUT", "/tenants/lake", admin, `{"quotas":{}}`, invalid, "invalid"),
 		send("PUT", "/tenants/lake", admin, `{"ending":"at_end"}`, invalid, "invalid"), send("PUT", "/tenants/lake", admin, `{"ends":"soon"}`, invalid, "invalid"),
 		send("PUT", "/tenants/lake", admin, `{"ends":9223372036854775}`, bad, "bad_time"),

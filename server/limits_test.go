@@ -91,6 +91,18 @@ func TestRequestLimits(t *testing.T) {
 	post(f.both, "x")
 	answer, text := f.ask("POST", "/test/wait", f.both, "x")
 	f.busy("a tenant's bytes", policy.TenantInFlightBytes, answer, text)
+	_, metrics := f.ask("GET", "/metrics", f.admin, "")
+	for _, line := range []string{
+		fmt.Sprintf(`hokan_quota_used{quota="in_flight_bytes",tenant="lake"} %d`, chargeStep),
+		fmt.Sprintf(`hokan_quota_limit{quota="in_flight_bytes",tenant="lake"} %d`, chargeStep),
+		fmt.Sprintf(`hokan_quota_used{quota="in_flight_bytes",tenant=""} %d`, chargeStep),
+		fmt.Sprintf(`hokan_quota_limit{quota="in_flight_bytes",tenant=""} %d`, 2*chargeStep),
+		`hokan_quota_limit{quota="memory_bytes",tenant=""} `, `hokan_quota_limit{quota="query_rows",tenant=""} `,
+	} {
+		if !strings.Contains(metrics, line) {
+			f.Errorf("the metrics lack %s", line)
+		}
+	}
 	post(f.both, "")
 	answer, text = f.ask("GET", "/api/v1/latest", f.reader, "")
 	f.busy("a tenant's requests", policy.TenantRequests, answer, text)

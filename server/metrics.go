@@ -13,6 +13,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/hokan-db/hokan/engine"
+	"github.com/hokan-db/hokan/engine/model"
+	"github.com/hokan-db/hokan/engine/policy"
 	"github.com/hokan-db/hokan/server/api"
 	"github.com/hokan-db/hokan/server/tenants"
 )
@@ -64,7 +66,7 @@ func newMetrics(s *Server) *metrics {
 		gauge(metricAnswers, "Bytes of answers that wait in memory.", func() float64 { return float64(s.admitted.now().answers) }),
 		gauge(metricStreams, "Live streams.", func() float64 { return float64(s.admitted.now().streams) }),
 		&databaseCollector{s.options.DB},
-		&quotaCollector{s.tenants},
+		&quotaCollector{s},
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
@@ -168,15 +170,15 @@ func (c *databaseCollector) Collect(to chan<- prometheus.Metric) {
 	}
 }
 
-// quotaCollector tells what the tenants with a quota use of it, as it is
-// now.
-type quotaCollector struct{ tenants *tenants.Store }
+// quotaCollector tells what of each quota is in use: what the tenants use of
+// theirs, and, with no tenant, what all use together of what the machine has.
+type quotaCollector struct{ *Server }
 
 var (
 	quotaUsedDescription = prometheus.NewDesc("hokan_quota_used",
-		"What a tenant uses of a quota: bytes, channels, the channels of the instrument that has most, samples per second.",
+		"What is used of a quota: bytes, channels, the channels of the instrument that has most, samples per second; of limits that all share, by a tenant or, with no tenant, by all.",
 		[]string{"tenant", "quota"}, nil)
-	quotaLimitDescription = prometheus.NewDesc("hokan_quota_limit", "What a tenant may use.", []string{"tenant", "quota"}, nil)
+	quotaLimitDescription = prometheus.NewDesc("hokan_quota_limit", "What may be used of a quota.", []string{"tenant", "quota"}, nil)
 )
 
 // Describe implements prometheus.Collector.
@@ -187,8 +189,21 @@ func (c *quotaCollector) Describe(to chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (c *quotaCollector) Collect(to chan<- prometheus.Metric) {
-	c.tenants.Quotas(context.Background(), func(q tenants.Used) {
-		to <- prometheus.MustNewConstMetric(quotaUsedDescription, prometheus.GaugeValue, q.Used, string(q.Tenant), q.Quota)
-		to <- prometheus.MustNewConstMetric(quotaLimitDescription, prometheus.GaugeValue, float64(q.Limit), string(q.Tenant), q.Quota)
-	})
+	tell := func(t model.Tenant, quota string, used, limit float64) {
+		to <- prometheus.MustNewConstMetric(quotaUsedDescription, prometheus.GaugeValue, used, string(t), quota)
+		to <- prometheus.MustNewConstMetric(quotaLimitDescription, prometheus.GaugeValue, limit, string(t), quota)
+	}
+	c.Server.tenants.Quotas(context.Background(), func(q tenants.Used) { tell(q.Tenant, q.Quota, q.Used, float64(q.Limit)) })
+	for t, u := range c.admitted.byTenant() {
+		bytes, answers := c.limits.InFlightBytes, c.limits.AnswerBytes
+		if t != "" {
+			bytes, answers = c.limits.TenantInFlightBytes, c.limits.TenantAnswerBytes
+		}
+		tell(t, policy.InFlightBytes.Name, float64(u.bytes), float64(bytes))
+		tell(t, policy.AnswerBytes.Name, float64(u.answers), float64(answers))
+	}
+	memory := c.options.DB.Memory()
+	tell("", policy.Memory.Name, float64(memory.Used()), float64(memory.Limit))
+	rows, most := c.options.DB.QueryRows()
+	tell("", policy.QueryRows.Name, float64(rows), float64(most))
 }

@@ -271,7 +271,7 @@ func (s *Server) addTokens() {
 		if err != nil {
 			return nil, problemOf(err)
 		}
-		secret, made, err := s.tokens.Create(ctx, auth.Token{
+		secret, made, err := s.tenants.CreateToken(ctx, auth.Token{
 			Tenant: model.Tenant(in.Body.Tenant), Name: in.Body.Name, Scope: auth.Scope(in.Body.Scope), Admin: in.Body.Admin,
 		})
 		if err != nil {

@@ -18,6 +18,18 @@ type TenantRequest struct {
 	CeilingPercent uint64        `json:"ceiling_percent,omitempty" doc:"Share of the bytes from which on nothing more is taken; left out: 110"`
 	Ends           *int64        `json:"ends,omitempty" doc:"When the contract ends, in the unit; left out: it does not"`
 	Ending         string        `json:"ending,omitempty" doc:"What happens then: keep, free, at_end, within_30_days or after_60_days; left out: keep"`
+	Unit           string        `json:"unit,omitempty" doc:"Of times in the body; left out: the query's"`
+	TenantTold
+}
+
+// TenantTold is what an answer says besides. So that an answer can be changed and
+// sent back, it is taken and changes nothing.
+type TenantTold struct {
+	Tenant  string        `json:"tenant,omitempty" doc:"Without effect"`
+	Limits  tenants.Quota `json:"limits,omitzero" doc:"Without effect"`
+	Created *int64        `json:"created,omitempty" doc:"Without effect"`
+	Closes  *int64        `json:"closes,omitempty" doc:"Without effect"`
+	Deletes *int64        `json:"deletes,omitempty" doc:"Without effect"`
 }
 
 // TenantBody is what is agreed with a tenant, and what lies ahead of it. Times
@@ -75,13 +87,19 @@ func (a *API) putTenant(ctx context.Context, t model.Tenant, r TenantRequest, un
 	if err != nil {
 		return nil, err
 	}
+	said := unit
+	if r.Unit != "" {
+		if said, err = query.ParseUnit(r.Unit); err != nil {
+			return nil, err
+		}
+	}
 	terms := tenants.Terms{
 		Plan: r.Plan, Quota: r.Quota, OverQuota: tenants.OverQuota(r.OverQuota), Ceiling: r.CeilingPercent,
 		Ending: tenants.Ending(r.Ending),
 	}
 	if r.Ends != nil {
-		at := *r.Ends * unit.Nanoseconds
-		if at/unit.Nanoseconds != *r.Ends || at < model.MinTime || at >= model.MaxTime {
+		at := *r.Ends * said.Nanoseconds
+		if at/said.Nanoseconds != *r.Ends || at < model.MinTime || at >= model.MaxTime {
 			return nil, NewError("bad_time", "ends lies outside the years 1678 to 2261: is the unit right?")
 		}
 		terms.Ends = time.Unix(0, at).UTC()

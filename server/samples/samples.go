@@ -116,7 +116,7 @@ func (w *Writer) append(ctx context.Context, tenant model.Tenant, r *request, an
 		for i := range r.columns {
 			rows += len(r.columns[i].Times)
 		}
-		if err := w.Tenants.Admit(tenant, rows); err != nil {
+		if err := w.Tenants.Admit(ctx, tenant, rows); err != nil {
 			return nil, api.AsError(err)
 		}
 	}

@@ -21,12 +21,11 @@ type Standing struct {
 // Check looks how a tenant stands now: what follows holds at once and is told,
 // but nothing is deleted because of it before the next sweep.
 func (s *Store) Check(ctx context.Context, t model.Tenant) (Standing, error) {
-	a := s.account(t)
+	a := s.lock(t)
 	if a == nil {
 		u, err := s.db.Usage(ctx, t)
 		return Standing{Record{Tenant: t}, u}, err
 	}
-	a.change.Lock()
 	defer a.change.Unlock()
 	u, err := s.check(ctx, a)
 	return Standing{*a.record.Load(), u}, err
@@ -43,6 +42,9 @@ func (s *Store) Wrote(ctx context.Context, t model.Tenant, samples int) error {
 		return nil // somebody looks already
 	}
 	defer a.change.Unlock()
+	if s.account(t) != a {
+		return nil // it was deleted meanwhile
+	}
 	_, err := s.check(ctx, a)
 	return err
 }
@@ -51,6 +53,9 @@ func (s *Store) Wrote(ctx context.Context, t model.Tenant, samples int) error {
 // change.
 func (s *Store) check(ctx context.Context, a *account) (engine.Usage, error) {
 	r := *a.record.Load()
+	if r.Removing != nil {
+		return engine.Usage{}, fmt.Errorf("%w %q", engine.ErrUnknownTenant, string(r.Tenant))
+	}
 	u, err := s.db.Usage(ctx, r.Tenant)
 	if err != nil {
 		return u, err
@@ -89,15 +94,11 @@ func (s *Store) Sweep(ctx context.Context) error {
 }
 
 func (s *Store) sweep(ctx context.Context, t model.Tenant) error {
-	a := s.account(t)
+	a := s.lock(t)
 	if a == nil {
-		return nil
-	}
-	a.change.Lock()
-	defer a.change.Unlock()
-	if s.account(t) != a {
 		return nil // it was deleted meanwhile
 	}
+	defer a.change.Unlock()
 	r := *a.record.Load()
 	if r.Removing != nil {
 		_, err := s.remove(ctx, a, Deletion{})

@@ -72,7 +72,8 @@ func (l Life) Step(a Agreement, used uint64, now time.Time) (Life, []Notice) {
 	notify := func(kind Kind, d Detail) {
 		notices = append(notices, Notice{kind, d})
 	}
-	if l.Deleting != nil && (used <= a.Quota || a.Quota == 0 || a.Over == FreezeWrites) {
+	early := now.Before(l.Deadline) // also where the clock was wrong and has been set back
+	if l.Deleting != nil && (used <= a.Quota || a.Quota == 0 || a.Over == FreezeWrites || early) {
 		if used < l.Deleting.Used {
 			notify(KindDeleted, Detail{Bytes: l.Deleting.Used - used, Used: used, Quota: a.Quota, Policy: a.over()})
 		}
@@ -98,6 +99,7 @@ func (l Life) Step(a Agreement, used uint64, now time.Time) (Life, []Notice) {
 		notify(KindOverQuota, Detail{Used: used, Quota: a.Quota, Deadline: l.Deadline, Policy: a.over()})
 	}
 	if now.Before(l.Deadline) {
+		l.Frozen = false
 		return l, notices
 	}
 	begins := !l.Frozen && l.Deleting == nil

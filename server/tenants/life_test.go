@@ -93,6 +93,25 @@ func TestWhatFitsBeforeTheDeadlineIsKept(t *testing.T) {
 	}
 }
 
+// TestAClockThatIsSetBackTakesBackWhatWasDue checks that nothing goes on
+// because the clock was wrong for a while.
+func TestAClockThatIsSetBackTakesBackWhatWasDue(t *testing.T) {
+	s := newScene(t, DeleteAll)
+	s.at(0, 2000, StateOver, KindOverQuota)
+	s.at(2*grace, 2000, StateOver, KindOverQuotaDeadline)
+	s.at(time.Hour, 2000, StateOver)
+	if s.life.Deleting != nil {
+		t.Error("deletes before its deadline")
+	}
+	s = newScene(t, FreezeWrites)
+	s.at(0, 1050, StateOver, KindOverQuota)
+	s.at(2*grace, 1050, StateOver, KindOverQuotaDeadline)
+	s.at(time.Hour, 1050, StateOver)
+	if s.life.Refuses(s.a, 1050) {
+		t.Error("refuses writes before its deadline")
+	}
+}
+
 func TestDeleteAll(t *testing.T) {
 	s := newScene(t, DeleteAll)
 	s.at(0, 2000, StateOver, KindOverQuota)

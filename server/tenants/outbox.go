@@ -63,6 +63,14 @@ func (o *outbox) open(db *engine.DB) error {
 	})
 }
 
+// durable returns the number of the last notice that is durable. One that is
+// still being written can be read already, and lost.
+func (o *outbox) durable() uint64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.last
+}
+
 // commit makes changes and notices durable, all or none.
 func (o *outbox) commit(ctx context.Context, db *engine.DB, changes []engine.RecordChange, t model.Tenant, now time.Time, notices []Notice) error {
 	o.mu.Lock()
@@ -122,7 +130,7 @@ func (s *Store) Outbox(ctx context.Context, after string, limit int) (events []E
 	if limit <= 0 || limit > MaxOutbox {
 		limit = MaxOutbox
 	}
-	to := from
+	to, last := from, s.out.durable()
 	errEnough := errors.New("enough")
 	err = s.db.RecordsAfter(outboxPrefix, outboxKey(from.notices), func(key string, value []byte) error {
 		if len(events) == limit {
@@ -130,6 +138,9 @@ func (s *Store) Outbox(ctx context.Context, after string, limit int) (events []E
 		}
 		var e storedEvent
 		n, err := strconv.ParseUint(strings.TrimPrefix(key, outboxPrefix), 10, 64)
+		if n > last {
+			return errEnough
+		}
 		if err == nil {
 			err = json.Unmarshal(value, &e)
 		}

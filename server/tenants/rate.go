@@ -1,6 +1,7 @@
 package tenants
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -17,7 +18,7 @@ type RateError struct {
 
 // Error implements error.
 func (e *RateError) Error() string {
-	return fmt.Sprintf("more than %d samples per second: try again in %v", e.PerSecond, e.After)
+	return fmt.Sprintf("more than %d samples per second: try again in %v", e.PerSecond, e.After.Round(time.Millisecond))
 }
 
 // limiter holds a tenant to so many samples per second, on average. A request
@@ -55,11 +56,18 @@ func (l *limiter) used(now time.Time) float64 {
 	return float64(l.perSecond) - l.bucket.TokensAt(now)
 }
 
-// Admit refuses samples that come too fast: a *RateError.
-func (s *Store) Admit(t model.Tenant, samples int) error {
+// Admit refuses samples that come too fast: a *RateError. Before the first ones
+// since the database was opened it looks how the tenant stands, which the engine
+// does not know yet.
+func (s *Store) Admit(ctx context.Context, t model.Tenant, samples int) error {
 	a := s.account(t)
 	if a == nil {
 		return nil
+	}
+	if a.usage.Load() == nil && a.record.Load().Limits().Bytes > 0 {
+		if _, err := s.Check(ctx, t); err != nil {
+			return err
+		}
 	}
 	if l := a.limiter.Load(); l != nil {
 		return l.take(s.clock(), samples)

@@ -19,7 +19,7 @@ func (s *Store) Delete(ctx context.Context, t model.Tenant) (Deletion, error) {
 		return Deletion{}, fmt.Errorf("%w %q", engine.ErrUnknownTenant, string(t))
 	}
 	a := s.hold(t)
-	defer a.change.Unlock()
+	defer s.release(a)
 	return s.remove(ctx, a, Deletion{Reason: ReasonRequest})
 }
 
@@ -31,7 +31,7 @@ func (s *Store) remove(ctx context.Context, a *account, d Deletion) (Deletion, e
 	r := *a.record.Load()
 	if r.Removing == nil {
 		u, err := s.db.Usage(ctx, r.Tenant)
-		if err != nil {
+		if err != nil && !errors.Is(err, engine.ErrCorrupt) { // what is damaged goes too
 			return Deletion{}, err
 		}
 		d.Tenant, d.At, d.Bytes, d.Channels = r.Tenant, s.now(), u.Charged, u.Channels
@@ -62,9 +62,7 @@ func (s *Store) remove(ctx context.Context, a *account, d Deletion) (Deletion, e
 	if err := s.out.commit(ctx, s.db, changes, r.Tenant, d.At, []Notice{notice}); err != nil {
 		return Deletion{}, err
 	}
-	s.mu.Lock()
-	delete(s.accounts, r.Tenant)
-	s.mu.Unlock()
+	s.forget(a)
 	return d, nil
 }
 
@@ -98,13 +96,22 @@ func (s *Store) Deletions() (all []Deletion, err error) {
 // recorded.
 const SweepEvery = time.Minute
 
+// ErrClockJumped keeps a sweep from deleting anything: see clockWatch.
+var ErrClockJumped = errors.New("the clock was put forward: nothing that is due is deleted before it has stayed so for an hour")
+
 // Run sweeps at once and then every so often, until ctx ends. What fails is
 // told to report and tried again.
 func (s *Store) Run(ctx context.Context, every time.Duration, report func(error)) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
+	var watch clockWatch
+	begun := time.Now()
 	for {
-		if err := s.Sweep(ctx); err != nil && ctx.Err() == nil {
+		err := ErrClockJumped
+		if watch.trusts(s.clock(), time.Since(begun)) {
+			err = s.Sweep(ctx)
+		}
+		if err != nil && ctx.Err() == nil {
 			report(err)
 		}
 		select {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"reflect"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -99,6 +100,9 @@ func (a *account) take(r *Record, c Clocks) {
 	if at := r.Schedule(c).Closes; !at.IsZero() {
 		closes = at.UnixNano()
 	}
+	if r.Removing != nil {
+		closes = math.MinInt64 // its tokens may be revoked in part
+	}
 	a.closes.Store(closes)
 	a.checkAt.Store(0) // look again
 }
@@ -143,24 +147,68 @@ func (s *Store) account(t model.Tenant) *account {
 	return s.accounts[t]
 }
 
-// hold returns the account of a tenant, made where it is missing, with change
-// held.
-func (s *Store) hold(t model.Tenant) *account {
+// lock returns the account of a tenant with change held, nil if nothing is
+// known of the tenant.
+func (s *Store) lock(t model.Tenant) *account {
 	for {
-		s.mu.Lock()
-		a := s.accounts[t]
+		a := s.account(t)
 		if a == nil {
-			a = &account{}
-			a.take(&Record{Tenant: t}, s.clocks)
-			s.accounts[t] = a
+			return nil
 		}
-		s.mu.Unlock()
 		a.change.Lock()
 		if s.account(t) == a {
 			return a
 		}
-		a.change.Unlock() // it was removed while we waited
+		a.change.Unlock() // it was forgotten while we waited
 	}
+}
+
+// hold is lock that makes the account where it is missing. release ends it.
+func (s *Store) hold(t model.Tenant) *account {
+	for {
+		if a := s.lock(t); a != nil {
+			return a
+		}
+		s.mu.Lock()
+		if s.accounts[t] == nil {
+			a := &account{}
+			a.take(&Record{Tenant: t}, s.clocks)
+			s.accounts[t] = a
+		}
+		s.mu.Unlock()
+	}
+}
+
+// release ends hold. An account of which nothing came to be recorded is
+// forgotten.
+func (s *Store) release(a *account) {
+	if r := a.record.Load(); reflect.DeepEqual(*r, Record{Tenant: r.Tenant}) {
+		s.forget(a)
+	}
+	a.change.Unlock()
+}
+
+// forget drops an account. The caller holds change.
+func (s *Store) forget(a *account) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t := a.record.Load().Tenant; s.accounts[t] == a {
+		delete(s.accounts, t)
+	}
+}
+
+// CreateToken makes a token, and its tenant where that is missing. A tenant
+// that is being deleted gets none: it would go with the tenant, or open the
+// next one of that name.
+func (s *Store) CreateToken(ctx context.Context, t auth.Token) (secret string, made auth.Token, err error) {
+	if !t.Admin {
+		a := s.hold(t.Tenant)
+		defer s.release(a)
+		if a.record.Load().Removing != nil {
+			return "", auth.Token{}, fmt.Errorf("%w: it is being deleted", ErrClosed)
+		}
+	}
+	return s.tokens.Create(ctx, t)
 }
 
 // Get returns a tenant's record; of one of which nothing is recorded, that it
@@ -206,21 +254,26 @@ func (s *Store) Put(ctx context.Context, t model.Tenant, terms Terms) (Record, e
 		return Record{}, err
 	}
 	a := s.hold(t)
-	defer a.change.Unlock()
+	defer s.release(a)
 	r := *a.record.Load()
 	if r.Removing != nil {
 		return Record{}, fmt.Errorf("%w: it is being deleted", ErrClosed)
+	}
+	if r.Created.IsZero() {
+		r.Created = s.now()
+	}
+	trial := r.Plan == PlanTrial
+	terms.Ends = terms.Ends.UTC()
+	r.Terms = terms
+	if ahead := r.Schedule(s.clocks); !trial && ahead.Reason == ReasonTrial && due(ahead.Delete, s.clock()) {
+		return Record{}, fmt.Errorf("%w: the tenant was made on %s: a trial of it would be over, and all that it has be deleted",
+			ErrInvalid, r.Created.Format(time.DateOnly))
 	}
 	if !s.db.HasTenant(t) {
 		if err := s.db.CreateTenant(ctx, t); err != nil {
 			return Record{}, err
 		}
 	}
-	if r.Created.IsZero() {
-		r.Created = s.now()
-	}
-	terms.Ends = terms.Ends.UTC()
-	r.Terms = terms
 	if err := s.save(ctx, a, r, nil); err != nil {
 		return Record{}, err
 	}
@@ -276,10 +329,12 @@ func (s *Store) Rules(t model.Tenant) (policy.Rules, error) {
 // SetRules puts rules in place of the tenant's own. Those of the plan stay; the
 // tenant itself, other than an administrator, may not keep longer than they do.
 func (s *Store) SetRules(ctx context.Context, t model.Tenant, rules policy.Rules, administrator bool) error {
-	r, err := s.Get(t)
-	if err != nil {
-		return err
+	if !s.db.HasTenant(t) {
+		return fmt.Errorf("%w %q", engine.ErrUnknownTenant, string(t))
 	}
+	a := s.hold(t) // so that no plan changes meanwhile
+	defer s.release(a)
+	r := a.record.Load()
 	plan := r.planRules()
 	now := s.clock().UnixNano()
 	for i := range rules {

@@ -96,7 +96,7 @@ func (w *world) write(t model.Tenant, channel string, from time.Time, rows int) 
 		c.Times = append(c.Times, from.Add(time.Duration(i)*time.Second).UnixNano())
 		c.Values = append(c.Values, float64(i))
 	}
-	if err := w.store.Admit(t, rows); err != nil {
+	if err := w.store.Admit(w.Context(), t, rows); err != nil {
 		return err
 	}
 	if _, err := w.db.Append(w.Context(), &model.Batch{Tenant: t, Columns: []model.Column{c}}); err != nil {
@@ -246,6 +246,50 @@ func TestTheCeilingRefusesWrites(t *testing.T) {
 	w.put("t", tenants.Terms{Quota: bytes(2000)})
 	w.must(w.write("t", "b", w.clock(), 1))
 	w.wantTold("t over_quota")
+}
+
+// TestTheCeilingHoldsAfterARestart refuses the first write already.
+func TestTheCeilingHoldsAfterARestart(t *testing.T) {
+	w := newWorld(t)
+	w.put("t", tenants.Terms{Quota: bytes(1000)})
+	w.must(w.write("t", "a", w.clock(), 550))
+	w.reopen()
+	if err := w.write("t", "a", w.clock().Add(time.Hour), 1); !errors.Is(err, engine.ErrOverQuota) {
+		t.Errorf("the first write after a restart: %v", err)
+	}
+}
+
+// TestAnOldTenantIsNoTrial refuses terms by which all would be deleted at once.
+func TestAnOldTenantIsNoTrial(t *testing.T) {
+	w := newWorld(t)
+	w.put("t", tenants.Terms{Plan: "pro"})
+	w.fillDays("t", 1)
+	w.pass(93 * day)
+	if _, err := w.store.Put(w.Context(), "t", tenants.Terms{Plan: tenants.PlanTrial}); !errors.Is(err, tenants.ErrInvalid) {
+		t.Errorf("a trial that is over: %v", err)
+	}
+	w.pass(0)
+	if !w.db.HasTenant("t") || w.rows("t") != 100 {
+		t.Error("its data is gone")
+	}
+}
+
+// TestNothingIsRememberedOfWhatFailed checks that a sweep does not look for a
+// tenant that could not be made.
+func TestNothingIsRememberedOfWhatFailed(t *testing.T) {
+	w := newWorld(t)
+	if _, _, err := w.store.CreateToken(w.Context(), auth.Token{Tenant: "t", Scope: "all"}); !errors.Is(err, auth.ErrInvalid) {
+		t.Fatal(err)
+	}
+	cancelled, cancel := context.WithCancel(w.Context())
+	cancel()
+	if _, err := w.store.Put(cancelled, "t", tenants.Terms{}); err == nil {
+		t.Fatal("made by one who is gone")
+	}
+	w.pass(0)
+	if all := w.store.All(); len(all) > 0 && !w.db.HasTenant("t") {
+		t.Errorf("known: %+v", all)
+	}
 }
 
 func TestATrialLapses(t *testing.T) {
@@ -405,22 +449,22 @@ func TestSamplesPerSecond(t *testing.T) {
 	w := newWorld(t)
 	hundred := uint64(100)
 	w.put("t", tenants.Terms{Quota: tenants.Quota{SamplesPerSecond: &hundred}})
-	w.must(w.store.Admit("t", 1000))
+	w.must(w.store.Admit(w.Context(), "t", 1000))
 	var tooFast *tenants.RateError
-	if err := w.store.Admit("t", 1); !errors.As(err, &tooFast) || tooFast.After < 9*time.Second || tooFast.After > 10*time.Second {
+	if err := w.store.Admit(w.Context(), "t", 1); !errors.As(err, &tooFast) || tooFast.After < 9*time.Second || tooFast.After > 10*time.Second {
 		t.Fatalf("after ten seconds' worth: %v", err)
 	}
 	w.now.Add(int64(tooFast.After) - int64(time.Millisecond))
-	if err := w.store.Admit("t", 1); err == nil {
+	if err := w.store.Admit(w.Context(), "t", 1); err == nil {
 		t.Error("let in too early")
 	}
 	w.now.Add(int64(2 * time.Millisecond))
-	w.must(w.store.Admit("t", 1))
-	w.must(w.store.Admit("another", 1e9))
+	w.must(w.store.Admit(w.Context(), "t", 1))
+	w.must(w.store.Admit(w.Context(), "another", 1e9))
 }
 
-// TestInterruptedDeletionGoesOn stops a deletion at every write of the disk,
-// and lets a sweep after the restart end it: nothing is told twice.
+// TestInterruptedDeletionGoesOn lets a sweep after a restart end a deletion that
+// was noted, and one that the engine has done already. Until then nobody gets in.
 func TestInterruptedDeletionGoesOn(t *testing.T) {
 	w := newWorld(t)
 	w.put("t", tenants.Terms{})
@@ -430,6 +474,12 @@ func TestInterruptedDeletionGoesOn(t *testing.T) {
 	for range 2 {
 		w.must(w.db.PutRecord(w.Context(), "tenant/t", []byte(`{"tenant":"t","quota":{},"removing":{"tenant":"t","at":"2026-03-01T12:00:00Z","reason":"request","bytes":10,"channels":1,"copies_by":"2026-03-01T12:00:00Z"}}`)))
 		w.reopen()
+		if err := w.store.Admits("t"); !errors.Is(err, tenants.ErrClosed) {
+			t.Errorf("its tokens: %v", err)
+		}
+		if _, _, err := w.store.CreateToken(w.Context(), auth.Token{Tenant: "t"}); !errors.Is(err, tenants.ErrClosed) || len(w.tokens.List()) > 0 {
+			t.Errorf("a new token: %v", err)
+		}
 		if err := w.write("t", "a", w.clock(), 1); !errors.Is(err, tenants.ErrClosed) && !errors.Is(err, engine.ErrUnknownTenant) {
 			t.Errorf("a tenant that is being deleted takes rows: %v", err)
 		}

@@ -151,3 +151,23 @@ func TestCompactThenVerifyFindsAFlippedByte(t *testing.T) {
 	}
 	expectCode(t, 1, "corrupt", with(flags, "table")...)
 }
+
+// TestImportRefusesWhatIsNotKept imports a file into a folder before and after
+// what is in it is older than the tenant keeps.
+func TestImportRefusesWhatIsNotKept(t *testing.T) {
+	in := []string{"--data", filepath.Join(t.TempDir(), "d"), "--tenant", "t"}
+	early := append([]string{"--clock", "2026-01-01T00:30:00Z"}, in...)
+	expect(t, 0, with(early, "tenant", "create")...)
+	expect(t, 0, with(early, "retention", "set", "--raw", "1h")...)
+	name := loggerFile(t, "1,2,0", "3,4,0", "5,6,0")
+	arguments := []string{"import", "--instrument", "lake", "--start", "2026-01-01 00:00:00+00:00", name, "-o", "json"}
+	b := importBody(t, expect(t, 0, with(early, arguments...)...))
+	if b.Accepted != 9 || b.Rejected != 0 {
+		t.Errorf("none is too old: %+v", b)
+	}
+	late := append([]string{"--clock", "2026-01-01T01:00:15Z"}, in...) // rows are ten seconds apart
+	b = importBody(t, expectCode(t, 3, "before_retention", with(late, arguments...)...))
+	if b.Accepted != 3 || b.Rejected != 6 || b.Files[0].Reasons["before_retention"] != 6 {
+		t.Errorf("two rows of three are too old: %+v", b)
+	}
+}

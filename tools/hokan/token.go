@@ -9,6 +9,7 @@ import (
 	"github.com/hokan-db/hokan/server/api"
 	"github.com/hokan-db/hokan/server/auth"
 	"github.com/hokan-db/hokan/server/client"
+	"github.com/hokan-db/hokan/server/tenants"
 )
 
 type tokenCommand struct {
@@ -39,7 +40,7 @@ func (f *adminFlags) Validate() error {
 }
 
 // run does one of two things: on a server, or in a folder.
-func (f *adminFlags) run(t *terminal, a access, remote func(*client.Client) error, local func(*auth.Store) error) error {
+func (f *adminFlags) run(t *terminal, a access, remote func(*client.Client) error, local func(*tenants.Store) error) error {
 	if f.Server != "" {
 		c, err := f.connect()
 		if err != nil {
@@ -49,7 +50,7 @@ func (f *adminFlags) run(t *terminal, a access, remote func(*client.Client) erro
 		return remote(c)
 	}
 	return (&dataFlags{*f.Data, f.Clock}).withData(t, a, func(opened *api.API) error {
-		return asTokenError(local(opened.Tenants.Tokens()))
+		return asTokenError(local(opened.Tenants))
 	})
 }
 
@@ -106,8 +107,8 @@ func (c *tokenCreateCommand) Run(t *terminal) error {
 			}
 			return c.show(t, made)
 		},
-		func(tokens *auth.Store) error {
-			secret, made, err := tokens.Create(t.ctx, auth.Token{
+		func(known *tenants.Store) error {
+			secret, made, err := known.CreateToken(t.ctx, auth.Token{
 				Tenant: model.Tenant(request.Tenant), Name: request.Name, Scope: auth.Scope(request.Scope), Admin: request.Admin,
 			})
 			if err != nil {
@@ -176,9 +177,9 @@ func (c *tokenListCommand) Run(t *terminal) error {
 			}
 			return show(body)
 		},
-		func(tokens *auth.Store) error {
+		func(known *tenants.Store) error {
 			body := &api.TokensBody{Unit: unit.Name, Tokens: []api.TokenBody{}}
-			for _, k := range tokens.List() {
+			for _, k := range known.Tokens().List() {
 				body.Tokens = append(body.Tokens, tokenBody(&k, unit))
 			}
 			return show(body)
@@ -200,7 +201,7 @@ func (c *tokenRevokeCommand) Help() string {
 func (c *tokenRevokeCommand) Run(t *terminal) error {
 	err := c.run(t, writing,
 		func(server *client.Client) error { return server.RevokeToken(t.ctx, c.ID) },
-		func(tokens *auth.Store) error { return tokens.Revoke(t.ctx, c.ID) })
+		func(known *tenants.Store) error { return known.Tokens().Revoke(t.ctx, c.ID) })
 	if err == nil {
 		t.note("token %s is revoked, and opens nothing from now on", c.ID)
 	}
