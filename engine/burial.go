@@ -53,7 +53,7 @@ func (db *DB) DeleteTenant(ctx context.Context, name model.Tenant) (TenantDeleti
 	body := e.Body.(*entry.DeleteTenant)
 	done := TenantDeletion{Tenant: name, Offset: e.Offset, Time: e.Time, Bytes: body.Bytes, Channels: body.Channels}
 	t.choosing.Lock() // until the queries that chose its blocks have opened them
-	t.choosing.Unlock()
+	defer t.choosing.Unlock()
 	db.burying.Lock()
 	defer db.burying.Unlock()
 	return done, db.clearGrave(t.partition, name)

@@ -20,7 +20,7 @@ import (
 // levelFS counts the bytes of blocks by what wrote them, and of everything.
 type levelFS struct {
 	*countingFS
-	flushed, merged, all atomic.Int64
+	flushed, merged atomic.Int64
 }
 
 func newLevelFS() *levelFS { return &levelFS{countingFS: &countingFS{FS: vfs.NewMem()}} }

@@ -93,15 +93,6 @@ func (db *DB) eachChannel(name model.Tenant, ids []model.ChannelID, visit func(t
 	return nil
 }
 
-// floors returns the times before which a channel's rows are gone, by
-// model.Step. The caller does not hold t.mu.
-func (db *DB) floors(t *tenant, id model.ChannelID) policy.Floors {
-	now := db.now()
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	return t.floors(id, now)
-}
-
 // keepsAll reports whether no row of t expires. The caller holds mu, shared or
 // not.
 func (t *tenant) keepsAll() bool { return t.policy.Always() && len(t.pinned) == 0 }

@@ -12,11 +12,10 @@ import (
 // segmentWriter encodes the channels of a page of rollup rows: see
 // rolluppage.go for the bytes.
 type segmentWriter struct {
-	encoder  chunk.Encoder
-	columns  [rollupColumns][]int64
-	special  []uint64 // numbers of the exceptions, 5*row + i
-	integers [4]int64
-	body     []byte
+	encoder chunk.Encoder
+	columns [rollupColumns][]int64
+	special []uint64 // numbers of the exceptions, 5*row + i
+	body    []byte
 }
 
 // append encodes the rows of a channel, at least one. absolutes are the sums of
