@@ -79,6 +79,7 @@ func TestFullDisk(t *testing.T) {
 	p, _ = d.serve()
 	d.each("reading on a full disk after a restart", (*killedClient).check)
 	filler.check(t, k)
+	filler.fill(t, k) // opening may have made room
 	refusedAsFull(t, k.write("rows", k.afterLast).send())
 
 	if err := os.Remove(ballast); err != nil {
