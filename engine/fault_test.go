@@ -250,7 +250,9 @@ func TestEveryOperationFails(t *testing.T) {
 						t.Fatalf("operation %d failed (run: %v): then %v", i, runErr, err)
 					}
 				}
-				if !long() && i > 150 {
+				if testing.Short() && i > 20 {
+					i += i / 8
+				} else if !long() && i > 150 {
 					i += i / 40
 				}
 			}
@@ -281,7 +283,7 @@ func TestCrashAtEveryWrite(t *testing.T) {
 				}
 				mu.Lock()
 				defer mu.Unlock()
-				if n++; long() || n < 120 || n%3 == 0 {
+				if n++; long() || n%11 == 0 || !testing.Short() && (n < 120 || n%3 == 0) {
 					soFar := s.soFar()
 					crashes = append(crashes, crash{crashClone(memory, uint64(n), percent), soFar, op.String()})
 				}

@@ -155,7 +155,7 @@ func (m *machine) expire() {
 	for _, n := range m.tenants {
 		for channel, rows := range n.rows {
 			if keep := n.keep(channel); keep != nil {
-				n.floors[channel] = max(n.floors[channel], keep.Floor(m.now))
+				n.floors[channel] = max(n.floors[channel], keep.Floor(m.now.Load()))
 			}
 			for at := range rows {
 				if at < n.floors[channel] {
@@ -184,7 +184,7 @@ func (m *machine) setQuota(t *rapid.T) {
 
 // moveClock lets time pass.
 func (m *machine) moveClock(t *rapid.T) {
-	m.now += rapid.SampledFrom([]int64{1, 60e9, 5 * 3600e9, model.Day, 40 * model.Day}).Draw(t, "passes")
+	m.now.Add(rapid.SampledFrom([]int64{1, 60e9, 5 * 3600e9, model.Day, 40 * model.Day}).Draw(t, "passes"))
 }
 
 // doWhatIsDue does in the foreground what is done in the background.
@@ -249,7 +249,7 @@ func (m *machine) exchange(t *rapid.T) {
 	h, err := OpenHOK("export", bytes.NewReader(file.Bytes()), int64(file.Len()))
 	m.must(err)
 	defer h.Close()
-	other, err := Open(Options{FS: vfs.NewMem(), Dir: "other", Clock: func() time.Time { return time.Unix(0, m.now) }, Manual: true})
+	other, err := Open(Options{FS: vfs.NewMem(), Dir: "other", Clock: func() time.Time { return time.Unix(0, m.now.Load()) }, Manual: true})
 	m.must(err)
 	defer other.Close()
 	m.must(other.CreateTenant(ctx, "guest"))

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sort"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -133,7 +134,7 @@ type machine struct {
 	fs      *vfs.MemFS
 	db      *DB
 	options Options
-	now     int64
+	now     atomic.Int64
 	tenants map[model.Tenant]*naiveTenant
 	seed    uint64
 	// The bounds of compactions.
@@ -152,9 +153,10 @@ type heldSelection struct {
 var machineTenants = []model.Tenant{"lake", "roof"}
 
 func newMachine(t *rapid.T) *machine {
-	m := &machine{t: t, fs: vfs.NewCrashableMem(), now: 20*model.Day + 1e9, tenants: map[model.Tenant]*naiveTenant{}}
+	m := &machine{t: t, fs: vfs.NewCrashableMem(), tenants: map[model.Tenant]*naiveTenant{}}
+	m.now.Store(20*model.Day + 1e9)
 	m.options = Options{
-		Dir: "data", Clock: func() time.Time { return time.Unix(0, m.now) },
+		Dir: "data", Clock: func() time.Time { return time.Unix(0, m.now.Load()) },
 		HeadRows:     rapid.SampledFrom([]int{1, 5, 100000}).Draw(t, "head rows"),
 		SegmentBytes: rapid.SampledFrom([]int64{300, 4096, 1 << 20}).Draw(t, "segment bytes"),
 		Manual:       rapid.Bool().Draw(t, "manual"),
@@ -180,7 +182,9 @@ func (m *machine) open() {
 	db, err := Open(m.options)
 	m.must(err)
 	m.db = db
+	m.must(db.compactor.acquire(context.Background())) // background work may run already
 	db.compactor.blocks, db.compactor.chunks = m.mergeBlocks, m.mergeChunks
+	db.compactor.release()
 	for name, n := range m.tenants {
 		m.must(db.SetQuota(name, policy.Quota{Channels: n.quota})) // a service's, not the database's
 	}

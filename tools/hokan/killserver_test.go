@@ -58,6 +58,9 @@ type drill struct {
 // is there wholly or not at all.
 func TestKilledServers(t *testing.T) {
 	rounds := 10
+	if testing.Short() {
+		rounds = 3
+	}
 	if os.Getenv("HOKAN_LONG") != "" {
 		rounds = 100
 	}
