@@ -308,9 +308,7 @@ func (m *remover) checkChannel(c *model.Channel) {
 		m.t.Fatalf("%s is %d, want %d", name, c.ID, m.ids[name])
 	}
 	floor := m.floorOf(name)
-	floors, err := m.db.RetentionFloors("t", []model.ChannelID{c.ID})
-	m.must(err)
-	if got := floors[0][model.StepRaw]; got != floor {
+	if got := floorsOf(m.db, c.ID)[model.StepRaw]; got != floor {
 		m.t.Fatalf("%s: floor %d, want %d", name, got, floor)
 	}
 	var want []int64

@@ -144,14 +144,10 @@ func testKeptSteps(t *testing.T, keeps [model.StepCount]*policy.Keep, layout int
 			if err != nil {
 				t.Fatal(err)
 			}
-			floors, err := db.RetentionFloors("t", []model.ChannelID{1})
-			if err != nil {
-				t.Fatal(err)
-			}
-			list := zones(floors[0], b.Span(), model.StepOf(b.Width))
+			list := zones(floorsOf(db, 1), b.Span(), model.StepOf(b.Width))
 			if n := len(list); n > 0 && !list[n-1].expired {
 				last := &list[len(list)-1].span
-				last.From = max(last.From, floors[0][model.StepRaw])
+				last.From = max(last.From, floorsOf(db, 1)[model.StepRaw])
 			}
 			want := make([]model.Aggregate, b.Count)
 			keptRows(times, values, list, want, b)
@@ -205,4 +201,12 @@ func TestKeptRowsFarApart(t *testing.T) {
 		}
 		must(t, s.db.Close())
 	}
+}
+
+// floorsOf returns the times before which a channel's rows are gone, by step.
+func floorsOf(db *DB, id model.ChannelID) policy.Floors {
+	t, now := db.tenants["t"], db.now()
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.floors(id, now)
 }

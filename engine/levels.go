@@ -231,10 +231,8 @@ func (db *DB) compactOnce(ctx context.Context, t *tenant, now int64, pace *pace)
 		err = db.doJob(ctx, t, job, inputs, pace)
 	}
 	switch {
-	case err == nil, errors.Is(err, errChanged), ctx.Err() != nil:
+	case err == nil, errors.Is(err, errChanged), ctx.Err() != nil, !db.isLive(t): // then it is forgotten
 		return now
-	case !db.isLive(t): // its blocks went while they were read
-		return now // and it is forgotten
 	case errors.Is(err, disk.ErrFull): // what frees room wakes it, or time
 	default:
 		db.faults.add(fmt.Errorf("compact tenant %s: %w", t.name, err))

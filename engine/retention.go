@@ -60,37 +60,22 @@ func (t *tenant) rules() policy.Rules {
 // EffectiveRetention returns how long each of some channels keeps its rows, and
 // which scope says so.
 func (db *DB) EffectiveRetention(name model.Tenant, ids []model.ChannelID) ([]policy.Effective, error) {
-	list := make([]policy.Effective, len(ids))
-	err := db.eachChannel(name, ids, func(t *tenant, i int, c *model.Channel) { list[i] = t.policy.Effective(c) })
-	return list, err
-}
-
-// RetentionFloors returns the time before which the rows of each of some
-// channels are gone now: by the rules in force, and by those that were.
-func (db *DB) RetentionFloors(name model.Tenant, ids []model.ChannelID) ([]policy.Floors, error) {
-	list := make([]policy.Floors, len(ids))
-	now := db.now()
-	err := db.eachChannel(name, ids, func(t *tenant, i int, c *model.Channel) { list[i] = t.floors(c.ID, now) })
-	return list, err
-}
-
-// eachChannel visits some channels.
-func (db *DB) eachChannel(name model.Tenant, ids []model.ChannelID, visit func(t *tenant, i int, c *model.Channel)) error {
 	t, err := db.enterTenant(name)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer db.gate.leave()
 	t.mu.RLock()
 	defer t.mu.RUnlock()
+	list := make([]policy.Effective, len(ids))
 	for i, id := range ids {
 		c := t.index.Get(id)
 		if c == nil {
-			return fmt.Errorf("%w %d", ErrUnknownChannel, id)
+			return nil, fmt.Errorf("%w %d", ErrUnknownChannel, id)
 		}
-		visit(t, i, c)
+		list[i] = t.policy.Effective(c)
 	}
-	return nil
+	return list, nil
 }
 
 // keepsAll reports whether no row of t expires. The caller holds mu, shared or

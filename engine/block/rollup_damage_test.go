@@ -30,7 +30,8 @@ func withEverything(t interface{ Fatalf(string, ...any) }) []byte {
 			err = errors.Join(err, w.AddRollups(&hours))
 		default:
 			if i == 0 {
-				err = errors.Join(err, w.ForceSteps(model.Steps()[1:]), w.AddCharge(0, 10, 100))
+				storeSteps(w, model.Steps()[1:]...)
+				err = errors.Join(err, w.AddCharge(0, 10, 100))
 			}
 			for _, rows := range c.chunks {
 				err = errors.Join(err, w.AddChunk(rows.times, rows.values))

@@ -184,8 +184,16 @@ func wantSteps(rows chunkRows) StepSet {
 	return set
 }
 
+// storeSteps has these steps of the channel that was added last stored, however
+// few rows it gets: tests need not write a thousand.
+func storeSteps(w *Writer, steps ...model.Step) {
+	for _, step := range steps {
+		w.rollups.steps[step].state = chosen
+	}
+}
+
 // TestRollupsAreOfTheRows: what is stored is what the rows make, in every step
-// that the rule or force has stored, and by any selection.
+// that the rule or the test has stored, and by any selection.
 func TestRollupsAreOfTheRows(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		channels := drawRolled(t)
@@ -193,7 +201,7 @@ func TestRollupsAreOfTheRows(t *testing.T) {
 		o := WriterOptions{Form: rapid.SampledFrom([]chunk.Encoding{chunk.Fast, chunk.Small}).Draw(t, "form"), Rollups: true}
 		file, meta := buildWith(t, o, channels, func(w *Writer, c *channelRows) error {
 			if c.channel.ID%2 == 0 {
-				return w.ForceSteps(forced)
+				storeSteps(w, forced...)
 			}
 			return nil
 		})
@@ -272,7 +280,8 @@ func TestCopiedRollups(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		channels := drawRolled(t)
 		file, _ := buildWith(t, WriterOptions{Form: chunk.Small, Rollups: true}, channels, func(w *Writer, c *channelRows) error {
-			return w.ForceSteps([]model.Step{model.StepHour})
+			storeSteps(w, model.StepHour)
+			return nil
 		})
 		from := open(t, file)
 		raw := rapid.IntRange(0, len(channels)-1).Draw(t, "with raw rows")
@@ -370,8 +379,6 @@ func TestRollupsAreRefused(t *testing.T) {
 		"after": func(w *Writer) error {
 			return errors.Join(w.AddChunk([]int64{1}, []float64{1}), w.AddRollups(row(1, 1, 1)))
 		},
-		"force raw":  func(w *Writer) error { return w.ForceSteps([]model.Step{model.StepRaw}) },
-		"force late": func(w *Writer) error { return errors.Join(w.AddChunk([]int64{1}, []float64{1}), w.ForceSteps(nil)) },
 	} {
 		w := NewWriter(new(bytes.Buffer), WriterOptions{Name: testName})
 		if err := w.AddChannel(labelled(t, 1, "a", "b")); err != nil {

@@ -58,7 +58,6 @@ const (
 // stepWriter has the rows of one step.
 type stepWriter struct {
 	state     int
-	forced    bool
 	rows      uint64          // of the channel, the open one too
 	open      model.Aggregate // the row that may grow; without rows: none
 	absolute  float64         // of open: sum of |v|
@@ -84,24 +83,13 @@ func (w *rollupWriter) begin(id model.ChannelID) {
 	w.channel, w.began, w.raw, w.copied = id, true, 0, false
 	for i := range w.steps {
 		s := &w.steps[i]
-		s.state, s.forced, s.rows, s.open, s.wrote = undecided, false, 0, model.Aggregate{}, false
+		s.state, s.rows, s.open, s.wrote = undecided, 0, model.Aggregate{}, false
 		if !w.enabled || i == int(model.StepRaw) {
 			s.state = dropped
 		}
 		s.pending.Reset(model.Step(i))
 		s.absolutes = s.absolutes[:0]
 	}
-}
-
-// force makes steps stored whatever their ratio.
-func (w *rollupWriter) force(steps []model.Step) error {
-	for _, step := range steps {
-		if step == model.StepRaw || step >= model.StepCount {
-			return fmt.Errorf("rollups of %s", step)
-		}
-		w.steps[step].state, w.steps[step].forced = chosen, true
-	}
-	return nil
 }
 
 // add folds raw rows.

@@ -130,22 +130,6 @@ func (b *Writer) endChannel() error {
 	return nil
 }
 
-// ForceSteps has these rollups of the channel that was added last stored
-// whatever they cost, and whether the block has rollups or not. It must be
-// called before the channel's chunks.
-func (b *Writer) ForceSteps(steps []model.Step) error {
-	if b.failure != nil {
-		return b.failure
-	}
-	if b.channel == 0 || b.chunked {
-		return b.fail(fmt.Errorf("%w: steps of channel %d after its rows", ErrOrder, b.channel))
-	}
-	if err := b.rollups.force(steps); err != nil {
-		return b.fail(err)
-	}
-	return nil
-}
-
 // AddCharge says that so many rows of a UTC day (days since 1970) of the
 // channel that was added last were charged so many bytes before. Days must
 // ascend, and come before the channel's chunks; what is said of one day twice

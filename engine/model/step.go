@@ -36,22 +36,12 @@ func (s Step) Width() int64 {
 	return stepWidths[s]
 }
 
-// String returns the name that ParseStep reads: raw, 1s, 1m, 1h or 1d.
+// String returns raw, 1s, 1m, 1h or 1d.
 func (s Step) String() string {
 	if s >= StepCount {
 		return fmt.Sprintf("step %d", uint8(s))
 	}
 	return stepNames[s]
-}
-
-// ParseStep reads what String returns.
-func ParseStep(text string) (Step, error) {
-	for i, name := range stepNames {
-		if name == text {
-			return Step(i), nil
-		}
-	}
-	return 0, fmt.Errorf("step %q is none of raw, 1s, 1m, 1h and 1d", text)
 }
 
 // StepOf returns the coarsest step whose width divides width, StepRaw where
