@@ -600,13 +600,21 @@ func checkAfterCrash(t *testing.T, what string, fs disk.FS, want [2]map[int64]fl
 	}
 }
 
-// TestCrashAtEveryWriteOfCompact takes the disk as it would be if the power
-// failed just before each operation of a compaction that writes.
-func TestCrashAtEveryWriteOfCompact(t *testing.T) {
+// compactDrill is a database that is about to be compacted, made anew for each
+// way in which that may go wrong, and what must hold whatever happens.
+type compactDrill[W any] struct {
+	scenario func(*testing.T, disk.FS) (*DB, W)
+	open     func(t *testing.T, what string, db *DB, want W)     // of the database that goes on
+	reopened func(t *testing.T, what string, fs disk.FS, want W) // of the disk that it leaves
+}
+
+// crashAtEveryWrite takes the disk as it would be if the power failed just
+// before each operation that writes.
+func (d *compactDrill[W]) crashAtEveryWrite(t *testing.T) {
 	for _, percent := range []int{0, 50} {
 		memory := vfs.NewCrashableMem()
 		faulty := disktest.New(memory)
-		db, want := mergeScenario(t, faulty)
+		db, want := d.scenario(t, faulty)
 		type crash struct {
 			what string
 			fs   disk.FS
@@ -623,22 +631,21 @@ func TestCrashAtEveryWriteOfCompact(t *testing.T) {
 		if err := db.Close(); err != nil {
 			t.Fatal(err)
 		}
-		for _, c := range crashes {
-			checkAfterCrash(t, c.what, c.fs, want)
+		for i, c := range crashes {
+			d.reopened(t, fmt.Sprintf("crash %d before %s", i, c.what), c.fs, want)
 		}
 		t.Logf("%d crashes", len(crashes))
 	}
 }
 
-// TestEveryOperationOfCompactFails makes each operation on the disk fail in
-// turn, once and for ever: every row stays, in the process that goes on and
-// after a crash.
-func TestEveryOperationOfCompactFails(t *testing.T) {
+// everyOperationFails makes each operation on the disk fail in turn, once and
+// for ever: in the process that goes on and after a crash nothing is wrong.
+func (d *compactDrill[W]) everyOperationFails(t *testing.T) {
 	for _, forEver := range []bool{false, true} {
 		for i := 0; ; i++ {
 			memory := vfs.NewCrashableMem()
 			faulty := disktest.New(memory)
-			db, want := mergeScenario(t, faulty)
+			db, want := d.scenario(t, faulty)
 			if forEver {
 				faulty.FailFrom(i, syscall.EIO)
 			} else {
@@ -647,14 +654,12 @@ func TestEveryOperationOfCompactFails(t *testing.T) {
 			err := db.Compact(context.Background())
 			failed := faulty.Failed()
 			faulty.Reset()
-			if got := allRows(t, db); !sameRows(got, want) {
-				t.Fatalf("operation %d failed (%v): rows are %v, want %v", i, err, got, want)
-			}
+			what := fmt.Sprintf("operation %d failed (%v)", i, err)
+			d.open(t, what, db, want)
 			crashed := crashClone(memory, uint64(i), 0)
 			db.Close()
-			what := fmt.Sprintf("operation %d failed (%v)", i, err)
-			checkAfterCrash(t, what, crashed, want)
-			checkAfterCrash(t, what, memory, want)
+			d.reopened(t, what+", crashed", crashed, want)
+			d.reopened(t, what, memory, want)
 			if failed == 0 {
 				if err != nil {
 					t.Fatal(err)
@@ -662,9 +667,27 @@ func TestEveryOperationOfCompactFails(t *testing.T) {
 				t.Logf("%d operations", i)
 				break
 			}
+			if !long() {
+				i += i / 20
+			}
 		}
 	}
 }
+
+// mergeDrill merges: every row stays.
+var mergeDrill = compactDrill[[2]map[int64]float64]{
+	scenario: mergeScenario,
+	open: func(t *testing.T, what string, db *DB, want [2]map[int64]float64) {
+		if got := allRows(t, db); !sameRows(got, want) {
+			t.Fatalf("%s: rows are %v, want %v", what, got, want)
+		}
+	},
+	reopened: checkAfterCrash,
+}
+
+func TestCrashAtEveryWriteOfCompact(t *testing.T) { mergeDrill.crashAtEveryWrite(t) }
+
+func TestEveryOperationOfCompactFails(t *testing.T) { mergeDrill.everyOperationFails(t) }
 
 // TestCompactLeavesNothingInTheLog compacts in the process that wrote and in
 // another one: what is in blocks is in no checkpoint and no log any more.

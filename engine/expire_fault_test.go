@@ -5,14 +5,12 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/hokan-db/hokan/engine/disk"
-	"github.com/hokan-db/hokan/engine/disk/disktest"
 	"github.com/hokan-db/hokan/engine/model"
 	"github.com/hokan-db/hokan/engine/policy"
 )
@@ -150,70 +148,20 @@ func checkEnding(t *testing.T, what string, fs disk.FS, want string) {
 	}
 }
 
-// TestCrashAtEveryWriteOfEndings takes the disk as it would be if the power
-// failed just before each operation that writes, while rows that have expired
-// or were deleted leave it.
-func TestCrashAtEveryWriteOfEndings(t *testing.T) {
-	for _, percent := range []int{0, 50} {
-		memory := vfs.NewCrashableMem()
-		faulty := disktest.New(memory)
-		db, want := endingScenario(t, faulty)
-		type crash struct {
-			what string
-			fs   disk.FS
+// endingDrill has rows that have expired, or were deleted, leave the disk.
+var endingDrill = compactDrill[string]{
+	scenario: endingScenario,
+	open: func(t *testing.T, what string, db *DB, want string) {
+		if got := whatEnds(t, db); got != want {
+			t.Fatalf("%s:\n%s, want\n%s", what, got, want)
 		}
-		var crashes []crash
-		faulty.Observe(func(op disktest.Op) {
-			if op.Writes() {
-				crashes = append(crashes, crash{op.String(), crashClone(memory, uint64(len(crashes)), percent)})
-			}
-		})
-		compact(t, db)
-		faulty.Observe(nil)
-		crashes = append(crashes, crash{"the end", crashClone(memory, 0, percent)})
-		must(t, db.Close())
-		for i, c := range crashes {
-			checkEnding(t, fmt.Sprintf("crash %d before %s", i, c.what), c.fs, want)
-		}
-		t.Logf("%d crashes", len(crashes))
-	}
+	},
+	reopened: checkEnding,
 }
 
-// TestEveryOperationOfEndingsFails makes each operation on the disk fail in
-// turn, once and for ever, while rows that have expired or were deleted leave it.
-func TestEveryOperationOfEndingsFails(t *testing.T) {
-	for _, forEver := range []bool{false, true} {
-		for i := 0; ; i++ {
-			memory := vfs.NewCrashableMem()
-			faulty := disktest.New(memory)
-			db, want := endingScenario(t, faulty)
-			if forEver {
-				faulty.FailFrom(i, syscall.EIO)
-			} else {
-				faulty.FailOnce(i, syscall.EIO)
-			}
-			err := db.Compact(context.Background())
-			failed := faulty.Failed()
-			faulty.Reset()
-			what := fmt.Sprintf("operation %d failed (%v)", i, err)
-			if got := whatEnds(t, db); got != want {
-				t.Fatalf("%s:\n%s, want\n%s", what, got, want)
-			}
-			crashed := crashClone(memory, uint64(i), 0)
-			db.Close()
-			checkEnding(t, what+", crashed", crashed, want)
-			checkEnding(t, what, memory, want)
-			if failed == 0 {
-				must(t, err)
-				t.Logf("%d operations", i)
-				break
-			}
-			if !long() {
-				i += i / 20
-			}
-		}
-	}
-}
+func TestCrashAtEveryWriteOfEndings(t *testing.T) { endingDrill.crashAtEveryWrite(t) }
+
+func TestEveryOperationOfEndingsFails(t *testing.T) { endingDrill.everyOperationFails(t) }
 
 // TestWhatExpiresDuringADayIsNotWrittenAgain: a channel's last rows have
 // expired, but whole days go. A block is not written again and again for them.
