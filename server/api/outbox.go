@@ -16,6 +16,8 @@ type OutboxBody struct {
 	Unit   string        `json:"unit"`
 	Events []OutboxEvent `json:"events"`
 	Next   *string       `json:"next"`
+	// Trimmed is set where some were removed before they were read.
+	Trimmed bool `json:"trimmed,omitempty" doc:"Behind the cursor some were removed before they were read: what is not about alarms is kept for 93 days, at most 1,000 of a tenant and 100,000 of all"`
 }
 
 // OutboxEvent is something that somebody should be told. It may be read more
@@ -55,11 +57,12 @@ func (a *API) outbox(ctx context.Context, after string, limit int, unitName stri
 	if limit < 0 || int64(limit) > policy.TableRows.Default {
 		return nil, fmt.Errorf("%w: limit %d, want 1 to %d", query.ErrInvalid, limit, policy.TableRows.Default)
 	}
-	events, next, err := a.Tenants.Outbox(ctx, after, limit)
+	page, err := a.Tenants.Outbox(ctx, after, limit)
 	if err != nil {
 		return nil, err
 	}
-	body := &OutboxBody{Unit: unit.Name, Events: make([]OutboxEvent, len(events)), Next: optional(next)}
+	events := page.Events
+	body := &OutboxBody{Unit: unit.Name, Events: make([]OutboxEvent, len(events)), Next: optional(page.Next), Trimmed: page.Trimmed}
 	channels := map[model.Tenant]map[model.ChannelID]*model.Channel{}
 	for i := range events {
 		e := &events[i]

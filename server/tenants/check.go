@@ -78,7 +78,7 @@ func (s *Store) check(ctx context.Context, a *account) (engine.Usage, error) {
 
 // Sweep does everything that is due: it ends what was interrupted, deletes
 // tenants whose time is over, changes plans, deletes old files, and sees to
-// those that are over their quotas. What fails for one tenant does not keep it
+// those that are over their quotas; and it removes old notices. What fails for one tenant does not keep it
 // from the others.
 func (s *Store) Sweep(ctx context.Context) error {
 	var errs []error
@@ -89,6 +89,9 @@ func (s *Store) Sweep(ctx context.Context) error {
 		if err := s.sweep(ctx, r.Tenant); err != nil {
 			errs = append(errs, fmt.Errorf("tenant %s: %w", r.Tenant, err))
 		}
+	}
+	if err := s.out.expire(ctx, s.db, s.clock()); err != nil {
+		errs = append(errs, fmt.Errorf("outbox: %w", err))
 	}
 	return errors.Join(errs...)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -44,23 +45,76 @@ type storedEvent struct {
 // grows by one with each.
 const outboxPrefix = "outbox/"
 
+// trimmedKey is where the greatest number is kept of a notice that was removed.
+const trimmedKey = "outbox-trimmed"
+
+// outboxLimits are how much the outbox keeps of notices, read or not, of
+// tenants that are there or gone.
+type outboxLimits struct {
+	age    time.Duration // from then on it goes with the next sweep
+	all    int
+	tenant int // of one, so that none crowds out the others
+}
+
+var defaultOutboxLimits = outboxLimits{age: days(93), all: 100_000, tenant: 1000}
+
 // outbox numbers notices. Whoever commits some holds mu until they are
 // durable, so that none appears before one with a smaller number.
 type outbox struct {
-	mu   sync.Mutex
-	last uint64
+	limits outboxLimits
+
+	mu      sync.Mutex
+	last    uint64
+	trimmed uint64         // the greatest number that was removed
+	kept    []storedNotice // in the order of their numbers
+	of      map[model.Tenant]int
 }
 
-// open finds the last number.
+// storedNotice is as much of a notice as says when it goes.
+type storedNotice struct {
+	number uint64
+	tenant model.Tenant
+	at     int64 // nanoseconds since the epoch
+}
+
+// open finds what is kept.
 func (o *outbox) open(db *engine.DB) error {
-	return db.Records(outboxPrefix, func(key string, _ []byte) error {
-		n, err := strconv.ParseUint(strings.TrimPrefix(key, outboxPrefix), 10, 64)
-		if err != nil {
-			return fmt.Errorf("%w: record %s is no notice", engine.ErrCorrupt, key)
+	o.limits, o.of = defaultOutboxLimits, map[model.Tenant]int{}
+	text, _, err := db.Record(trimmedKey)
+	if err != nil {
+		return err
+	}
+	if text != nil {
+		if o.trimmed, err = strconv.ParseUint(string(text), 10, 64); err != nil {
+			return fmt.Errorf("%w: record %s: %w", engine.ErrCorrupt, trimmedKey, err)
 		}
-		o.last = n
-		return nil
+	}
+	o.last = o.trimmed
+	return db.Records(outboxPrefix, func(key string, value []byte) error {
+		n, e, err := readNotice(key, value)
+		if err == nil {
+			o.last = n
+			o.add(storedNotice{n, e.Tenant, e.Time.UnixNano()})
+		}
+		return err
 	})
+}
+
+// readNotice returns the number of a notice, and the notice.
+func readNotice(key string, value []byte) (n uint64, e storedEvent, err error) {
+	n, err = strconv.ParseUint(strings.TrimPrefix(key, outboxPrefix), 10, 64)
+	if err == nil {
+		err = json.Unmarshal(value, &e)
+	}
+	if err != nil {
+		err = fmt.Errorf("%w: record %s: %w", engine.ErrCorrupt, key, err)
+	}
+	return n, e, err
+}
+
+func (o *outbox) add(n storedNotice) {
+	o.kept = append(o.kept, n)
+	o.of[n.tenant]++
 }
 
 // durable returns the number of the last notice that is durable. One that is
@@ -71,7 +125,15 @@ func (o *outbox) durable() uint64 {
 	return o.last
 }
 
-// commit makes changes and notices durable, all or none.
+// removed returns the greatest number of a notice that was removed.
+func (o *outbox) removed() uint64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.trimmed
+}
+
+// commit makes changes and notices durable, all or none. Where there are too
+// many then, the oldest go.
 func (o *outbox) commit(ctx context.Context, db *engine.DB, changes []engine.RecordChange, t model.Tenant, now time.Time, notices []Notice) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -82,11 +144,84 @@ func (o *outbox) commit(ctx context.Context, db *engine.DB, changes []engine.Rec
 		}
 		changes = append(changes, engine.RecordChange{Key: outboxKey(o.last + uint64(i) + 1), Value: value})
 	}
-	if err := db.ChangeRecords(ctx, changes...); err != nil {
+	if err := o.remove(ctx, db, changes, o.crowdedOut(t, len(notices))); err != nil {
 		return err
 	}
-	o.last += uint64(len(notices))
+	for range notices {
+		o.last++
+		o.add(storedNotice{o.last, t, now.UnixNano()})
+	}
 	return nil
+}
+
+// crowdedOut returns the numbers of the notices that make room for so many more
+// of a tenant: of its own first, in ascending order both.
+func (o *outbox) crowdedOut(t model.Tenant, more int) (numbers []uint64) {
+	own := o.of[t] + more - o.limits.tenant
+	for i := 0; i < len(o.kept) && own > 0 && more > 0; i++ {
+		if o.kept[i].tenant == t {
+			numbers = append(numbers, o.kept[i].number)
+			own--
+		}
+	}
+	all := len(o.kept) - len(numbers) + more - o.limits.all
+	for i := 0; i < len(o.kept) && all > 0 && more > 0; i++ {
+		if !slices.Contains(numbers, o.kept[i].number) {
+			numbers = append(numbers, o.kept[i].number)
+			all--
+		}
+	}
+	return numbers
+}
+
+// remove makes changes durable, and that the notices of these numbers are gone.
+func (o *outbox) remove(ctx context.Context, db *engine.DB, changes []engine.RecordChange, numbers []uint64) error {
+	trimmed := o.trimmed
+	for _, n := range numbers {
+		trimmed = max(trimmed, n)
+		changes = append(changes, engine.RecordChange{Key: outboxKey(n)})
+	}
+	if trimmed > o.trimmed {
+		changes = append(changes, engine.RecordChange{Key: trimmedKey, Value: strconv.AppendUint(nil, trimmed, 10)})
+	}
+	if err := db.ChangeRecords(ctx, changes...); err != nil || len(numbers) == 0 {
+		return err
+	}
+	o.trimmed = trimmed
+	gone := make(map[uint64]bool, len(numbers))
+	for _, n := range numbers {
+		gone[n] = true
+	}
+	o.kept = slices.DeleteFunc(o.kept, func(n storedNotice) bool {
+		if gone[n.number] {
+			o.of[n.tenant]--
+		}
+		return gone[n.number]
+	})
+	maps.DeleteFunc(o.of, func(_ model.Tenant, n int) bool { return n == 0 })
+	return nil
+}
+
+// expire removes the notices that are too old at now.
+func (o *outbox) expire(ctx context.Context, db *engine.DB, now time.Time) error {
+	const atOnce = 10_000 // in one commit
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for {
+		var numbers []uint64
+		oldest := now.Add(-o.limits.age).UnixNano()
+		for i := 0; i < len(o.kept) && len(numbers) < atOnce; i++ { // all: a clock may have been wrong
+			if o.kept[i].at <= oldest {
+				numbers = append(numbers, o.kept[i].number)
+			}
+		}
+		if len(numbers) == 0 {
+			return nil
+		}
+		if err := o.remove(ctx, db, nil, numbers); err != nil {
+			return err
+		}
+	}
 }
 
 func outboxKey(n uint64) string { return fmt.Sprintf("%s%020d", outboxPrefix, n) }
@@ -118,59 +253,70 @@ func parseCursor(text string) (c cursor, err error) {
 	return cursor{notices, engine.EventPlace{Offset: offset, ID: parts[2]}}, nil
 }
 
+// Page is some of the outbox.
+type Page struct {
+	Events []Event
+	Next   string // the cursor behind it; "" where nothing follows yet
+	// Trimmed is set where notices behind the cursor were removed before they
+	// were read from it.
+	Trimmed bool
+}
+
 // Outbox returns a page of what is in the outbox behind a cursor ("": from the
-// start), and the cursor behind it, which is "" where nothing follows yet.
-// Notices are in the order in which they arose, and so are events of alarms;
-// within a page they are merged by their times.
-func (s *Store) Outbox(ctx context.Context, after string, limit int) (events []Event, next string, err error) {
+// oldest that is kept). Notices are in the order in which they arose, and so are
+// events of alarms; within a page they are merged by their times.
+func (s *Store) Outbox(ctx context.Context, after string, limit int) (Page, error) {
 	from, err := parseCursor(after)
 	if err != nil {
-		return nil, "", err
+		return Page{}, err
 	}
 	if limit <= 0 || limit > MaxOutbox {
 		limit = MaxOutbox
 	}
 	to, last := from, s.out.durable()
+	if from.notices > last { // nothing would be given until as many have come
+		return Page{}, fmt.Errorf("%w %.80q: the outbox ends before it: it is of another database, or of before a repair; begin without one", ErrBadCursor, after)
+	}
+	var page Page
 	errEnough := errors.New("enough")
 	err = s.db.RecordsAfter(outboxPrefix, outboxKey(from.notices), func(key string, value []byte) error {
-		if len(events) == limit {
-			return errEnough
-		}
-		var e storedEvent
-		n, err := strconv.ParseUint(strings.TrimPrefix(key, outboxPrefix), 10, 64)
-		if n > last {
-			return errEnough
-		}
-		if err == nil {
-			err = json.Unmarshal(value, &e)
-		}
+		n, e, err := readNotice(key, value)
 		if err != nil {
-			return fmt.Errorf("%w: record %s: %w", engine.ErrCorrupt, key, err)
+			return err
+		}
+		if n > last || len(page.Events) == limit {
+			return errEnough
 		}
 		to.notices = n
-		events = append(events, Event{ID: "n" + strconv.FormatUint(n, 10), Tenant: e.Tenant, Kind: e.Kind, Time: e.Time, Detail: e.Detail})
+		page.Events = append(page.Events, Event{ID: "n" + strconv.FormatUint(n, 10), Tenant: e.Tenant, Kind: e.Kind, Time: e.Time, Detail: e.Detail})
 		return nil
 	})
 	if err != nil && !errors.Is(err, errEnough) {
-		return nil, "", err
+		return Page{}, err
 	}
-	if room := limit - len(events); room > 0 {
+	if trimmed := s.out.removed(); after != "" && trimmed > from.notices { // asked last: what was not found may be gone
+		page.Trimmed = true
+		if len(page.Events) == 0 {
+			to.notices = trimmed
+		}
+	}
+	if room := limit - len(page.Events); room > 0 {
 		alarms, err := s.db.EventsByEntry(ctx, from.alarms, room)
 		if errors.Is(err, engine.ErrBadCursor) {
-			return nil, "", fmt.Errorf("%w %.80q", ErrBadCursor, after)
+			return Page{}, fmt.Errorf("%w %.80q", ErrBadCursor, after)
 		}
 		if err != nil {
-			return nil, "", err
+			return Page{}, err
 		}
 		for i := range alarms {
 			e := &alarms[i]
 			to.alarms = e.Place()
-			events = append(events, Event{ID: e.ID, Tenant: e.Tenant, Kind: KindAlarm, Time: time.Unix(0, e.Time).UTC(), Alarm: e})
+			page.Events = append(page.Events, Event{ID: e.ID, Tenant: e.Tenant, Kind: KindAlarm, Time: time.Unix(0, e.Time).UTC(), Alarm: e})
 		}
 	}
-	if len(events) == 0 {
-		return nil, "", nil
+	if to != from {
+		page.Next = to.String()
 	}
-	slices.SortStableFunc(events, func(a, b Event) int { return a.Time.Compare(b.Time) })
-	return events, to.String(), nil
+	slices.SortStableFunc(page.Events, func(a, b Event) int { return a.Time.Compare(b.Time) })
+	return page, nil
 }

@@ -49,7 +49,8 @@ func TestReadingChangesNothing(t *testing.T) {
 	read := func() {
 		t.Helper()
 		before := snapshot(t, data)
-		for _, args := range [][]string{{"channels"}, {"latest"}, {"view"}, {"table"}, {"events"}, {"alarm", "list"},
+		for _, args := range [][]string{{"channels"}, {"latest"}, {"view"}, {"table"}, {"events"}, {"alarm", "list"}, {"usage"}, {"retention", "get"},
+			{"tenant", "show"},
 			{"export", "--out", filepath.Join(t.TempDir(), "x.zip")}} {
 			expect(t, 0, with(flags, args...)...)
 			after := snapshot(t, data)

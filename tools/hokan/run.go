@@ -42,6 +42,7 @@ type grammar struct {
 	Tenant    tenantCommand    `cmd:"" help:"Create, change and delete tenants."`
 	Retention retentionCommand `cmd:"" help:"Set how long what is kept."`
 	Usage     usageCommand     `cmd:"" help:"Show what a tenant uses, of what it may."`
+	Outbox    outboxCommand    `cmd:"" help:"List what somebody should be told: of quotas, deletions and alarms."`
 	Live      liveCommand      `cmd:"" help:"Show samples and alarms as they are written."`
 	Compact   compactCommand   `cmd:"" help:"Merge blocks, by month, into small ones."`
 	Inspect   inspectCommand   `cmd:"" help:"Show how every chunk of every block is kept."`

@@ -28,6 +28,7 @@ type agreements interface {
 	Tenant(ctx context.Context, tenant, unit string) (*api.TenantBody, error)
 	PutTenant(ctx context.Context, tenant string, r api.TenantRequest, unit string) (*api.TenantBody, error)
 	DeleteTenant(ctx context.Context, tenant, unit string) (*api.TenantDeletion, error)
+	Outbox(ctx context.Context, after string, limit int, unit string) (*api.OutboxBody, error)
 }
 
 // localAgreements are those in a folder.
@@ -45,11 +46,20 @@ func (l localAgreements) DeleteTenant(ctx context.Context, tenant, unit string) 
 	return l.api.DeleteTenant(ctx, model.Tenant(tenant), unit)
 }
 
+func (l localAgreements) Outbox(ctx context.Context, after string, limit int, unit string) (*api.OutboxBody, error) {
+	return l.api.Outbox(ctx, after, limit, unit)
+}
+
 // with opens the folder, or speaks to the server, for the length of do.
 func (f *oneTenantFlags) with(t *terminal, a access, do func(agreements) error) error {
 	if err := model.Tenant(f.Tenant).Validate(); err != nil {
 		return err
 	}
+	return f.adminFlags.with(t, a, do)
+}
+
+// with opens the folder, or speaks to the server, for the length of do.
+func (f *adminFlags) with(t *terminal, a access, do func(agreements) error) error {
 	if f.Server != "" {
 		c, err := f.connect()
 		if err != nil {
