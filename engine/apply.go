@@ -125,7 +125,6 @@ func (a *applier) apply(p *partition, e *entry.Entry) (err error) {
 			err = fmt.Errorf("applying entry %d: %v", e.Offset, r)
 		}
 	}()
-	a.db.sawTime(e.Time)
 	if _, ok := e.Body.(*entry.CreateTenant); ok {
 		a.db.createTenant(p, e)
 		return nil
@@ -144,7 +143,7 @@ func (a *applier) apply(p *partition, e *entry.Entry) (err error) {
 		t.freeze() // what it holds is older than the deletion, what comes is not
 	}
 	t.lastApplied = e.Offset
-	t.clock = max(t.clock, e.Time)
+	t.sawTime(e.Time)
 	switch body := e.Body.(type) {
 	case *entry.Rows:
 		return a.applyRows(t, e, body)

@@ -33,7 +33,7 @@ import (
 //	  name       counted string (uvarint length, bytes)
 //	  born       u64 LE   offset of the entry that created it
 //	  applied    u64 LE   offset of its last entry; 0 if it was only created
-//	  clock      i64 LE   the greatest time of its entries, ns
+//	  clock      i64 LE   the greatest time of its entries since the clock was set back, ns
 //	  next       u32 LE   the ID that the next new channel gets
 //	  since      i64 LE   clock time of the active head's first entry, ns; of no
 //	                      meaning if the last head is not active

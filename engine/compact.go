@@ -20,12 +20,14 @@ import (
 // one, or few where it would be too large. A month that cannot be read is left
 // as it is and told by the error; the others are done. In the end checkpoints
 // are written and the log lets go of what is in blocks. It may be stopped at
-// any time: what is merged by then stays so.
+// any time: what is merged by then stays so. Rows that have expired by the clock
+// leave the disk at once: whoever calls it says that the clock is right.
 func (db *DB) Compact(ctx context.Context) error {
 	if err := db.gate.enter(); err != nil {
 		return err
 	}
 	defer db.gate.leave()
+	db.clock.trust(db.now())
 	if err := db.Flush(ctx); err != nil {
 		return err
 	}
@@ -131,7 +133,7 @@ func (db *DB) viewOf(t *tenant) (maintain.View, []block.Meta, error) {
 
 // judge adds to a view what of the blocks nobody can read.
 func (db *DB) judge(t *tenant, v *maintain.View, blocks []block.Meta) error {
-	now := db.now()
+	now := db.freeable()
 	clean := map[string]uint64{}
 	for i := range blocks {
 		b := &v.Blocks[i]

@@ -125,7 +125,7 @@ type DB struct {
 	// replayed, has not created yet. Guarded by tenantsMu.
 	waiting map[model.Tenant]*tenant
 
-	clock atomic.Int64 // the latest time seen, in ns since the epoch
+	clock rowClock
 	// burying is held while what is left of deleted tenants is removed, and
 	// shared while a tenant is made: one of a name is made when nothing is left
 	// of the one before.

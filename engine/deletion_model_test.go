@@ -265,7 +265,8 @@ func (m *remover) setRetention(t *rapid.T) {
 
 func (m *remover) tick(t *rapid.T) {
 	m.time()
-	m.now.Add(rapid.SampledFrom([]int64{60e9, 3600e9, model.Day, 10 * model.Day, -2 * model.Day}).Draw(t, "by"))
+	by := rapid.SampledFrom([]int64{60e9, 3600e9, model.Day, 10 * model.Day, -model.Day / 2}).Draw(t, "by")
+	m.now.Store(max(m.now.Load()+by, m.latest-mostSetBack)) // set back further, it would bring rows back
 }
 
 func (m *remover) crash(t *rapid.T) {

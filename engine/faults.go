@@ -58,9 +58,17 @@ func (db *DB) Err() error {
 }
 
 // Faults returns the damage found since Open, at most 100 of it, and how many
-// log entries could not be applied. Each names its place.
-func (db *DB) Faults() (faults []error, quarantined int) { return db.listFaults() }
+// log entries could not be applied. Each names its place. A clock that was set
+// back is named too.
+func (db *DB) Faults() (faults []error, quarantined int) {
+	faults, quarantined = db.listFaults()
+	if fault := db.clock.fault.Load(); fault != nil {
+		faults = append(faults, *fault)
+	}
+	return faults, quarantined
+}
 
+// listFaults returns the damage alone.
 func (db *DB) listFaults() (faults []error, quarantined int) {
 	db.faults.mu.Lock()
 	defer db.faults.mu.Unlock()

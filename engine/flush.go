@@ -317,7 +317,7 @@ func (db *DB) installBlocks(t *tenant, f *frozenHead, m catalog.Manifest) {
 // writeBlocks writes one block per UTC day, or month, that f has rows of. On error it
 // returns those already written too.
 func (db *DB) writeBlocks(ctx context.Context, t *tenant, f *frozenHead) ([]block.Meta, error) {
-	columns, cleanTo, err := t.flushColumns(f, db.now())
+	columns, cleanTo, err := t.flushColumns(f, db.freeable())
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"math"
 	"path"
 	"runtime"
 	"time"
@@ -43,6 +44,8 @@ func Open(o Options) (db *DB, err error) {
 	db.memory.init(db)
 	db.reserve = reserve{fs: o.FS, dir: o.Dir, clock: o.Clock, bytes: o.FreeReserve}
 	db.compactor.init()
+	db.clock.latest.Store(math.MinInt64)
+	db.clock.trusted = math.MinInt64 // nothing is freed before the log is replayed
 	db.helping = make(chan struct{}, runtime.GOMAXPROCS(0)/2)
 	steps := []struct {
 		name string
@@ -56,6 +59,7 @@ func Open(o Options) (db *DB, err error) {
 		{"checkpoints", db.loadCheckpoints},
 		{"log", db.openLog},
 		{"replay", db.replay},
+		{"clock", db.resumeClock},
 		{"deletions", db.finishDeletions},
 		{"blocks", db.findBlocks},
 	}
@@ -224,6 +228,7 @@ func (db *DB) maintain(ctx context.Context) {
 	ticker := time.NewTicker(maintainEvery)
 	defer ticker.Stop()
 	for {
+		db.clock.tick(db.options.Clock().UnixNano())
 		if err := db.keepTime(ctx); err != nil && ctx.Err() == nil {
 			db.faults.add(err)
 		}

@@ -148,7 +148,6 @@ func (db *DB) restoreTenant(p *partition, c *tenantCheckpoint) error {
 	t.lastApplied = c.applied
 	t.activeSince = c.since
 	t.born, t.clock = c.born, c.clock
-	db.sawTime(t.clock)
 	t.setTombstones(c.tombstones)
 	t.pinned = c.pinned
 	if len(c.rules) > 0 {

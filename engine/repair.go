@@ -335,7 +335,7 @@ func (r *repairer) open() error {
 	if err != nil {
 		return err
 	}
-	faults, _ := db.Faults()
+	faults, _ := db.listFaults()
 	for _, fault := range faults {
 		r.unknown("", "%v", fault)
 	}

@@ -93,7 +93,7 @@ func (t *tenant) floors(id model.ChannelID, now int64) policy.Floors {
 		effective := t.policy.Effective(c)
 		f = effective.Floors(now)
 	}
-	if pinned, ok := t.pinned[id]; ok {
+	if pinned, ok := t.pinned[id]; ok && !aheadOf(pinned, now) {
 		f = f.Max(pinned)
 	}
 	return f

@@ -51,7 +51,7 @@ func TestRowsExpireAtTheInstant(t *testing.T) {
 	there(true)
 	now = gone
 	there(false)
-	now = row // a clock that is set back
+	now = gone - model.Day // a clock that is set back
 	there(false)
 	must(t, db.SetRetention(ctx, "t", testRules("10y", "tenant", "")))
 	there(false)

@@ -248,7 +248,7 @@ func (db *DB) openRows(ctx context.Context, t *tenant, span model.Span, blocks [
 			return nil, err
 		}
 	}
-	now := db.now()
+	now := db.freeable()
 	t.mu.RLock()
 	r.tombstones = t.tombstones
 	for id := range channels {

@@ -45,7 +45,7 @@ type tenant struct {
 	pinned map[model.ChannelID]policy.Floors
 
 	born  uint64 // offset of the entry that created it
-	clock int64  // greatest time of its entries
+	clock int64  // greatest time of its entries since it was set back
 	gone  bool   // it was deleted: nothing of it may become durable any more
 
 	// pending are the channels that an append has numbered and no applied
