@@ -137,6 +137,9 @@ func TestFlips(t *testing.T) {
 		} else if stride == 0 {
 			stride = 1201
 		}
+		if testing.Short() {
+			stride *= 5
+		}
 		for i := 0; i < len(content); i += stride {
 			files := base.CrashClone(vfs.CrashCloneCfg{})
 			content[i] ^= 1 << (i % 8)
