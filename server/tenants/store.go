@@ -327,7 +327,8 @@ func (s *Store) Rules(t model.Tenant) (policy.Rules, error) {
 }
 
 // SetRules puts rules in place of the tenant's own. Those of the plan stay; the
-// tenant itself, other than an administrator, may not keep longer than they do.
+// tenant itself, other than an administrator, may not keep longer than they do,
+// except by a rule that stands already.
 func (s *Store) SetRules(ctx context.Context, t model.Tenant, rules policy.Rules, administrator bool) error {
 	if !s.db.HasTenant(t) {
 		return fmt.Errorf("%w %q", engine.ErrUnknownTenant, string(t))
@@ -336,6 +337,10 @@ func (s *Store) SetRules(ctx context.Context, t model.Tenant, rules policy.Rules
 	defer s.release(a)
 	r := a.record.Load()
 	plan := r.planRules()
+	stand, err := s.db.Retention(t)
+	if err != nil {
+		return err
+	}
 	now := s.clock().UnixNano()
 	for i := range rules {
 		if rules[i].Scope == policy.ScopePlan {
@@ -345,7 +350,8 @@ func (s *Store) SetRules(ctx context.Context, t model.Tenant, rules policy.Rules
 		if first := slices.IndexFunc(rules, same); first < i {
 			return fmt.Errorf("%w: rule %d has the scope and the match of rule %d: one of them is enough", ErrInvalid, i+1, first+1)
 		}
-		if administrator || len(plan) == 0 {
+		stands := slices.ContainsFunc(stand, func(r policy.Rule) bool { return policy.Rules{r}.Equal(rules[i : i+1]) })
+		if administrator || stands || len(plan) == 0 {
 			continue
 		}
 		most := plan[0].Keep[model.StepRaw]

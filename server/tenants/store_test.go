@@ -425,6 +425,14 @@ func TestRulesStayBesideThePlans(t *testing.T) {
 		t.Errorf("a tenant keeps longer than its plan: %v", err)
 	}
 	w.must(w.store.SetRules(w.Context(), "t", policy.Rules{rule}, true))
+	beside := policy.Rule{Scope: policy.ScopeInstrument, Match: "j", Keep: [model.StepCount]*policy.Keep{keep("30d")}}
+	w.must(w.store.SetRules(w.Context(), "t", policy.Rules{rule, beside}, false)) // what an administrator allowed may stay
+	longer := rule
+	longer.Keep[0] = keep("3y")
+	if err := w.store.SetRules(w.Context(), "t", policy.Rules{longer}, false); !errors.Is(err, tenants.ErrInvalid) {
+		t.Errorf("a tenant keeps longer than it may: %v", err)
+	}
+	w.must(w.store.SetRules(w.Context(), "t", policy.Rules{rule}, false))
 	if err := w.store.SetRules(w.Context(), "t", policy.Rules{rule, rule}, true); !errors.Is(err, tenants.ErrInvalid) {
 		t.Errorf("a rule set twice: %v", err)
 	}

@@ -110,6 +110,9 @@ func (f *termFlags) change(r *api.TenantRequest, clock model.Clock) error {
 	case f.Ends == nil:
 	case *f.Ends == "":
 		r.Ends = nil
+		if f.Ending == nil {
+			r.Ending = "" // it was of that end
+		}
 	default:
 		at, err := query.ParseTime(*f.Ends, clock())
 		if err != nil {

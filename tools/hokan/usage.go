@@ -24,6 +24,9 @@ Examples:
 
 // Run implements the command.
 func (c *usageCommand) Run(t *terminal) error {
+	if err := c.checkUnit(); err != nil {
+		return err
+	}
 	return c.with(t, func(from source) error {
 		if c.By != "" {
 			body, err := from.usageDays(t.ctx, c.By)
