@@ -76,24 +76,59 @@ func (s *Store) check(ctx context.Context, a *account) (engine.Usage, error) {
 	return u, nil
 }
 
+// restFor is how long sweeps leave a tenant alone of which nothing is due. What
+// is written or changed through the Store is looked at when it happens; what
+// merging and retention do to what is charged waits.
+const restFor = time.Hour
+
 // Sweep does everything that is due: it ends what was interrupted, deletes
 // tenants whose time is over, changes plans, deletes old files, and sees to
-// those that are over their quotas; and it removes old notices. What fails for one tenant does not keep it
-// from the others.
+// those that are over their quotas; and it removes old notices. What fails for
+// one tenant does not keep it from the others.
 func (s *Store) Sweep(ctx context.Context) error {
 	var errs []error
-	for _, r := range s.All() {
+	for _, t := range s.restless(s.clock()) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := s.sweep(ctx, r.Tenant); err != nil {
-			errs = append(errs, fmt.Errorf("tenant %s: %w", r.Tenant, err))
+		if err := s.sweep(ctx, t); err != nil {
+			errs = append(errs, fmt.Errorf("tenant %s: %w", t, err))
 		}
 	}
 	if err := s.out.expire(ctx, s.db, s.clock()); err != nil {
 		errs = append(errs, fmt.Errorf("outbox: %w", err))
 	}
 	return errors.Join(errs...)
+}
+
+// restless returns the tenants that a sweep at now looks at, in the order of
+// their names.
+func (s *Store) restless(now time.Time) (names []model.Tenant) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for t, a := range s.accounts {
+		// More than an hour is left where the clock was set back.
+		if left := a.restsUntil.Load() - now.UnixNano(); left <= 0 || left > int64(restFor) {
+			names = append(names, t)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// rest lets sweeps leave the account alone until something may be due.
+func (a *account) rest(now time.Time, c Clocks) {
+	r := a.record.Load()
+	if r.Life.State == StateLow || r.Life.State == StateOver {
+		return
+	}
+	until, ahead := now.Add(restFor), r.Schedule(c)
+	for _, at := range []time.Time{ahead.Frozen, ahead.Delete, ahead.Change} {
+		if at.After(now) && at.Before(until) {
+			until = at
+		}
+	}
+	a.restsUntil.Store(until.UnixNano())
 }
 
 func (s *Store) sweep(ctx context.Context, t model.Tenant) error {
@@ -124,13 +159,20 @@ func (s *Store) sweep(ctx context.Context, t model.Tenant) error {
 	if err := s.keepPlan(ctx, &r); err != nil {
 		return err
 	}
-	if err := s.expireFiles(ctx, a); err != nil {
+	soon, err := s.expireFiles(ctx, a)
+	if err != nil {
 		return err
 	}
 	if _, err := s.check(ctx, a); err != nil {
 		return err
 	}
-	return s.fit(ctx, a)
+	if err := s.fit(ctx, a); err != nil {
+		return err
+	}
+	if !soon {
+		a.rest(now, s.clocks)
+	}
+	return nil
 }
 
 // fit deletes what the tenant's policy says, where its deadline has come.
@@ -214,17 +256,26 @@ func (s *Store) deleteFiles(ctx context.Context, t model.Tenant, before int64) (
 	return bytes, nil
 }
 
-// expireFiles deletes files that are older than the plan keeps; samples expire
-// by themselves.
-func (s *Store) expireFiles(ctx context.Context, a *account) error {
+// expireFiles deletes files that are older than the plan keeps, and reports
+// whether more will be before the tenant is looked at again; samples expire by
+// themselves.
+func (s *Store) expireFiles(ctx context.Context, a *account) (soon bool, err error) {
 	r := a.record.Load()
 	rules := r.planRules()
 	if len(rules) == 0 {
-		return nil
+		return false, nil
 	}
-	bytes, err := s.deleteFiles(ctx, r.Tenant, rules[0].Keep[model.StepRaw].Floor(s.clock().UnixNano()))
-	if err != nil || bytes == 0 {
-		return err
+	now, keep := s.clock(), rules[0].Keep[model.StepRaw]
+	bytes, err := s.deleteFiles(ctx, r.Tenant, keep.Floor(now.UnixNano()))
+	if err != nil {
+		return false, err
 	}
-	return s.save(ctx, a, *r, []Notice{{KindDeleted, Detail{Bytes: bytes, Reason: ReasonRetention}}})
+	if bytes > 0 {
+		if err := s.save(ctx, a, *r, []Notice{{KindDeleted, Detail{Bytes: bytes, Reason: ReasonRetention}}}); err != nil {
+			return false, err
+		}
+	}
+	left, err := s.db.ListFiles(ctx, r.Tenant, "")
+	then := keep.Floor(now.Add(restFor).UnixNano())
+	return slices.ContainsFunc(left, func(f engine.File) bool { return f.Time < then }), err
 }

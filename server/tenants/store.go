@@ -53,6 +53,8 @@ type account struct {
 	fullest atomic.Pointer[fullest] // as counted last
 	closes  atomic.Int64            // when no token opens it any more, in nanoseconds since the epoch
 
+	restsUntil atomic.Int64 // sweeps leave it alone until then, in nanoseconds since the epoch
+
 	// The tenant is looked at when guess, about what is charged, comes to
 	// checkAt.
 	guess, checkAt atomic.Uint64
@@ -105,6 +107,7 @@ func (a *account) take(r *Record, c Clocks) {
 	}
 	a.closes.Store(closes)
 	a.checkAt.Store(0) // look again
+	a.restsUntil.Store(0)
 }
 
 // tellEngine hands the limits to the engine, which keeps them in memory alone.
