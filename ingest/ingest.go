@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/hokan-db/hokan/engine/model"
-	"github.com/hokan-db/hokan/ingest/hioki"
 	"github.com/hokan-db/hokan/ingest/refusal"
+	"github.com/hokan-db/hokan/ingest/text"
 )
 
 // Error is a refusal: of a file as the error of ImportFile, or of a line or a
@@ -33,8 +33,8 @@ type FileOptions struct {
 	Progress func(read, total int64) // called after each batch; may be nil
 }
 
-func (o *FileOptions) reader() hioki.Options {
-	return hioki.Options{Tenant: o.Tenant, Instrument: o.Instrument, Group: o.Group, Zone: o.Zone, Start: o.Start, BatchRows: o.BatchRows}
+func (o *FileOptions) reader() text.Options {
+	return text.Options{Tenant: o.Tenant, Instrument: o.Instrument, Group: o.Group, Zone: o.Zone, Start: o.Start, BatchRows: o.BatchRows}
 }
 
 // Validate refuses, with an *Error, options under which every file would be
@@ -61,15 +61,16 @@ type FileResult struct {
 	Reasons        map[string]int64 `json:"reasons"` // samples by code; empty where the file is refused whole
 	Errors         []Error          `json:"errors"`  // the first 20
 	SkippedColumns []string         `json:"skipped_columns,omitempty"`
+	Warnings       []string         `json:"warnings,omitempty"` // what was kept and looks wrong
 }
 
-// ImportFile appends every sample of a logger's file, in the order of the file,
+// ImportFile appends every sample of an instrument's file, in the order of the file,
 // reading one batch ahead of the append. After an error the result still says
 // what was appended before it. A file that is refused as a whole gives an
 // *Error.
 func ImportFile(ctx context.Context, append AppendFunc, r io.Reader, name string, o FileOptions) (FileResult, error) {
 	result := FileResult{File: name, Instrument: o.Instrument, Reasons: map[string]int64{}, Errors: []Error{}}
-	reader, err := hioki.NewReader(r, name, o.reader())
+	reader, err := openFile(r, name, &o)
 	if err != nil {
 		return result, err
 	}
@@ -109,11 +110,12 @@ func ImportFile(ctx context.Context, append AppendFunc, r io.Reader, name string
 }
 
 // take makes the result say what the report does.
-func (f *FileResult) take(r *hioki.Report) {
+func (f *FileResult) take(r *text.Report) {
 	f.Rows, f.Accepted, f.Rejected, f.Reasons = r.Rows, r.Accepted, r.Rejected, r.Reasons
 	f.Errors = f.Errors[:0]
 	f.Errors = append(f.Errors, r.Errors...)
 	f.SkippedColumns = r.Skipped
+	f.Warnings = r.Warnings
 	if r.Rows > 0 {
 		f.From, f.To = r.First, r.Last+1
 	}
@@ -123,14 +125,14 @@ func (f *FileResult) take(r *hioki.Report) {
 // reader's last error.
 type read struct {
 	batch  *model.Batch
-	report hioki.Report
+	report text.Report
 	err    error
 }
 
 // readAhead reads batches until the first error, which is the last thing it
 // hands over, or until ctx ends. The channel has no buffer: when a batch is
 // taken the one before is done with, so two in turn are enough.
-func readAhead(ctx context.Context, reader *hioki.Reader) <-chan read {
+func readAhead(ctx context.Context, reader *text.Reader) <-chan read {
 	out := make(chan read)
 	go func() {
 		defer close(out)

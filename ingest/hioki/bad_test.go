@@ -82,11 +82,11 @@ func TestBadFiles(t *testing.T) {
 		{"endless quote", `"Time","A` + strings.Repeat("\n", 500), refusal.Malformed, "does not end"},
 		{"many columns", `"Time"` + strings.Repeat(",a", 20000), refusal.Malformed, "20001 columns"},
 		{"another family", "\"DATE\",\"01-01-1999\"\n\"TIME\",\"10:10:00\"\n\"DATA\"\n", refusal.Malformed, "line 3"},
-		{"long comment", "\"Ch\",\"A\"\n\"Comment\",\"" + strings.Repeat("c", 10<<10) + "\"\n" + plain, refusal.BadLabel, "10240 bytes"},
+		{"long comment", "\"Trigger Time\",\"24-01-01 00:00:00\"\n\"Ch\",\"A\"\n\"Comment\",\"" + strings.Repeat("c", 10<<10) + "\"\n" + plain, refusal.BadLabel, "10240 bytes"},
 		{"trigger", "\"Trigger Time\",\"yesterday\"\n" + plain, refusal.BadTime, "line 1, column 2"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			_, err := NewReader(strings.NewReader(test.text), "W.CSV", testOptions)
+			_, err := newReader(strings.NewReader(test.text), "W.CSV", testOptions)
 			refusedAs(t, err, test.code)
 			if text := err.Error(); !strings.Contains(text, test.contains) || !strings.HasPrefix(text, test.code+": W.CSV: ") {
 				t.Errorf("%q does not contain %q", text, test.contains)
@@ -106,7 +106,7 @@ func TestBadFiles(t *testing.T) {
 		{"bad-milliseconds.csv", refusal.Malformed, "not in seconds"},
 	} {
 		t.Run(test.file, func(t *testing.T) {
-			_, err := NewReader(bytes.NewReader(ownFile(t, test.file)), test.file, testOptions)
+			_, err := newReader(bytes.NewReader(ownFile(t, test.file)), test.file, testOptions)
 			refusedAs(t, err, test.code)
 			if !strings.Contains(err.Error(), test.contains) {
 				t.Errorf("%q does not contain %q", err, test.contains)
@@ -119,11 +119,11 @@ func TestZoneRequired(t *testing.T) {
 	o := testOptions
 	o.Zone = nil
 	for _, text := range []string{"\"Trigger Time\",\"24-01-01 00:00:00\"\n\"Time\",\"A\"\n", "\"Time\",\"A\"\n"} {
-		_, err := NewReader(strings.NewReader(text), "f", o)
+		_, err := newReader(strings.NewReader(text), "f", o)
 		refusedAs(t, err, refusal.ZoneRequired)
 	}
 	o.Start = "2024-01-01 00:00:00"
-	_, err := NewReader(strings.NewReader("\"Time\",\"A\"\n"), "f", o)
+	_, err := newReader(strings.NewReader("\"Time\",\"A\"\n"), "f", o)
 	refusedAs(t, err, refusal.ZoneRequired)
 }
 
@@ -199,9 +199,9 @@ func TestMemoryIsBounded(t *testing.T) {
 		&repeated{text: " 4.000000000E+00, 1.00000E+00,,\n", left: 1 << 20})
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	_, err := NewReader(strings.NewReader(""), "", testOptions)
+	_, err := newReader(strings.NewReader(""), "", testOptions)
 	refusedAs(t, err, refusal.Malformed)
-	r, err := NewReader(file, "f", testOptions)
+	r, err := newReader(file, "f", testOptions)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -235,7 +235,7 @@ func TestErrorsAreBounded(t *testing.T) {
 // What was read before the source failed is handed over first.
 func TestSourceFails(t *testing.T) {
 	broken := errors.New("broken")
-	r, err := NewReader(io.MultiReader(strings.NewReader(smallHead+"1,2,3\n2,3,"), iotest.ErrReader(broken)), "f", testOptions)
+	r, err := newReader(io.MultiReader(strings.NewReader(smallHead+"1,2,3\n2,3,"), iotest.ErrReader(broken)), "f", testOptions)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -243,7 +243,7 @@ func TestSourceFails(t *testing.T) {
 	if !errors.Is(err, broken) || len(samples["A"]) != 1 || r.Report().Rejected != 0 {
 		t.Errorf("%v, %v", err, samples)
 	}
-	if _, err = NewReader(iotest.ErrReader(broken), "f", testOptions); !errors.Is(err, broken) {
+	if _, err = newReader(iotest.ErrReader(broken), "f", testOptions); !errors.Is(err, broken) {
 		t.Errorf("%v", err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hokan-db/hokan/engine/model"
+	"github.com/hokan-db/hokan/ingest/text"
 )
 
 // loggerFile makes a file of the LR8400 family in memory: channels quantised
@@ -36,7 +37,7 @@ func BenchmarkNext(b *testing.B) {
 			b.SetBytes(int64(len(file)))
 			b.ReportAllocs()
 			for b.Loop() {
-				r, err := NewReader(bytes.NewReader(file), "bench", Options{Instrument: "i", Zone: time.UTC})
+				r, err := newReader(bytes.NewReader(file), "bench", text.Options{Instrument: "i", Zone: time.UTC})
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -57,7 +58,7 @@ func BenchmarkNumbersOfManyDigits(b *testing.B) {
 	cell := []byte(" 3.14159265358979323E-01")
 	b.SetBytes(int64(len(cell)))
 	for b.Loop() {
-		if _, ok := parseNumber(cell, '.'); !ok {
+		if _, ok := text.ParseNumber(cell, '.'); !ok {
 			b.Fatal("no number")
 		}
 	}

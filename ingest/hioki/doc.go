@@ -1,7 +1,7 @@
-// Package hioki reads the CSV files of HIOKI's loggers as batches, in constant
-// memory whatever the size of the file.
+// Package hioki reads the headers of the text files that HIOKI's loggers,
+// recorders, power meters and PC software write.
 //
-// A file is a header block, a column line and data lines:
+// A logger's file is a header block, a column line and data lines:
 //
 //	"Trigger Time","'22-06-06 18:43:33"      header: what the instrument says
 //	"Time","2-1[C]","2-4[V]","Event",        column line: the first cell is Time
@@ -15,5 +15,9 @@
 //
 // Only the trigger time is local time and is resolved in a zone. Offsets are
 // added to that instant, so that a recording runs through a change of clocks
-// as the instrument did.
+// as the instrument did. PC software also writes the clock time of each line.
+//
+// No real file was seen of the Memory HiCORDER MR8880, of the 8841 and its age
+// (memory.go), of power meters (power.go) and of clock times (logger.go): what
+// is known of them is in manuals.
 package hioki

@@ -32,7 +32,7 @@ func FuzzReader(f *testing.F) {
 	f.Fuzz(func(t *testing.T, file []byte, start string, batchRows int) {
 		o := testOptions
 		o.Start, o.BatchRows = start, batchRows&1023
-		r, err := NewReader(bytes.NewReader(file), "f", o)
+		r, err := newReader(bytes.NewReader(file), "f", o)
 		var refused *refusal.Error
 		if err != nil {
 			if !errors.As(err, &refused) || refused.Code == "" || refused.Detail == "" {

@@ -2,29 +2,29 @@ package hioki
 
 import (
 	"bytes"
-	"errors"
-	"fmt"
-	"io"
+	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/hokan-db/hokan/ingest/refusal"
+	"github.com/hokan-db/hokan/ingest/text"
 )
 
 // Bounds on the header, far above what instruments write.
 const (
-	maxHeaderBytes  = 4 << 20
-	maxHeaderLines  = 2000
-	maxRecordLines  = 100 // of one record, whose quoted cells may hold newlines
-	maxColumns      = 10000
-	byteOrderMark   = "\xEF\xBB\xBF"
-	byteOrderMark16 = "\xFF\xFE"
-	byteOrderMarkBE = "\xFE\xFF"
+	maxHeaderBytes = 4 << 20
+	maxHeaderLines = 2000
+	maxRecordLines = 100 // of one record, whose quoted cells may hold newlines
+	maxColumns     = 10000
 )
+
+// wanted is the line that a header has to end with.
+const wanted = "a column line, whose first cell is Time"
 
 // header is what stands above the data.
 type header struct {
+	charset     text.Charset
 	separator   byte
 	mark        byte // decimal mark beside the period, or a period
 	columns     []string
@@ -35,6 +35,7 @@ type header struct {
 	keyed       bool // a key that HIOKI writes was found
 	table       bool // one row per channel
 	unitIDs     bool
+	recorder    bool                 // channels are numbered as a Memory HiCORDER numbers them
 	channels    map[string]described // by name without blanks
 }
 
@@ -46,12 +47,12 @@ type described struct {
 }
 
 // readHeader reads up to and including the column line.
-func readHeader(l *lines) (*header, *refusal.Error) {
+func readHeader(l *text.Lines) (*header, *refusal.Error) {
 	block, refused := readBlock(l)
 	if refused != nil {
 		return nil, refused
 	}
-	h := &header{columnLine: l.number, channels: map[string]described{}}
+	h := &header{columnLine: l.Number, channels: map[string]described{}}
 	column := block[len(block)-1]
 	if h.separator = separatorOf(column); h.separator != ',' {
 		h.mark = ','
@@ -59,36 +60,31 @@ func readHeader(l *lines) (*header, *refusal.Error) {
 		h.mark = '.'
 	}
 	for {
-		_, open := splitCells(column, h.separator)
+		_, open := text.SplitCells(column, h.separator)
 		if !open {
 			break
 		}
-		if l.number-h.columnLine >= maxRecordLines {
-			return nil, at(h.columnLine, 0, refusal.Malformed, "a quoted name does not end")
+		if l.Number-h.columnLine >= maxRecordLines {
+			return nil, text.At(h.columnLine, 0, refusal.Malformed, "a quoted name does not end")
 		}
-		line, refused := headerLine(l, maxHeaderBytes-len(column))
+		line, refused := l.HeaderLine(maxHeaderBytes-len(column), wanted)
 		if refused != nil {
 			return nil, refused
 		}
 		column = append(append(column, '\n'), line...)
 	}
 	block[len(block)-1] = column
-	text := detectCharset(block)
-	h.readKeys(block[:len(block)-1], text)
-	return h, h.readColumns(column, text)
-}
-
-// at makes a refusal.
-func at(line, column int, code, format string, arguments ...any) *refusal.Error {
-	return &refusal.Error{Line: line, Column: column, Code: code, Detail: fmt.Sprintf(format, arguments...)}
+	h.charset = text.DetectCharset(block)
+	h.readKeys(block[:len(block)-1])
+	return h, h.readColumns(column)
 }
 
 // readBlock reads the lines up to the one whose first cell is the time.
-func readBlock(l *lines) ([][]byte, *refusal.Error) {
+func readBlock(l *text.Lines) ([][]byte, *refusal.Error) {
 	var block [][]byte
 	room := maxHeaderBytes
 	for len(block) < maxHeaderLines && room > 0 {
-		line, refused := headerLine(l, room)
+		line, refused := l.HeaderLine(room, wanted)
 		if refused != nil {
 			return nil, refused
 		}
@@ -98,77 +94,35 @@ func readBlock(l *lines) ([][]byte, *refusal.Error) {
 			return block, nil
 		}
 	}
-	return nil, at(l.number, 0, refusal.Malformed,
-		"this is no logger file: no column line, whose first cell is Time, down to byte %d", l.consumed)
-}
-
-// headerLine returns a copy of the next line.
-func headerLine(l *lines, room int) ([]byte, *refusal.Error) {
-	line, err := l.next()
-	switch {
-	case err == io.EOF && l.consumed == 0:
-		return nil, at(0, 0, refusal.Malformed, "the file is empty")
-	case err == io.EOF:
-		return nil, at(l.number, 0, refusal.Malformed,
-			"the file ends at byte %d without a column line, whose first cell is Time", l.consumed)
-	case errors.Is(err, errLongLine) || err == nil && len(line) > room:
-		return nil, at(l.number, 0, refusal.Malformed, "this is no logger file: its header has a line of over %d bytes", min(room, maxLineBytes))
-	case err != nil:
-		return nil, at(l.number+1, 0, refusal.Malformed, "reading at byte %d: %v", l.consumed, err)
-	}
-	if l.number == 1 {
-		if bytes.HasPrefix(line, []byte(byteOrderMark16)) || bytes.HasPrefix(line, []byte(byteOrderMarkBE)) {
-			return nil, at(1, 0, refusal.Malformed, "the text is UTF-16: save it as UTF-8 or Shift_JIS")
-		}
-		if packed := packedAs(line); packed != "" {
-			return nil, at(1, 0, refusal.Malformed, "this is a %s file: unpack it first", packed)
-		}
-		line = bytes.TrimPrefix(line, []byte(byteOrderMark))
-	}
-	if i := bytes.IndexByte(line, 0); i >= 0 {
-		return nil, at(l.number, 0, refusal.Malformed, "a NUL byte in the header, byte %d of the file", l.offset+int64(i))
-	}
-	return append([]byte(nil), line...), nil
-}
-
-// packedAs tells compressed files by how they begin; "" is any other.
-func packedAs(beginning []byte) string {
-	for _, kind := range []struct{ name, magic string }{
-		{"gzip", "\x1F\x8B"}, {"zip", "PK\x03\x04"}, {"zip", "PK\x05\x06"}, {"zstd", "\x28\xB5\x2F\xFD"}, {"xz", "\xFD7zXZ\x00"},
-		{"bzip2", "BZh"}, {"7z", "7z\xBC\xAF\x27\x1C"},
-	} {
-		if bytes.HasPrefix(beginning, []byte(kind.magic)) {
-			return kind.name
-		}
-	}
-	return ""
+	return nil, text.At(l.Number, 0, refusal.Malformed,
+		"this is no logger file: no column line, whose first cell is Time, down to byte %d", l.Consumed)
 }
 
 // isColumnLine reports whether line names the columns: its first cell is the
-// time, alone or with a unit, and its second cell is no time of day (another
-// family's header has a key TIME).
+// time, alone or with a unit, and its second cell is no date or time of day
+// (another family's header has keys DATE and TIME).
 func isColumnLine(line []byte) bool {
 	separator := separatorOf(line)
-	first, next, _, _ := cutCell(line, 0, separator)
-	if _, ok := timeUnit(decodeEither(first)); !ok {
+	first, next, _, _ := text.CutCell(line, 0, separator)
+	if _, ok := timeUnit(decodeAlone(first)); !ok {
 		return false
 	}
 	if next == len(line) {
 		return true
 	}
-	second, _, _, _ := cutCell(line, next+1, separator)
-	return !(len(second) > 5 && second[0]-'0' <= 9 && second[2] == ':' && second[5] == ':')
+	second, _, _, _ := text.CutCell(line, next+1, separator)
+	return !(len(second) > 5 && second[0]-'0' <= 9 && second[2] == second[5] && (second[2] == ':' || second[2] == '-'))
 }
 
-// decodeEither decodes one cell before the file's encoding is known.
-func decodeEither(raw []byte) string {
-	return detectCharset([][]byte{raw}).decode(raw)
+// decodeAlone decodes one cell before the file's encoding is known.
+func decodeAlone(raw []byte) string {
+	return text.DetectCharset([][]byte{raw}).Decode(raw)
 }
 
 // timeUnit returns what follows the word for time in the name of the first
 // column, such as "s" in "Time [s]", and false for any other column.
 func timeUnit(name string) (string, bool) {
-	for _, word := range []string{"time", "時間", "時刻"} {
+	for _, word := range []string{"time", "date/time", "date", "時間", "時刻", "日時", "日付/時間"} {
 		if len(name) < len(word) || !strings.EqualFold(name[:len(word)], word) {
 			continue
 		}
@@ -209,23 +163,23 @@ func separatorOf(line []byte) byte {
 
 // readKeys reads the lines above the column line. Unknown keys are passed
 // over: models and firmware differ.
-func (h *header) readKeys(block [][]byte, text charset) {
+func (h *header) readKeys(block [][]byte) {
 	rows := map[string][]string{}
 	var names []string
 	var places map[string]int // of the table's columns
 	channelLine := 0
 	for i := 0; i < len(block); i++ {
 		line, record := i+1, block[i]
-		raw, open := splitCells(record, h.separator)
-		for ; open && i+1 < len(block) && i+1-line < maxRecordLines; raw, open = splitCells(record, h.separator) {
+		raw, open := text.SplitCells(record, h.separator)
+		for ; open && i+1 < len(block) && i+1-line < maxRecordLines; raw, open = text.SplitCells(record, h.separator) {
 			i++
 			record = append(append(record, '\n'), block[i]...)
 		}
 		cells := make([]string, len(raw))
 		for j := range raw {
-			cells[j] = text.decode(raw[j])
+			cells[j] = h.charset.Decode(raw[j])
 		}
-		switch name := keyNames[key(cells[0])]; {
+		switch name := keyNames[text.Key(cells[0])]; {
 		case places != nil && name == "":
 			h.describeTableRow(cells, places, line)
 		case name == "file":
@@ -264,17 +218,21 @@ var keyNames = map[string]string{
 	"offset": "offset", "オフセット": "offset",
 }
 
+// recorderName is a channel as a Memory HiCORDER names it, without a unit's
+// number before it.
+var recorderName = regexp.MustCompile(`^(CH[0-9]+|L[A-H][1-4])$`)
+
 // triggerText joins the time with the milliseconds that some settings write
 // into a cell of their own.
 func triggerText(cells []string) string {
 	if len(cells) < 2 {
 		return ""
 	}
-	text := cells[1]
-	if len(cells) > 2 && len(cells[2]) == 3 && !strings.ContainsAny(text, ".,") && strings.Trim(cells[2], "0123456789") == "" {
-		text += "." + cells[2]
+	trigger := cells[1]
+	if len(cells) > 2 && len(cells[2]) == 3 && !strings.ContainsAny(trigger, ".,") && strings.Trim(cells[2], "0123456789") == "" {
+		trigger += "." + cells[2]
 	}
-	return text
+	return trigger
 }
 
 // tablePlaces returns which cell of a table row holds what, or nil if cells,
@@ -282,7 +240,7 @@ func triggerText(cells []string) string {
 func tablePlaces(cells []string) map[string]int {
 	places := map[string]int{}
 	for i, cell := range cells[1:] {
-		if name := keyNames[key(cell)]; name != "" {
+		if name := keyNames[text.Key(cell)]; name != "" {
 			places[name] = i + 1
 		}
 	}
@@ -311,6 +269,7 @@ func (h *header) describeColumns(names []string, rows map[string][]string, line 
 			}
 			return ""
 		}
+		h.recorder = h.recorder || recorderName.MatchString(text.StripBlanks(names[i]))
 		h.describe(names[i], described{line: line, mode: get("mode"), comment: get("comment"),
 			scaling: get("scaling"), ratio: get("ratio"), offset: get("offset")})
 	}
@@ -320,7 +279,7 @@ func (h *header) describeColumns(names []string, rows map[string][]string, line 
 // names that the column line may use for the same: "A 2- 1" is 2-1 there,
 // "P 1" is P-1, "Z 1" is CALC-1 and "LOGIC-3" is IN-3.
 func (h *header) describe(name string, d described) {
-	name = stripBlanks(name)
+	name = text.StripBlanks(name)
 	if name == "" {
 		return
 	}
@@ -344,23 +303,20 @@ func (h *header) describe(name string, d described) {
 }
 
 // readColumns reads the column line.
-func (h *header) readColumns(record []byte, text charset) *refusal.Error {
-	raw, _ := splitCells(record, h.separator)
+func (h *header) readColumns(record []byte) *refusal.Error {
+	raw, _ := text.SplitCells(record, h.separator)
 	h.cells = len(raw)
 	for len(raw) > 1 && len(raw[len(raw)-1]) == 0 {
 		raw = raw[:len(raw)-1]
 	}
 	if len(raw) == 1 {
-		return at(h.columnLine, 0, refusal.Malformed, "the column line names no channel")
+		return text.At(h.columnLine, 0, refusal.Malformed, "the column line names no channel")
 	}
 	if len(raw) > maxColumns {
-		return at(h.columnLine, 0, refusal.Malformed, "%d columns, at most %d", len(raw), maxColumns)
+		return text.At(h.columnLine, 0, refusal.Malformed, "%d columns, at most %d", len(raw), maxColumns)
 	}
 	for _, cell := range raw {
-		h.columns = append(h.columns, text.decode(cell))
-	}
-	if unit, _ := timeUnit(h.columns[0]); unit != "" && unit != "s" && unit != "sec" && unit != "秒" {
-		return at(h.columnLine, 1, refusal.Malformed, "the time column %q is not in seconds", h.columns[0])
+		h.columns = append(h.columns, h.charset.Decode(cell))
 	}
 	return nil
 }
@@ -375,6 +331,9 @@ func (h *header) dialect() string {
 	}
 	if h.unitIDs {
 		return "hioki-lr8450"
+	}
+	if h.recorder {
+		return "hioki-mr8880"
 	}
 	return "hioki-lr8400"
 }

@@ -32,6 +32,7 @@ type ImportedFile struct {
 	Reasons        map[string]int64 `json:"reasons"`
 	Errors         []ImportError    `json:"errors"`
 	SkippedColumns []string         `json:"skipped_columns,omitempty"`
+	Warnings       []string         `json:"warnings,omitempty"` // what was kept and looks wrong
 }
 
 // ImportError is one refusal. Line and column count from 1; 0 is none.
@@ -57,7 +58,7 @@ func (b *ImportBody) Add(r ingest.FileResult, err error) {
 	f := ImportedFile{
 		File: r.File, Dialect: r.Dialect, Instrument: r.Instrument, Channels: r.Channels, Rows: r.Rows,
 		Accepted: r.Accepted, Rejected: r.Rejected, Reasons: r.Reasons, Errors: []ImportError{},
-		SkippedColumns: r.SkippedColumns,
+		SkippedColumns: r.SkippedColumns, Warnings: r.Warnings,
 	}
 	if f.Reasons == nil {
 		f.Reasons = map[string]int64{}

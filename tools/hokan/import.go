@@ -304,6 +304,9 @@ func (i *importer) complain(path string, result ingest.FileResult, err error) er
 	if more := result.Rejected - int64(len(result.Errors)); more > 0 && len(result.Errors) > 0 {
 		t.note("%s: %d samples rejected in all", path, result.Rejected)
 	}
+	for _, warning := range result.Warnings {
+		t.note("%s: %s", path, warning)
+	}
 	if month := int64(31 * 24 * time.Hour); result.From < result.To && result.From >= 0 && result.To <= month {
 		t.note("%s: all times lie in January 1970: was the instrument's clock set? --start replaces its time", path)
 	}

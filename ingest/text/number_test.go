@@ -1,4 +1,4 @@
-package hioki
+package text
 
 import (
 	"errors"
@@ -15,7 +15,7 @@ import (
 // checkNumber compares parseNumber with strconv: the same bits where the cell
 // is a decimal, nothing where it is not or overflows.
 func checkNumber(t interface{ Fatalf(string, ...any) }, cell string) {
-	got, ok := parseNumber([]byte(cell), '.')
+	got, ok := ParseNumber([]byte(cell), '.')
 	want, err := strconv.ParseFloat(strings.TrimLeft(cell, " "), 64)
 	plain := strings.Trim(cell, "0123456789.+-eE ") == "" // no hexadecimals, words or underscores
 	if ok != (err == nil && plain) {
@@ -24,7 +24,7 @@ func checkNumber(t interface{ Fatalf(string, ...any) }, cell string) {
 	if ok && math.Float64bits(got) != math.Float64bits(want) {
 		t.Fatalf("%q: %v, strconv says %v", cell, got, want)
 	}
-	comma, ok2 := parseNumber([]byte(strings.Replace(cell, ".", ",", 1)), ',')
+	comma, ok2 := ParseNumber([]byte(strings.Replace(cell, ".", ",", 1)), ',')
 	if ok2 != ok || ok && math.Float64bits(comma) != math.Float64bits(got) {
 		t.Fatalf("%q with a comma: %v %v, want %v %v", cell, comma, ok2, got, ok)
 	}
@@ -68,7 +68,7 @@ func TestSecondsAreExact(t *testing.T) {
 		if end != len(cell) {
 			t.Fatalf("%q stopped at %d", cell, end)
 		}
-		got, ok := d.nanoseconds()
+		got, ok := d.times(1e9)
 		exact, _ := new(big.Rat).SetString(cell)
 		exact.Mul(exact, big.NewRat(1e9, 1))
 		rounded, _ := new(big.Int).SetString(exact.FloatString(0), 10) // halves away from zero
@@ -84,7 +84,7 @@ func TestSecondsAreExact(t *testing.T) {
 		"-1.5": -15e8, "0.1": 1e8, "1.23456789123E+05": 123456789123000, "1E-9": 1, "4E-10": 0, "5E-10": 1, "-5E-10": -1, "0E400": 0,
 	} {
 		d, _ := scanDecimal([]byte(cell), 0, '.')
-		if got, ok := d.nanoseconds(); !ok || got != want {
+		if got, ok := d.times(1e9); !ok || got != want {
 			t.Errorf("%q: %d %v, want %d", cell, got, ok, want)
 		}
 	}
@@ -99,11 +99,11 @@ func TestSecondsAreExact(t *testing.T) {
 
 // A line that is too long is passed over, and the next has its right place.
 func TestLongLineError(t *testing.T) {
-	l := newLines(strings.NewReader(strings.Repeat("x", 2<<20) + "\nnext"))
+	l := NewLines(strings.NewReader(strings.Repeat("x", 2<<20) + "\nnext"))
 	if _, err := l.next(); !errors.Is(err, errLongLine) {
 		t.Fatal(err)
 	}
-	if line, err := l.next(); err != nil || string(line) != "next" || l.number != 2 || l.offset != 2<<20+1 {
-		t.Fatalf("%q %v, line %d at byte %d", line, err, l.number, l.offset)
+	if line, err := l.next(); err != nil || string(line) != "next" || l.Number != 2 || l.offset != 2<<20+1 {
+		t.Fatalf("%q %v, line %d at byte %d", line, err, l.Number, l.offset)
 	}
 }

@@ -1,4 +1,4 @@
-package hioki
+package text
 
 import (
 	"bytes"
@@ -6,10 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"strings"
-	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/hokan-db/hokan/engine/model"
 	"github.com/hokan-db/hokan/ingest/refusal"
@@ -23,145 +19,110 @@ const (
 	maxBatchSamples     = 1 << 20
 )
 
-// Options say what the file does not.
-type Options struct {
-	Tenant     model.Tenant
-	Instrument string         // the label of every channel
-	Group      string         // measurement group, a property; may be empty
-	Zone       *time.Location // of the trigger time, or of Start where that has no offset
-	// Start replaces the trigger time: YYYY-MM-DD hh:mm:ss[.fff][±hh:mm].
-	Start     string
-	BatchRows int // 0: chosen by the number of channels
-}
-
 // Reader turns one file into batches. It is not safe for concurrent use.
 type Reader struct {
-	lines     *lines
+	lines     *Lines
 	name      string
-	header    *header
+	layout    *Layout
 	tenant    model.Tenant
 	channels  []ChannelInfo
-	start     int64   // instant of the trigger, ns since the epoch
-	plan      []int32 // for each cell after the time its channel, or -1
-	announced []bool  // by channel: its properties were handed over
+	plan      []step // what to do with each cell
+	clock     clock
+	timeCells [][]byte // of the line that is being read
+	words     map[string]float64
+	announced []bool // by channel: its properties were handed over
 	batchRows int
 	memory    [2]*memory // of the last two batches
 	turn      int
 	pending   []refusal.Error // cells of the line that is being read
 	trailing  bool            // the last kept line ended with a separator
 	report    Report
+	dirt      dirt
 	failure   error
 }
 
-// NewReader reads the header. A file that is not a logger's, or whose channels
-// or start cannot be known, is refused with a *refusal.Error. The name stands
-// in messages.
-func NewReader(r io.Reader, name string, o Options) (*Reader, error) {
-	reader := &Reader{lines: newLines(r), name: name, tenant: o.Tenant}
-	reader.report.Reasons = map[string]int64{refusal.NotANumber: 0}
-	if refused := reader.open(&o); refused != nil {
-		if err := reader.lines.failure; err != nil && err != io.EOF {
-			return nil, fmt.Errorf("%s: reading at byte %d: %w", name, reader.lines.consumed, err)
+// step is what to do with a cell.
+type step struct {
+	kind    Kind
+	channel int32
+	last    bool // of the time's cells
+}
+
+// NewReader has read, a dialect's, read what stands above the data. A file
+// that is not of the dialect, or whose channels or start cannot be known, is
+// refused with a *refusal.Error. The name stands in messages.
+func NewReader(lines *Lines, name string, o Options, read func(*Lines, *Options) (*Layout, *refusal.Error)) (*Reader, error) {
+	r := &Reader{lines: lines, name: name, tenant: o.Tenant}
+	r.report.Reasons = map[string]int64{refusal.NotANumber: 0}
+	layout, refused := read(lines, &o)
+	if refused == nil {
+		r.layout = layout
+		r.channels, refused = layout.channels(&o)
+	}
+	if refused != nil {
+		if err := lines.failure; err != nil && err != io.EOF {
+			return nil, fmt.Errorf("%s: reading at byte %d: %w", name, lines.Consumed, err)
 		}
 		refused.File = name
 		return nil, refused
 	}
-	return reader, nil
+	r.prepare(&o)
+	return r, nil
 }
 
-func (r *Reader) open(o *Options) (refused *refusal.Error) {
-	if r.header, refused = readHeader(r.lines); refused != nil {
-		return refused
+// prepare makes the plan of a line.
+func (r *Reader) prepare(o *Options) {
+	l := r.layout
+	r.plan = make([]step, len(l.Columns))
+	lastTime, channel := -1, int32(0)
+	for i := range l.Columns {
+		c := &l.Columns[i]
+		r.plan[i] = step{kind: c.Kind, channel: -1}
+		switch {
+		case c.Kind == Time:
+			r.timeCells = append(r.timeCells, nil)
+			lastTime = i
+		case c.Kind >= Number:
+			r.plan[i].channel = channel
+			channel++
+		case c.Name != "":
+			r.report.Skipped = append(r.report.Skipped, c.Name)
+		}
 	}
-	if r.channels, r.report.Skipped, refused = channelsOf(r.header, o); refused != nil {
-		return refused
+	if lastTime >= 0 {
+		r.plan[lastTime].last = true
+		if len(r.timeCells) == 1 && l.Clock.Format == nil && !l.Clock.Duration {
+			r.plan[lastTime].kind = elapsed
+		}
 	}
-	if r.start, refused = startOf(r.header, o); refused != nil {
-		return refused
-	}
-	r.plan = make([]int32, len(r.header.columns)-1)
-	for i := range r.plan {
-		r.plan[i] = -1
-	}
-	for i := range r.channels {
-		r.plan[r.channels[i].Column-2] = int32(i)
+	r.clock = clock{Clock: l.Clock, mark: l.Mark, local: local{last: math.MinInt64}}
+	r.words = map[string]float64{}
+	for word, v := range l.Words {
+		r.words[l.Charset.encode(word)] = v
 	}
 	r.announced = make([]bool, len(r.channels))
+	r.dirt.warnings = l.Warnings
 	if o.BatchRows > 0 {
 		r.batchRows = max(1, min(o.BatchRows, maxBatchRows, maxBatchSamples/len(r.channels)))
 	} else {
 		r.batchRows = max(1, min(defaultBatchRows, defaultBatchSamples/len(r.channels)))
 	}
-	return nil
 }
 
-// Validate refuses, with a *refusal.Error, what no file can make good: an
-// instrument that is no label, a group that is no text, a start that is no
-// time.
-func (o *Options) Validate() error {
-	_, err := model.NewLabels(
-		model.Label{Name: model.InstrumentLabel, Value: o.Instrument},
-		model.Label{Name: model.ChannelLabel, Value: "any"})
-	switch {
-	case err != nil:
-		return at(0, 0, refusal.BadLabel, "%s", strings.TrimPrefix(err.Error(), model.ErrBadLabel.Error()+": "))
-	case strings.ContainsFunc(o.Instrument, unicode.IsControl):
-		return at(0, 0, refusal.BadLabel, "instrument %s holds a control character", shorten(o.Instrument))
-	case !utf8.ValidString(o.Group) || len(o.Group) > model.MaxLabelValueBytes || strings.ContainsFunc(o.Group, unicode.IsControl):
-		return at(0, 0, refusal.BadLabel, "group %s is not UTF-8 without control characters of at most %d bytes",
-			shorten(o.Group), model.MaxLabelValueBytes)
-	}
-	if o.Start != "" {
-		if _, refused := startOf(&header{}, o); refused != nil {
-			return refused
-		}
-	}
-	return nil
-}
+// Dialect names the way in which the file is written.
+func (r *Reader) Dialect() string { return r.layout.Dialect }
 
-// startOf returns the instant that the times in the file count from.
-func startOf(h *header, o *Options) (int64, *refusal.Error) {
-	text, line, column := o.Start, 0, 0
-	if text == "" {
-		text, line, column = h.trigger, h.triggerLine, 2
-	}
-	if text == "" && o.Zone == nil {
-		return 0, at(0, 0, refusal.ZoneRequired, "the file says neither when nor where it was recorded: give --zone and --start")
-	}
-	if text == "" {
-		return 0, at(h.columnLine, 0, refusal.StartRequired, "the file has no trigger time: give --start 'YYYY-MM-DD hh:mm:ss'")
-	}
-	c, err := parseCivil(text)
-	if err != nil && o.Start == "" {
-		return 0, at(line, column, refusal.BadTime, "the file's trigger time %s: %v, or give --start", shorten(text), err)
-	}
-	if err != nil {
-		return 0, at(0, 0, refusal.BadTime, "--start %s: %v", shorten(text), err)
-	}
-	if o.Zone == nil && !c.hasOffset {
-		return 0, at(line, 0, refusal.ZoneRequired, "the time %s has no zone: give --zone, such as Europe/Berlin", text)
-	}
-	start, err := c.instant(o.Zone)
-	if err != nil && o.Start == "" {
-		return 0, at(line, column, refusal.BadTime, "the file's trigger time %s: %v", shorten(text), err)
-	}
-	if err != nil {
-		return 0, at(0, 0, refusal.BadTime, "--start %s: %v", shorten(text), err)
-	}
-	return start, nil
-}
+// Layout returns how the file is written, which is not to be changed.
+func (r *Reader) Layout() *Layout { return r.layout }
 
-// Dialect names the shape of the file: "hioki-lr8400", "hioki-lr8430",
-// "hioki-lr8450" or "headerless".
-func (r *Reader) Dialect() string { return r.header.dialect() }
-
-// Channels returns the numeric columns, in the order of the file.
+// Channels returns the columns of numbers, in the order of the file.
 func (r *Reader) Channels() []ChannelInfo { return r.channels }
 
 // Report returns the counts so far.
 func (r *Reader) Report() Report {
 	report := r.report.clone()
-	report.Bytes = r.lines.consumed
+	report.Bytes = r.lines.Consumed
+	report.Warnings = r.dirt.describe(r.clock.local.twice)
 	return report
 }
 
@@ -226,21 +187,32 @@ func (r *Reader) fill(m *memory) int {
 		if err != nil && !errors.Is(err, errLongLine) {
 			r.failure = err
 			if err != io.EOF {
-				r.failure = fmt.Errorf("%s: reading at byte %d: %w", r.name, r.lines.consumed, err)
+				r.failure = fmt.Errorf("%s: reading at byte %d: %w", r.name, r.lines.Consumed, err)
 			}
 			return n
 		}
 		var refused *refusal.Error
 		switch {
 		case err != nil:
-			refused = at(0, 0, refusal.Malformed, "the line has over %d bytes", maxLineBytes)
-		case len(line) == 0 || len(bytes.Trim(line, " ")) == 0:
+			refused = At(0, 0, refusal.Malformed, "the line has over %d bytes", maxLineBytes)
+		case len(line) == 0 || r.isBlank(line):
 			continue
+		case r.layout.End != "" && bytes.HasPrefix(line, []byte(r.layout.End)):
+			if r.failure = r.passRest(); r.failure != io.EOF {
+				r.failure = fmt.Errorf("%s: reading at byte %d: %w", r.name, r.lines.Consumed, r.failure)
+			}
+			return n
 		default:
+			if line[0] == 0 {
+				whole := len(line)
+				line = r.dirt.cutNULs(line, r.lines.Number)
+				r.lines.offset += int64(whole - len(line))
+			}
 			refused = r.row(line, m, n)
 		}
+		r.clock.lines++
 		if refused != nil {
-			refused.Line = r.lines.number
+			refused.Line = r.lines.Number
 			r.report.reject(refused, len(r.channels))
 			continue
 		}
@@ -250,11 +222,36 @@ func (r *Reader) fill(m *memory) int {
 	return n
 }
 
+// isBlank reports whether a line holds nothing but blanks and separators.
+func (r *Reader) isBlank(line []byte) bool {
+	if line[0] != ' ' && line[0] != '\t' && line[0] != r.layout.Separator {
+		return false
+	}
+	for _, c := range line {
+		if c != ' ' && c != '\t' && c != r.layout.Separator {
+			return false
+		}
+	}
+	return true
+}
+
+// passRest reads what stands behind the data.
+func (r *Reader) passRest() error {
+	for {
+		if _, err := r.lines.next(); err != nil && !errors.Is(err, errLongLine) {
+			return err
+		}
+	}
+}
+
 // keep counts a row and the cells that were refused in it.
 func (r *Reader) keep(t int64) {
 	if r.report.Rows == 0 {
 		r.report.First, r.report.Last = t, t
+	} else if t <= r.dirt.last {
+		r.dirt.notLater(t, r.lines.Number)
 	}
+	r.dirt.last = t
 	r.report.First, r.report.Last = min(r.report.First, t), max(r.report.Last, t)
 	r.report.Rows++
 	for i := range r.pending {

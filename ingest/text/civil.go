@@ -1,4 +1,4 @@
-package hioki
+package text
 
 import (
 	"errors"

@@ -1,4 +1,4 @@
-package hioki
+package text
 
 import (
 	"maps"
@@ -21,7 +21,8 @@ type Report struct {
 	Errors      []refusal.Error  // the first 20
 	First, Last int64            // earliest and latest time kept; only if Rows > 0
 	Bytes       int64            // read from the file
-	Skipped     []string         // columns of text
+	Skipped     []string         // columns that are no channels
+	Warnings    []string         // what was kept and looks wrong
 }
 
 // clone returns a report that later reading does not change.
@@ -29,6 +30,7 @@ func (r *Report) clone() Report {
 	c := *r
 	c.Reasons = maps.Clone(r.Reasons)
 	c.Errors = slices.Clone(r.Errors)
+	c.Warnings = slices.Clone(r.Warnings)
 	return c
 }
 

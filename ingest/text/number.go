@@ -1,4 +1,4 @@
-package hioki
+package text
 
 import (
 	"bytes"
@@ -138,44 +138,63 @@ func (d decimal) float() (float64, bool) {
 	return v, true
 }
 
-// nanoseconds returns d seconds as nanoseconds: exactly, or where d has digits
-// below the nanosecond the nearest, halves away from zero. It is false beyond
-// int64.
-func (d decimal) nanoseconds() (int64, bool) {
-	n := d.mantissa
-	switch e := d.exponent + 9; {
-	case n == 0 || e == 0:
-	case e > mostDigits:
+// times returns d × unit as a whole number, exactly, or where d has more digits
+// the nearest, halves away from zero. It is false beyond int64.
+func (d decimal) times(unit uint64) (int64, bool) {
+	high, low := bits.Mul64(d.mantissa, unit)
+	e := d.exponent
+	switch {
+	case high|low == 0:
+		return 0, true
+	case e > mostDigits || e >= 0 && high > 0:
 		return 0, false
 	case e > 0:
-		high, low := bits.Mul64(n, integerPowers[e])
-		if high != 0 {
+		if high, low = bits.Mul64(low, integerPowers[e]); high > 0 {
 			return 0, false
 		}
-		n = low
-	case e < -mostDigits:
-		n = 0
-	default:
-		p := integerPowers[-e]
-		rest := n % p
-		n /= p
-		if rest >= p-rest {
-			n++
+	case e < 0:
+		if high, low = divideRounded(high, low, -e); high > 0 {
+			return 0, false
 		}
 	}
-	if n > math.MaxInt64 {
+	if low > math.MaxInt64 {
 		return 0, false
 	}
 	if d.negative {
-		return -int64(n), true
+		return -int64(low), true
 	}
-	return int64(n), true
+	return int64(low), true
 }
 
-// parseNumber returns the float64 nearest to the decimal that is all of cell,
+// divideRounded returns high:low / 10^power, halves up. What is cut off first
+// cannot change the rounding, as half of any later power of ten is whole.
+func divideRounded(high, low uint64, power int) (uint64, uint64) {
+	for power > mostDigits {
+		high, low, _ = divide(high, low, integerPowers[mostDigits])
+		if power -= mostDigits; power > 3*mostDigits {
+			return 0, 0
+		}
+	}
+	p := integerPowers[power]
+	high, low, rest := divide(high, low, p)
+	if rest >= p-rest {
+		var carry uint64
+		low, carry = bits.Add64(low, 1, 0)
+		high += carry
+	}
+	return high, low
+}
+
+func divide(high, low, by uint64) (uint64, uint64, uint64) {
+	quotient, rest := high/by, high%by
+	low, rest = bits.Div64(rest, low, by)
+	return quotient, low, rest
+}
+
+// ParseNumber returns the float64 nearest to the decimal that is all of cell,
 // exactly as strconv.ParseFloat rounds. What overflows to an infinity is no
 // number.
-func parseNumber(cell []byte, mark byte) (float64, bool) {
+func ParseNumber(cell []byte, mark byte) (float64, bool) {
 	d, next := scanDecimal(cell, 0, mark)
 	if next != len(cell) {
 		return 0, false
@@ -214,10 +233,18 @@ func qualityWord(cell []byte) (model.Quality, bool) {
 		return model.QualityOver, true
 	case "-OVER", "UNDER", "-UNDER":
 		return model.QualityUnder, true
-	case "BURNOUT":
+	case "BURNOUT", "BURN-OUT":
 		return model.QualityBurnout, true
 	case "NODATA":
 		return model.QualityNoData, true
+	}
+	if n >= 2 && bytes.Count(word[:n], word[:1]) == n { // one sign in every place
+		switch word[0] {
+		case '+':
+			return model.QualityOver, true
+		case '-', '*':
+			return model.QualityNoData, true
+		}
 	}
 	return model.QualityNone, false
 }
