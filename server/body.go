@@ -48,7 +48,7 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Charge implements samples.Charger: what the body is unpacked to counts too.
+// Charge implements unpack.Charger: what the body is unpacked to counts too.
 func (b *body) Charge(n int64) error {
 	b.read += n
 	b.cover()

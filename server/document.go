@@ -128,7 +128,7 @@ func (s *Server) addBulk() {
 		http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusInsufficientStorage)
 	write.Parameters = []*huma.Param{{
 		Name: "Content-Encoding", In: "header", Description: "How the body is packed",
-		Schema: &huma.Schema{Type: huma.TypeString, Enum: []any{"zstd", "gzip", "identity"}},
+		Schema: &huma.Schema{Type: huma.TypeString, Enum: []any{"zstd", "gzip", "snappy", "identity"}},
 	}}
 	write.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
 		"application/json":    {Schema: samplesSchema()},

@@ -15,7 +15,7 @@ import (
 	"github.com/hokan-db/hokan/engine"
 	"github.com/hokan-db/hokan/engine/model"
 	"github.com/hokan-db/hokan/engine/policy"
-	"github.com/hokan-db/hokan/server/api"
+	"github.com/hokan-db/hokan/ingest/admit"
 	"github.com/hokan-db/hokan/server/tenants"
 )
 
@@ -115,10 +115,7 @@ func knownMethod(method string) string {
 }
 
 // written counts the samples of one request.
-func (m *metrics) written(b *api.SamplesBody) {
-	if b == nil {
-		return
-	}
+func (m *metrics) written(b *admit.Result) {
 	m.accepted.Add(float64(b.Accepted))
 	for reason, n := range b.Reasons {
 		m.rejected.WithLabelValues(reason).Add(float64(n))

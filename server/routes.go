@@ -330,7 +330,6 @@ func (s *Server) export(w http.ResponseWriter, r *http.Request) error {
 func (s *Server) write(w http.ResponseWriter, r *http.Request) error {
 	h := r.Header
 	written, err := s.samples.Write(r.Context(), tenantOf(r.Context()), h.Get("Content-Type"), h.Get("Content-Encoding"), r.Body)
-	s.metrics.written(written)
 	status := http.StatusOK
 	if err != nil {
 		p := problemOf(err)

@@ -22,6 +22,7 @@ import (
 	"github.com/hokan-db/hokan/engine"
 	"github.com/hokan-db/hokan/engine/model"
 	"github.com/hokan-db/hokan/engine/policy"
+	"github.com/hokan-db/hokan/ingest/admit"
 	"github.com/hokan-db/hokan/server/api"
 	"github.com/hokan-db/hokan/server/auth"
 	"github.com/hokan-db/hokan/server/live"
@@ -57,6 +58,7 @@ type Server struct {
 	api      *api.API
 	tokens   *auth.Store
 	tenants  *tenants.Store
+	writer   *admit.Writer // the one way in for samples
 	samples  *samples.Writer
 	live     *live.Streamer
 	mux      *http.ServeMux
@@ -109,16 +111,24 @@ func New(o Options) (*Server, error) {
 	}
 	s.api.Tenants = s.tenants
 	s.api.Charge = func(ctx context.Context, bytes int64) error { return answerOf(ctx).charge(bytes) }
-	s.samples = &samples.Writer{
-		DB: o.DB, Clock: o.Clock, MaxBody: s.limits.BodyBytes, MaxAhead: int64(s.limits.AheadTime), Tenants: s.tenants,
-		Failed: func(err error) { s.log.Error("a quota could not be looked at", "error", err) },
+	s.writer = &admit.Writer{
+		DB: o.DB, Clock: o.Clock, MaxAhead: int64(s.limits.AheadTime), Admit: s.tenants.Admit, Wrote: s.wrote,
 	}
+	s.samples = &samples.Writer{To: s.writer, MaxBody: s.limits.BodyBytes}
 	s.live = &live.Streamer{DB: o.DB, Clock: o.Clock}
 	s.running.answers = map[*answer]struct{}{}
 	s.tokens.OnRevoke(s.running.revoke)
 	s.admitted = newAdmission(&s.limits)
 	s.metrics = newMetrics(s)
+	s.writer.Count = s.metrics.written
 	return s, s.addRoutes()
+}
+
+// wrote looks how a tenant stands that has written samples.
+func (s *Server) wrote(ctx context.Context, t model.Tenant, samples int) {
+	if err := s.tenants.Wrote(ctx, t, samples); err != nil {
+		s.log.Error("a quota could not be looked at", "error", err)
+	}
 }
 
 // Tokens returns the tokens that open the server.

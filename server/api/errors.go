@@ -10,6 +10,7 @@ import (
 	"github.com/hokan-db/hokan/engine"
 	"github.com/hokan-db/hokan/engine/model"
 	"github.com/hokan-db/hokan/engine/policy"
+	"github.com/hokan-db/hokan/ingest/admit"
 	"github.com/hokan-db/hokan/query"
 	"github.com/hokan-db/hokan/server/tenants"
 )
@@ -71,6 +72,7 @@ var codes = []struct {
 	sentinel error
 	code     string
 }{
+	{admit.ErrNothingAccepted, "nothing_accepted"},
 	{policy.ErrRetention, "invalid"}, // also where a rule's match is what is wrong
 	{model.ErrBadSelector, "bad_selector"},
 	{model.ErrBadSpan, "bad_span"},
@@ -132,6 +134,10 @@ func AsError(err error) *Error {
 		e.After = tooFast.After
 		return e
 	}
+	var part *admit.PartError
+	if errors.As(err, &part) {
+		return partlyKept(part)
+	}
 	code := "internal"
 	for _, c := range codes {
 		if errors.Is(err, c.sentinel) {
@@ -145,6 +151,20 @@ func AsError(err error) *Error {
 	}
 	e.cause = err
 	return e
+}
+
+// partlyKept says why only some of a request's samples are kept, and which.
+func partlyKept(part *admit.PartError) *Error {
+	e := AsError(part.Cause)
+	switch {
+	case errors.Is(part.Cause, context.DeadlineExceeded):
+		e = NewError("busy", "it took longer than the server allows")
+	case e.Code == "internal": // whose detail is not shown
+		e = NewError("interrupted", "the server failed midway; its log says why")
+	}
+	told := *e
+	told.Detail += "; " + part.What()
+	return told.Because(part)
 }
 
 // detailOf returns text without the words of sentinels that only repeat its

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/hokan-db/hokan/ingest"
+	"github.com/hokan-db/hokan/ingest/admit"
 	"github.com/hokan-db/hokan/query"
 )
 
@@ -83,20 +84,8 @@ func (b *ImportBody) Add(r ingest.FileResult, err error) {
 }
 
 // SamplesBody answers POST /api/v1/samples.
-type SamplesBody struct {
-	Accepted int64            `json:"accepted"`
-	Rejected int64            `json:"rejected"`
-	Reasons  map[string]int64 `json:"reasons"` // rejected samples by code
-	Errors   []SampleError    `json:"errors"`  // the first 20
-	// Warnings say what was kept and looks wrong.
-	Warnings []string `json:"warnings,omitempty"`
-}
+type SamplesBody admit.Result
 
 // SampleError is one rejected sample: the position of its channel in the
 // request and its own in the channel.
-type SampleError struct {
-	Channel int    `json:"channel"`
-	Index   int    `json:"index"`
-	Code    string `json:"code"`
-	Detail  string `json:"detail"`
-}
+type SampleError = admit.Refusal

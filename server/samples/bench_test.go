@@ -24,6 +24,7 @@ import (
 
 	"github.com/hokan-db/hokan/engine"
 	"github.com/hokan-db/hokan/engine/model"
+	"github.com/hokan-db/hokan/ingest/admit"
 	"github.com/hokan-db/hokan/server/api"
 	"github.com/hokan-db/hokan/server/samples"
 )
@@ -137,7 +138,7 @@ func serveFolder(dir string) error {
 	if err := db.CreateTenant(context.Background(), tenant); err != nil {
 		return err
 	}
-	w := &samples.Writer{DB: db, Clock: time.Now}
+	w := &samples.Writer{To: &admit.Writer{DB: db, Clock: time.Now}}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err

@@ -17,18 +17,16 @@ func DecodeOnly(contentType, encoding string, body io.Reader) (int, error) {
 	}
 	r := requests.Get().(*request)
 	defer r.release()
-	if err := r.read(context.Background(), encoding, body, policy.BodyBytes.Default); err != nil {
+	if err := r.body.Read(context.Background(), "", encoding, body, policy.BodyBytes.Default); err != nil {
 		return 0, err
 	}
-	if err := decode(r); err != nil {
+	if err := r.decode(decode); err != nil {
 		return 0, err
 	}
-	if _, err := r.judge(time.Unix(1.8e9, 0).UnixNano(), policy.AheadTime.Default, nil); err != nil {
-		return 0, err
-	}
+	r.Judge(time.Unix(1.8e9, 0).UnixNano(), policy.AheadTime.Default, nil)
 	n := 0
-	for i := range r.columns {
-		n += len(r.columns[i].Times)
+	for _, c := range r.Columns() {
+		n += len(c.Times)
 	}
 	return n, nil
 }

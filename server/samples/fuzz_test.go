@@ -4,38 +4,36 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/hokan-db/hokan/engine/model"
+	"github.com/hokan-db/hokan/ingest/admit"
 	"github.com/hokan-db/hokan/server/api"
 )
 
 // decodeAndJudge does with a body what Write does before it appends.
-func decodeAndJudge(t *testing.T, decode func(*request) error, body []byte) *request {
-	r := &request{body: body}
-	err := decode(r)
-	var answer *api.SamplesBody
-	if err == nil {
-		answer, err = r.judge(time.Unix(1.8e9, 0).UnixNano(), int64(24*time.Hour), nil)
-	}
-	if err != nil {
+func decodeAndJudge(t *testing.T, decode func(*request) error, body []byte) (*request, *admit.Result) {
+	r := newRequest()
+	r.body.Bytes = body
+	if err := r.decode(decode); err != nil {
 		var refused *api.Error
 		if !errors.As(err, &refused) {
 			t.Fatalf("%v is no *api.Error", err)
 		}
-		return nil
+		return nil, nil
 	}
+	answer := r.Judge(time.Unix(1.8e9, 0).UnixNano(), int64(24*time.Hour), nil)
 	rejected := int64(0)
 	for _, n := range answer.Reasons {
 		rejected += n
 	}
-	if rejected != answer.Rejected || len(answer.Errors) > mostErrors {
+	if rejected != answer.Rejected || len(answer.Errors) > 20 {
 		t.Fatalf("%+v", answer)
 	}
-	for i := range r.columns {
-		c := &r.columns[i]
+	for i, c := range r.Columns() {
 		if c.Labels.IsZero() || len(c.Times) == 0 || len(c.Times) != len(c.Values) {
 			t.Fatalf("column %d: %+v", i, c)
 		}
@@ -45,7 +43,7 @@ func decodeAndJudge(t *testing.T, decode func(*request) error, body []byte) *req
 			}
 		}
 	}
-	return r
+	return r, answer
 }
 
 // FuzzJSON reads anything. What is accepted is valid JSON, and its numbers are
@@ -59,7 +57,7 @@ func FuzzJSON(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		r := decodeAndJudge(t, decodeJSON, body)
+		r, answer := decodeAndJudge(t, decodeJSON, body)
 		if r == nil {
 			return
 		}
@@ -72,13 +70,13 @@ func FuzzJSON(f *testing.F) {
 		if err := json.Unmarshal(body, &read); err != nil {
 			return // a number beyond float64
 		}
-		for i := range r.channels {
-			if len(r.channels[i].values.odd) > 0 || !r.channels[i].times.clean && !r.shared.clean {
+		for i := range r.Channels {
+			if len(r.Channels[i].Odd) > 0 || slices.ContainsFunc(answer.Errors, func(e admit.Refusal) bool { return e.Channel == i }) || len(answer.Errors) == 20 {
 				continue // sifted in place
 			}
 			for j, v := range read.Channels[i].Values {
 				want, ok := v.(float64)
-				if got := r.channels[i].values.list[j]; ok && math.Float64bits(got) != math.Float64bits(want) {
+				if got := r.Channels[i].Values[j]; ok && math.Float64bits(got) != math.Float64bits(want) {
 					t.Fatalf("channel %d value %d: %v, want %v", i, j, got, want)
 				}
 			}

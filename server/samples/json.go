@@ -2,12 +2,14 @@ package samples
 
 import (
 	"strconv"
+
+	"github.com/hokan-db/hokan/ingest/admit"
 )
 
 // decodeJSON reads r.body. It is a parser for this one form, so that no sample
 // costs memory of its own.
 func decodeJSON(r *request) error {
-	p := jsonParser{jsonText: jsonText{b: r.body, channel: -1}, r: r}
+	p := jsonParser{jsonText: jsonText{b: r.body.Bytes, channel: -1}, r: r}
 	r.describe = describeJSON
 	if err := p.top(); err != nil {
 		return err
@@ -88,7 +90,7 @@ func (p *jsonParser) top() error {
 				p.r.unit = string(unit)
 			}
 		case "times":
-			err = p.times(&p.r.shared)
+			err = p.times(nil)
 		case "channels":
 			err = p.each('[', ']', "a list", p.oneChannel)
 			p.channel = -1
@@ -124,25 +126,26 @@ func (p *jsonParser) oneChannel() error {
 				err = p.properties(c)
 			}
 		case "times":
-			err = p.times(&c.times)
+			err = p.times(c)
 		case "values":
-			err = p.values(&c.values)
+			err = p.values(c)
 		}
 		if err == nil {
 			p.field = ""
 		}
 		return err
 	})
+	p.r.channelRead(given.has(channelMembers, "values"))
 	if err == nil && !given.has(channelMembers, "labels") {
 		return p.failed(p.i, "the channel has no labels")
 	}
 	return err
 }
 
-func (p *jsonParser) labels(c *channel) error {
+func (p *jsonParser) labels(c *admit.Channel) error {
 	raw := p.extent()
-	if known := labelsSeen.get(p.r.tenant, raw); known != nil {
-		c.labels, p.i = known.value, p.i+len(raw)
+	if known := labelsSeen.Get(p.r.Tenant, raw); known != nil {
+		c.Labels, p.i = known.Value, p.i+len(raw)
 		return nil
 	}
 	var d described
@@ -152,15 +155,15 @@ func (p *jsonParser) labels(c *channel) error {
 		return err
 	})
 	if err == nil {
-		c.setLabels(p.r.tenant, &d, raw)
+		setLabels(c, p.r.Tenant, &d, raw)
 	}
 	return err
 }
 
-func (p *jsonParser) properties(c *channel) error {
+func (p *jsonParser) properties(c *admit.Channel) error {
 	raw := p.extent()
-	if known := propertiesSeen.get(p.r.tenant, raw); known != nil {
-		c.properties, p.i = known.value, p.i+len(raw)
+	if known := propertiesSeen.Get(p.r.Tenant, raw); known != nil {
+		c.Properties, p.i = known.Value, p.i+len(raw)
 		return nil
 	}
 	var d described
@@ -186,13 +189,13 @@ func (p *jsonParser) properties(c *channel) error {
 		return err
 	})
 	if err == nil {
-		c.setProperties(p.r.tenant, &d, raw)
+		setProperties(c, p.r.Tenant, &d, raw)
 	}
 	return err
 }
 
 // times reads a list of times, or null.
-func (p *jsonParser) times(t *times) error {
+func (p *jsonParser) times(c *admit.Channel) error {
 	if p.word("null") {
 		return nil
 	}
@@ -207,18 +210,17 @@ func (p *jsonParser) times(t *times) error {
 			kind = isOdd
 		}
 		if kind == isOdd {
-			r.odd = append(r.odd, odd{index: int32(len(r.integers) - from), at: int32(start)})
+			r.odd = append(r.odd, admit.Odd{Index: int32(len(r.integers) - from), At: int32(start)})
 		}
 		r.integers = append(r.integers, n)
 		return room(len(r.integers), 0)
 	})
-	t.given = true
-	t.list, t.odd = r.integers[from:len(r.integers):len(r.integers)], r.odd[oddFrom:len(r.odd):len(r.odd)]
+	r.addTimes(c, from, oddFrom)
 	return err
 }
 
 // values reads a list of values.
-func (p *jsonParser) values(v *values) error {
+func (p *jsonParser) values(c *admit.Channel) error {
 	r, from, oddFrom := p.r, len(p.r.floats), len(p.r.odd)
 	err := p.each('[', ']', "a list", func() error {
 		start := p.i
@@ -229,12 +231,11 @@ func (p *jsonParser) values(v *values) error {
 			}
 		}
 		if kind != isGood {
-			r.odd = append(r.odd, odd{index: int32(len(r.floats) - from), at: int32(start), null: kind == isNull})
+			r.odd = append(r.odd, admit.Odd{Index: int32(len(r.floats) - from), At: int32(start), Null: kind == isNull})
 		}
 		r.floats = append(r.floats, n)
 		return room(len(r.floats), 0)
 	})
-	v.given = true
-	v.list, v.odd = r.floats[from:len(r.floats):len(r.floats)], r.odd[oddFrom:len(r.odd):len(r.odd)]
+	r.setValues(c, from, oddFrom)
 	return err
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"testing"
 	"time"
@@ -16,7 +15,7 @@ import (
 	"github.com/hokan-db/hokan/engine"
 	"github.com/hokan-db/hokan/engine/disk/disktest"
 	"github.com/hokan-db/hokan/engine/model"
-	"github.com/hokan-db/hokan/engine/policy"
+	"github.com/hokan-db/hokan/ingest/admit"
 	"github.com/hokan-db/hokan/server/api"
 )
 
@@ -42,73 +41,6 @@ func packedRequest(t *testing.T, n int, channels ...string) []byte {
 	return encoder.EncodeAll(AppendMsgpack(nil, "ms", columns), nil)
 }
 
-// chargedBody notes what it is charged for.
-type chargedBody struct {
-	io.Reader
-	charged int64
-	refusal error
-}
-
-// Charge implements Charger.
-func (b *chargedBody) Charge(n int64) error {
-	b.charged += n
-	return b.refusal
-}
-
-// TestUnpackedBytesAreCharged unpacks a little into much, which counts as in
-// progress and may be refused.
-func TestUnpackedBytesAreCharged(t *testing.T) {
-	for _, n := range []int{10, 200_000} {
-		packed := packedRequest(t, n, "c")
-		body := &chargedBody{Reader: bytes.NewReader(packed)}
-		r := &request{tenant: "t"}
-		if err := r.read(context.Background(), "zstd", body, 32<<20); err != nil || body.charged != int64(len(r.body)) || len(r.body) < 16*n {
-			t.Errorf("%d samples: charged %d of %d bytes, %v", n, body.charged, len(r.body), err)
-		}
-		r.release()
-		body = &chargedBody{Reader: bytes.NewReader(packed), refusal: api.NewError("busy", "too many bytes")}
-		w := Writer{Clock: time.Now}
-		if _, err := w.Write(context.Background(), "t", "application/msgpack", "zstd", body); api.AsError(err).Code != "busy" {
-			t.Errorf("%d samples, refused: %v", n, err)
-		}
-	}
-	if large.Free() != int(policy.LargeBodies.Default) {
-		t.Errorf("%d places are free", large.Free())
-	}
-}
-
-// TestWaitingHoldsNothingUnpacked lets a request wait for its turn: what it was
-// unpacked to is let go, and another tenant's does not wait.
-func TestWaitingHoldsNothingUnpacked(t *testing.T) {
-	for range policy.LargeBodies.Default / 2 {
-		if err := large.Enter(context.Background(), "t"); err != nil {
-			t.Fatal(err)
-		}
-		defer large.Leave("t")
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	r := &request{tenant: "t"}
-	done := make(chan error)
-	packed := packedRequest(t, 200_000, "c")
-	go func() { done <- r.read(ctx, "zstd", bytes.NewReader(packed), 32<<20) }()
-	large.AwaitWaiting("t", 1) // what came before has happened
-	held := cap(r.body)
-	if held > 0 {
-		t.Errorf("it holds %d unpacked bytes while it waits", held)
-	}
-	soon, stop := context.WithTimeout(context.Background(), 10*time.Second)
-	defer stop()
-	other := &request{tenant: "u"}
-	if err := other.read(soon, "zstd", bytes.NewReader(packed), 32<<20); err != nil || !other.large {
-		t.Errorf("another tenant's: %v", err)
-	}
-	other.release()
-	cancel()
-	if err := <-done; api.AsError(err).Code != "busy" || r.large {
-		t.Errorf("cancelled: %v", err)
-	}
-}
-
 // TestPartlyKept fills the disk during a write that takes several log entries:
 // the answer says what is kept, and that is what is there.
 func TestPartlyKept(t *testing.T) {
@@ -123,7 +55,7 @@ func TestPartlyKept(t *testing.T) {
 	if err := db.CreateTenant(ctx, "t"); err != nil {
 		t.Fatal(err)
 	}
-	w := Writer{DB: db, Clock: clock}
+	w := Writer{To: &admit.Writer{DB: db, Clock: clock}}
 	const perChannel = 50_000
 	packed := packedRequest(t, perChannel, "a", "b", "c", "d", "e", "f", "g", "h")
 	disk.LimitWrites(2 << 20)

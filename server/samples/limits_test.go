@@ -21,7 +21,7 @@ func TestChannelLimits(t *testing.T) {
 	if _, err := write(`{"times":[1,2],"channels":[{"labels":{"instrument":"i","channel":"a"},"values":[1,2]}]}`); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.DB.SetQuota(tenant, policy.Quota{Channels: 3, ChannelsPerInstrument: 2}); err != nil {
+	if err := w.To.DB.SetQuota(tenant, policy.Quota{Channels: 3, ChannelsPerInstrument: 2}); err != nil {
 		t.Fatal(err)
 	}
 	answer, err := write(`{"times":[3,4],"channels":[
@@ -49,13 +49,13 @@ func TestChannelLimits(t *testing.T) {
 	if got := contents(t, w); strings.Contains(got, "\"c\"") || strings.Contains(got, "\"k\"") {
 		t.Errorf("refused channels are there: %s", got)
 	}
-	if err := w.DB.SetWriteBlock(tenant, engine.ErrOverQuota); err != nil {
+	if err := w.To.DB.SetWriteBlock(tenant, engine.ErrOverQuota); err != nil {
 		t.Fatal(err)
 	}
 	if _, err = write(`{"times":[5],"channels":[{"labels":{"instrument":"i","channel":"a"},"values":[1]}]}`); codeOf(err) != "over_quota" {
 		t.Errorf("blocked: %v", err)
 	}
-	if err := w.DB.SetWriteBlock(tenant, nil); err != nil {
+	if err := w.To.DB.SetWriteBlock(tenant, nil); err != nil {
 		t.Fatal(err)
 	}
 	if _, err = write(`{"times":[5],"channels":[{"labels":{"instrument":"i","channel":"a"},"values":[1]}]}`); err != nil {

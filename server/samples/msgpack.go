@@ -7,11 +7,12 @@ import (
 	"strconv"
 
 	"github.com/hokan-db/hokan/engine/model"
+	"github.com/hokan-db/hokan/ingest/seen"
 )
 
 // decodeMsgpack reads r.body: https://github.com/msgpack/msgpack/blob/master/spec.md
 func decodeMsgpack(r *request) error {
-	p := msgpackParser{r: r, b: r.body, channel: -1}
+	p := msgpackParser{r: r, b: r.body.Bytes, channel: -1}
 	r.describe = describeMsgpack
 	if err := p.top(); err != nil {
 		return err
@@ -30,7 +31,7 @@ type msgpackParser struct {
 	channel int    // the position of the channel being read, -1 outside
 	field   string // the member being read, "" outside
 
-	labelsBefore *seen[model.Labels] // of the channel before; nil where they are not kept
+	labelsBefore *seen.Entry[model.Labels] // of the channel before; nil where they are not kept
 }
 
 func (p *msgpackParser) fail(want string) error {

@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"github.com/hokan-db/hokan/engine/model"
+	"github.com/hokan-db/hokan/ingest/admit"
+	"github.com/hokan-db/hokan/ingest/seen"
 )
 
 // mapOf reads a map; member reads the value of one member.
@@ -48,7 +50,7 @@ func (p *msgpackParser) top() error {
 		case "unit":
 			err = p.unit()
 		case "times":
-			err = p.times(&p.r.shared)
+			err = p.times(nil)
 		case "channels":
 			err = p.channels()
 		}
@@ -94,7 +96,7 @@ func (p *msgpackParser) channels() error {
 	return nil
 }
 
-func (p *msgpackParser) oneChannel(c *channel) error {
+func (p *msgpackParser) oneChannel(c *admit.Channel) error {
 	var given memberSet
 	err := p.mapOf(func(name []byte) error {
 		if err := p.begin(&given, channelMembers, name); err != nil {
@@ -109,15 +111,16 @@ func (p *msgpackParser) oneChannel(c *channel) error {
 				err = p.properties(c)
 			}
 		case "times":
-			err = p.times(&c.times)
+			err = p.times(c)
 		case "values":
-			err = p.values(&c.values)
+			err = p.values(c)
 		}
 		if err == nil {
 			p.field = ""
 		}
 		return err
 	})
+	p.r.channelRead(given.has(channelMembers, "values"))
 	if err == nil && !given.has(channelMembers, "labels") {
 		return p.failed(p.i, "the channel has no labels")
 	}
@@ -126,10 +129,10 @@ func (p *msgpackParser) oneChannel(c *channel) error {
 
 // labels reads a map of strings. Its bytes are found first: mostly they were
 // seen before, after the same labels.
-func (p *msgpackParser) labels(c *channel) error {
-	if known := labelsSeen.after(p.labelsBefore, p.b[p.i:]); known != nil {
-		p.i += len(known.key.text)
-		p.labelsBefore, c.labels = known, known.value
+func (p *msgpackParser) labels(c *admit.Channel) error {
+	if known := labelsSeen.After(p.labelsBefore, p.b[p.i:]); known != nil {
+		p.i += known.Length()
+		p.labelsBefore, c.Labels = known, known.Value
 		return nil
 	}
 	start := p.i
@@ -144,19 +147,19 @@ func (p *msgpackParser) labels(c *channel) error {
 		}
 	}
 	raw := p.b[start:p.i]
-	known := labelsSeen.get(p.r.tenant, raw)
+	known := labelsSeen.Get(p.r.Tenant, raw)
 	if known != nil {
-		c.labels = known.value
+		c.Labels = known.Value
 	} else {
 		known = p.newLabels(c, raw, first, n)
 	}
-	labelsSeen.follows(p.labelsBefore, known)
+	labelsSeen.Follows(p.labelsBefore, known)
 	p.labelsBefore = known
 	return nil
 }
 
 // newLabels reads n labels that were not seen before, from a place on.
-func (p *msgpackParser) newLabels(c *channel, raw []byte, first, n int) *seen[model.Labels] {
+func (p *msgpackParser) newLabels(c *admit.Channel, raw []byte, first, n int) *seen.Entry[model.Labels] {
 	var d described
 	p.i = first
 	for range n {
@@ -164,10 +167,10 @@ func (p *msgpackParser) newLabels(c *channel, raw []byte, first, n int) *seen[mo
 		value, _ := p.str()
 		d.addLabel(name, value)
 	}
-	return c.setLabels(p.r.tenant, &d, raw)
+	return setLabels(c, p.r.Tenant, &d, raw)
 }
 
-func (p *msgpackParser) properties(c *channel) error {
+func (p *msgpackParser) properties(c *admit.Channel) error {
 	start := p.i
 	if n, ok := p.counted(0x80, mpMap16, 2); ok {
 		for range n {
@@ -176,8 +179,8 @@ func (p *msgpackParser) properties(c *channel) error {
 				p.integer() // of decimals; what else there is, the map is not a known one
 			}
 		}
-		if known := propertiesSeen.get(p.r.tenant, p.b[start:p.i]); known != nil {
-			c.properties = known.value
+		if known := propertiesSeen.Get(p.r.Tenant, p.b[start:p.i]); known != nil {
+			c.Properties = known.Value
 			return nil
 		}
 	}
@@ -208,13 +211,13 @@ func (p *msgpackParser) properties(c *channel) error {
 		return nil
 	})
 	if err == nil {
-		c.setProperties(p.r.tenant, &d, p.b[start:p.i])
+		setProperties(c, p.r.Tenant, &d, p.b[start:p.i])
 	}
 	return err
 }
 
 // times reads a list of times, or binary, or nil.
-func (p *msgpackParser) times(t *times) error {
+func (p *msgpackParser) times(c *admit.Channel) error {
 	if p.null() {
 		return nil
 	}
@@ -249,18 +252,17 @@ func (p *msgpackParser) times(t *times) error {
 				kind = isOdd
 			}
 			if kind == isOdd {
-				r.odd = append(r.odd, odd{index: int32(i), at: int32(start)})
+				r.odd = append(r.odd, admit.Odd{Index: int32(i), At: int32(start)})
 			}
 			r.integers = append(r.integers, at)
 		}
 	}
-	t.given = true
-	t.list, t.odd = r.integers[from:len(r.integers):len(r.integers)], r.odd[oddFrom:len(r.odd):len(r.odd)]
+	r.addTimes(c, from, oddFrom)
 	return nil
 }
 
 // values reads a list of values, or binary.
-func (p *msgpackParser) values(v *values) error {
+func (p *msgpackParser) values(c *admit.Channel) error {
 	r, from, oddFrom := p.r, len(p.r.floats), len(p.r.odd)
 	if p.isBin() {
 		content, err := p.bin()
@@ -291,12 +293,11 @@ func (p *msgpackParser) values(v *values) error {
 				}
 			}
 			if kind != isGood {
-				r.odd = append(r.odd, odd{index: int32(i), at: int32(start), null: kind == isNull})
+				r.odd = append(r.odd, admit.Odd{Index: int32(i), At: int32(start), Null: kind == isNull})
 			}
 			r.floats = append(r.floats, value)
 		}
 	}
-	v.given = true
-	v.list, v.odd = r.floats[from:len(r.floats):len(r.floats)], r.odd[oddFrom:len(r.odd):len(r.odd)]
+	r.setValues(c, from, oddFrom)
 	return nil
 }

@@ -7,6 +7,15 @@ import (
 
 	"github.com/hokan-db/hokan/engine/model"
 	"github.com/hokan-db/hokan/engine/policy"
+	"github.com/hokan-db/hokan/ingest/admit"
+	"github.com/hokan-db/hokan/ingest/seen"
+)
+
+// Gateways send the same labels and properties for ever: what was made from
+// their bytes once is kept.
+var (
+	labelsSeen     = seen.Cache[model.Labels]{Most: 64 << 20}
+	propertiesSeen = seen.Cache[*model.Properties]{Most: 4 << 20}
 )
 
 // described are a channel's labels, or properties, as they come out of the
@@ -56,21 +65,21 @@ func (d *described) setDecimals(n int64) {
 }
 
 // setLabels gives c the labels, and keeps them for the bytes they came from.
-func (c *channel) setLabels(tenant model.Tenant, d *described, raw []byte) *seen[model.Labels] {
+func setLabels(c *admit.Channel, tenant model.Tenant, d *described, raw []byte) *seen.Entry[model.Labels] {
 	labels, err := model.NewLabels(d.labels...)
 	if err != nil {
-		c.refused = err.Error()
+		c.Refused = err.Error()
 		return nil
 	}
-	c.labels = labels
-	return labelsSeen.put(tenant, raw, labels)
+	c.Labels = labels
+	return labelsSeen.Put(tenant, raw, labels)
 }
 
-func (c *channel) setProperties(tenant model.Tenant, d *described, raw []byte) {
+func setProperties(c *admit.Channel, tenant model.Tenant, d *described, raw []byte) {
 	if d.refused != "" {
-		c.refused = d.refused
+		c.Refused = d.refused
 		return
 	}
-	c.properties = &d.properties
-	propertiesSeen.put(tenant, raw, c.properties)
+	c.Properties = &d.properties
+	propertiesSeen.Put(tenant, raw, c.Properties)
 }

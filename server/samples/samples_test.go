@@ -21,6 +21,7 @@ import (
 
 	"github.com/hokan-db/hokan/engine"
 	"github.com/hokan-db/hokan/engine/model"
+	"github.com/hokan-db/hokan/ingest/admit"
 	"github.com/hokan-db/hokan/server/api"
 	"github.com/hokan-db/hokan/server/samples"
 )
@@ -47,7 +48,7 @@ func openWriter(t testing.TB) *samples.Writer {
 	if err := db.CreateTenant(ctx, tenant); err != nil {
 		t.Fatal(err)
 	}
-	return &samples.Writer{DB: db, Clock: clock}
+	return &samples.Writer{To: &admit.Writer{DB: db, Clock: clock}}
 }
 
 // asMsgpack turns a request in JSON into msgpack, with its numbers as they come.
@@ -127,8 +128,8 @@ func codeOf(err error) string {
 // contents lists channels with their properties and rows.
 func contents(t testing.TB, w *samples.Writer) string {
 	t.Helper()
-	a := api.API{DB: w.DB, Clock: w.Clock}
-	channels, err := w.DB.Channels(ctx, tenant, nil)
+	a := api.API{DB: w.To.DB, Clock: w.To.Clock}
+	channels, err := w.To.DB.Channels(ctx, tenant, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -591,7 +592,7 @@ func TestUnits(t *testing.T) {
 	for unit, nanoseconds := range map[string]int64{"s": 1e9, "ms": 1e6, "us": 1e3, "ns": 1} {
 		first, last := model.MinTime/nanoseconds, (model.MaxTime-1)/nanoseconds
 		w := openWriter(t)
-		w.MaxAhead = math.MaxInt64
+		w.To.MaxAhead = math.MaxInt64
 		text := func(at ...int64) io.Reader {
 			list, err := json.Marshal(at)
 			if err != nil {

@@ -3,13 +3,13 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 	"unicode/utf8"
 
 	"github.com/hokan-db/hokan/engine/model"
 	"github.com/hokan-db/hokan/ingest"
+	"github.com/hokan-db/hokan/ingest/admit"
 	"github.com/hokan-db/hokan/query"
 	"github.com/hokan-db/hokan/server/api"
 	"github.com/hokan-db/hokan/server/client"
@@ -69,10 +69,13 @@ type importer struct {
 	tenant   model.Tenant
 	options  ingest.FileOptions
 	opened   *api.API       // nil until something is to be kept in a folder
+	writer   admit.Writer   // into opened
+	request  admit.Request  // the memory of a batch
+	quota    error          // why the tenant's quota could not be looked at
 	server   *client.Client // nil where a folder is meant
 	refused  []string       // codes of the files that were not read to their end
 
-	rejected api.SamplesBody // what the server refused of the file in hand
+	rejected api.SamplesBody // what was refused of the file in hand when it was written
 }
 
 // Run implements the command.
@@ -169,6 +172,9 @@ func (i *importer) open() error {
 		return err
 	}
 	i.opened = opened
+	i.writer = admit.Writer{DB: opened.DB, Clock: opened.Clock, Wrote: func(ctx context.Context, t model.Tenant, samples int) {
+		i.quota = opened.Tenants.Wrote(ctx, t, samples)
+	}}
 	if err := opened.DB.CreateTenant(i.terminal.ctx, i.tenant); err != nil {
 		return err
 	}
@@ -183,65 +189,24 @@ func (i *importer) append(ctx context.Context, b *model.Batch) error {
 	if err := i.open(); err != nil {
 		return err
 	}
-	if err := i.leaveOutExpired(b); err != nil || len(b.Columns) == 0 {
-		return err
+	i.request.Reset()
+	i.request.AddBatch(b)
+	result, err := i.writer.Write(ctx, &i.request)
+	if i.quota != nil {
+		err, i.quota = errors.Join(err, i.quota), nil
 	}
-	result, err := i.opened.DB.Append(ctx, b)
-	if err == nil {
-		err = i.opened.Tenants.Wrote(ctx, b.Tenant, result.Rows)
-	}
-	for _, refused := range result.Refused {
-		column := &b.Columns[refused.Column]
-		i.rejected.Rejected += int64(len(column.Times))
-		i.rejected.Reasons[refused.Code] += int64(len(column.Times))
-		i.rejected.Errors = append(i.rejected.Errors, api.SampleError{
-			Channel: refused.Column, Code: refused.Code, Detail: column.Labels.String() + " would be a channel too many",
-		})
-	}
-	return err
-}
-
-// leaveOutExpired refuses the rows of b that retention would hide as soon as
-// they are written, as a server does.
-func (i *importer) leaveOutExpired(b *model.Batch) error {
-	floors, err := i.opened.DB.RawFloors(b.Tenant, len(b.Columns), func(at int) (model.Labels, *model.Properties) {
-		return b.Columns[at].Labels, b.Columns[at].Properties
-	})
-	if err != nil || floors == nil {
-		return err
-	}
-	kept := b.Columns[:0]
-	for at, column := range b.Columns {
-		expired := func(t int64) bool { return t < floors[at] }
-		if slices.ContainsFunc(column.Times, expired) {
-			var times []int64 // columns may share theirs
-			var values []float64
-			for row, t := range column.Times {
-				if !expired(t) {
-					times, values = append(times, t), append(values, column.Values[row])
-				}
-			}
-			n := int64(len(column.Times) - len(times))
-			i.rejected.Rejected += n
-			i.rejected.Reasons["before_retention"] += n
-			i.rejected.Errors = append(i.rejected.Errors, api.SampleError{
-				Channel: at, Code: "before_retention",
-				Detail: fmt.Sprintf("%d samples of %s are older than it keeps them: what is kept begins at %s",
-					n, column.Labels, time.Unix(0, floors[at]).UTC().Format(time.RFC3339)),
-			})
-			column.Times, column.Values = times, values
-		}
-		if len(column.Times) > 0 {
-			kept = append(kept, column)
-		}
-	}
-	b.Columns = kept
-	return nil
+	return i.note((*api.SamplesBody)(result), err)
 }
 
 // send writes a batch to the server, and notes what that refuses.
 func (i *importer) send(ctx context.Context, b *model.Batch) error {
 	body, err := i.server.Write(ctx, b)
+	return i.note(body, err)
+}
+
+// note keeps what was refused of a batch. That nothing of it was accepted is no
+// failure: the file has more.
+func (i *importer) note(body *api.SamplesBody, err error) error {
 	if body != nil && body.Rejected > 0 {
 		i.rejected.Rejected += body.Rejected
 		for code, n := range body.Reasons {
@@ -249,13 +214,13 @@ func (i *importer) send(ctx context.Context, b *model.Batch) error {
 		}
 		i.rejected.Errors = append(i.rejected.Errors, body.Errors...)
 		if err != nil && api.AsError(err).Code == "nothing_accepted" {
-			return nil // the file has more
+			return nil
 		}
 	}
 	return err
 }
 
-// settle moves what the server refused of a file from accepted to rejected.
+// settle moves what was refused of a file as it was written from accepted to rejected.
 func (i *importer) settle(result *ingest.FileResult) {
 	result.Accepted -= i.rejected.Rejected
 	result.Rejected += i.rejected.Rejected

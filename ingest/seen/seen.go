@@ -1,17 +1,12 @@
-package samples
+// Package seen keeps what was made from bytes that come again and again: gateways
+// send the same labels and properties for ever, and reading them once is enough.
+package seen
 
 import (
 	"sync"
 	"sync/atomic"
 
 	"github.com/hokan-db/hokan/engine/model"
-)
-
-// Gateways send the same labels and properties for ever: what was made from
-// their bytes once is kept.
-var (
-	labelsSeen     = cache[model.Labels]{most: 64 << 20}
-	propertiesSeen = cache[*model.Properties]{most: 4 << 20}
 )
 
 const (
@@ -21,18 +16,19 @@ const (
 	cachedOverhead = 144
 )
 
-// cache maps bytes to what was made from them, each tenant's by themselves: what
+// Cache maps bytes to what was made from them, each tenant's by themselves: what
 // one sends does not change what is expected of others. Its memory is bounded:
 // once half of it is filled, what was not used since the last time is forgotten.
-type cache[V any] struct {
-	most int // bytes
+// It is safe for concurrent use.
+type Cache[V any] struct {
+	Most int // bytes
 
 	generation atomic.Uint32 // counts how often half of it was filled
 
 	mu     sync.RWMutex
-	recent map[cacheKey]*seen[V] // added in this generation
-	older  map[cacheKey]*seen[V] // in the one before
-	bytes  int                   // of recent
+	recent map[cacheKey]*Entry[V] // added in this generation
+	older  map[cacheKey]*Entry[V] // in the one before
+	bytes  int                    // of recent
 }
 
 type cacheKey struct {
@@ -40,35 +36,36 @@ type cacheKey struct {
 	text   string
 }
 
-// seen is what was made from some bytes.
-type seen[V any] struct {
+// Entry is what was made from some bytes.
+type Entry[V any] struct {
 	key        cacheKey
-	value      V
+	Value      V
 	generation atomic.Uint32 // in which it was added last
 	// next is what came after this in the request before: mostly it comes again.
 	// Comparing its bytes is several times cheaper than finding them in the map.
 	// Both were recent when it was set, and it goes when this is added again: so
 	// what can be reached from the maps is in them.
-	next atomic.Pointer[seen[V]]
+	next atomic.Pointer[Entry[V]]
 }
 
-// after returns what begins the bytes, if that is what came after s the last
-// time. Bytes must be such that none begins with others and goes on: a map
-// tells its own end. s may be nil.
-func (c *cache[V]) after(s *seen[V], text []byte) *seen[V] {
+// After returns what begins the bytes, if that is what came after s the last
+// time. Bytes must be such that none begins with others and goes on, as a map
+// tells its own end; else the caller looks, by Length, where they end. s may be
+// nil.
+func (c *Cache[V]) After(s *Entry[V], text []byte) *Entry[V] {
 	if s == nil {
 		return nil
 	}
 	next := s.next.Load()
 	if next == nil || len(text) < len(next.key.text) || string(text[:len(next.key.text)]) != next.key.text ||
-		next.generation.Load() != c.generation.Load() { // get adds it again
+		next.generation.Load() != c.generation.Load() { // Get adds it again
 		return nil
 	}
 	return next
 }
 
-// follows notes what comes after s. Both may be nil.
-func (c *cache[V]) follows(s, next *seen[V]) {
+// Follows notes what comes after s. Both may be nil.
+func (c *Cache[V]) Follows(s, next *Entry[V]) {
 	if s == nil || next == nil || s.next.Load() == next {
 		return
 	}
@@ -79,8 +76,8 @@ func (c *cache[V]) follows(s, next *seen[V]) {
 	}
 }
 
-// get returns nil where nothing is known of a tenant's bytes.
-func (c *cache[V]) get(tenant model.Tenant, text []byte) *seen[V] {
+// Get returns nil where nothing is known of a tenant's bytes.
+func (c *Cache[V]) Get(tenant model.Tenant, text []byte) *Entry[V] {
 	c.mu.RLock()
 	s := c.recent[cacheKey{tenant, string(text)}]
 	if s != nil {
@@ -95,24 +92,24 @@ func (c *cache[V]) get(tenant model.Tenant, text []byte) *seen[V] {
 	return nil
 }
 
-// put keeps what was made from bytes; nil is returned where it is not kept.
-func (c *cache[V]) put(tenant model.Tenant, text []byte, v V) *seen[V] {
+// Put keeps what was made from bytes; nil is returned where it is not kept.
+func (c *Cache[V]) Put(tenant model.Tenant, text []byte, v V) *Entry[V] {
 	if len(text) > longestCached {
 		return nil
 	}
-	return c.add(&seen[V]{key: cacheKey{tenant, string(text)}, value: v})
+	return c.add(&Entry[V]{key: cacheKey{tenant, string(text)}, Value: v})
 }
 
 // add takes in s and returns it, or what another request was faster to add.
-func (c *cache[V]) add(s *seen[V]) *seen[V] {
+func (c *Cache[V]) add(s *Entry[V]) *Entry[V] {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if known := c.recent[s.key]; known != nil {
 		return known
 	}
 	size := s.size()
-	if c.recent == nil || c.bytes+size > c.most/2 {
-		c.older, c.recent, c.bytes = c.recent, map[cacheKey]*seen[V]{}, 0
+	if c.recent == nil || c.bytes+size > c.Most/2 {
+		c.older, c.recent, c.bytes = c.recent, map[cacheKey]*Entry[V]{}, 0
 		c.generation.Add(1)
 	}
 	s.next.Store(nil)
@@ -122,6 +119,9 @@ func (c *cache[V]) add(s *seen[V]) *seen[V] {
 	return s
 }
 
+// Length returns how many bytes it was made from.
+func (s *Entry[V]) Length() int { return len(s.key.text) }
+
 // size is about how many bytes s takes: what was made is about as long as what
 // it was made from.
-func (s *seen[V]) size() int { return len(s.key.tenant) + 2*len(s.key.text) + cachedOverhead }
+func (s *Entry[V]) size() int { return len(s.key.tenant) + 2*len(s.key.text) + cachedOverhead }

@@ -1,4 +1,6 @@
-package samples
+// Package unpack reads the bodies of requests that write samples, packed or not,
+// within bounds of bytes and of how many may be large at once.
+package unpack
 
 import (
 	"bytes"
@@ -11,8 +13,10 @@ import (
 	"sync"
 
 	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/hokan-db/hokan/engine/model"
 	"github.com/hokan-db/hokan/engine/policy"
 	"github.com/hokan-db/hokan/engine/turns"
 	"github.com/hokan-db/hokan/server/api"
@@ -25,38 +29,54 @@ type Charger interface {
 	Charge(n int64) error
 }
 
-// read fills r.body with the unpacked body, of at most the given number of
-// bytes as sent and unpacked.
-func (r *request) read(ctx context.Context, encoding string, body io.Reader, most int64) error {
+// BytesKept is how much memory a Body keeps for the next request: that of an
+// ordinary one.
+const BytesKept = 1 << 20
+
+// Body is the body of a request, and its memory, for one after another.
+type Body struct {
+	Bytes  []byte // unpacked
+	packed []byte // as sent, if it was packed
+	tenant model.Tenant
+	large  bool // it has one of the places of large
+}
+
+// Read fills b.Bytes with the unpacked body, of at most the given number of
+// bytes as sent and unpacked. The encoding is what Content-Encoding says. Every
+// error is an *api.Error. Release must follow.
+func (b *Body) Read(ctx context.Context, tenant model.Tenant, encoding string, from io.Reader, most int64) error {
+	b.tenant = tenant
 	var unpack func(dst, packed []byte, most int64) ([]byte, error)
 	var err error
 	switch strings.ToLower(strings.TrimSpace(encoding)) {
 	case "", "identity":
-		if r.body, err = readAll(r.body[:0], body, most); err != nil {
-			return readError(err, len(r.body), most)
+		if b.Bytes, err = readAll(b.Bytes[:0], from, most); err != nil {
+			return readError(err, len(b.Bytes), most)
 		}
-		if len(r.body) > mostBytesKept {
-			return r.enter(ctx)
+		if len(b.Bytes) > BytesKept {
+			return b.enter(ctx)
 		}
 		return nil
 	case "zstd":
 		unpack = unzstd
 	case "gzip", "x-gzip":
 		unpack = gunzip
+	case "snappy":
+		unpack = unsnappy
 	default:
-		return api.NewError("unsupported_media_type", "Content-Encoding "+quote(encoding)+" is none of zstd, gzip, identity")
+		return api.NewError("unsupported_media_type", "Content-Encoding "+quote(encoding)+" is none of zstd, gzip, snappy, identity")
 	}
-	if r.packed, err = readAll(r.packed[:0], body, most); err != nil {
-		return readError(err, len(r.packed), most)
+	if b.packed, err = readAll(b.packed[:0], from, most); err != nil {
+		return readError(err, len(b.packed), most)
 	}
 	// A few bytes may become very many: those wait for their turn, as few bytes.
-	r.body, err = unpack(r.body[:0], r.packed, min(most, mostBytesKept))
-	if errors.Is(err, errTooLarge) && most > mostBytesKept {
-		r.body = nil
-		if err := r.enter(ctx); err != nil {
+	b.Bytes, err = unpack(b.Bytes[:0], b.packed, min(most, BytesKept))
+	if errors.Is(err, errTooLarge) && most > BytesKept {
+		b.Bytes = nil
+		if err := b.enter(ctx); err != nil {
 			return err
 		}
-		r.body, err = unpack(nil, r.packed, most)
+		b.Bytes, err = unpack(nil, b.packed, most)
 	}
 	if errors.Is(err, errTooLarge) {
 		return tooLarge(most, "unpacked")
@@ -64,9 +84,9 @@ func (r *request) read(ctx context.Context, encoding string, body io.Reader, mos
 	if err != nil {
 		return malformed("the body cannot be unpacked: " + err.Error())
 	}
-	if c, ok := body.(Charger); ok {
-		if err := c.Charge(int64(len(r.body))); err != nil {
-			return readError(err, len(r.packed), most)
+	if c, ok := from.(Charger); ok {
+		if err := c.Charge(int64(len(b.Bytes))); err != nil {
+			return readError(err, len(b.packed), most)
 		}
 	}
 	return nil
@@ -78,13 +98,32 @@ func (r *request) read(ctx context.Context, encoding string, body io.Reader, mos
 // around bounds as bytes in progress.
 var large = turns.New(int(policy.LargeBodies.Default), int(policy.LargeBodies.Default)/2)
 
-// enter waits until r may be large.
-func (r *request) enter(ctx context.Context) error {
-	if large.Enter(ctx, r.tenant) != nil {
+// enter waits until b may be large.
+func (b *Body) enter(ctx context.Context) error {
+	if large.Enter(ctx, b.tenant) != nil {
 		return api.NewError("busy", "too many large requests are in progress")
 	}
-	r.large = true
+	b.large = true
 	return nil
+}
+
+// Drop lets go of the bytes of a large body, which nobody needs any more while
+// the request goes on.
+func (b *Body) Drop() {
+	if b.large {
+		b.Bytes, b.packed = nil, nil
+	}
+}
+
+// Release ends the request. The memory of an ordinary body stays for the next.
+func (b *Body) Release() {
+	if b.large {
+		large.Leave(b.tenant)
+	}
+	if cap(b.packed) > BytesKept || cap(b.Bytes) > BytesKept {
+		*b = Body{}
+	}
+	*b = Body{Bytes: b.Bytes[:0], packed: b.packed[:0]}
 }
 
 // errTooLarge is returned by what reads more than it may.
@@ -186,4 +225,28 @@ func gunzip(dst, packed []byte, most int64) ([]byte, error) {
 		return dst, err
 	}
 	return readAll(dst, z, most)
+}
+
+// unsnappy unpacks a block, as Prometheus sends it.
+func unsnappy(dst, packed []byte, most int64) ([]byte, error) {
+	n, err := s2.DecodedLen(packed)
+	if err != nil {
+		return dst, err
+	}
+	if int64(n) > most {
+		return dst, errTooLarge
+	}
+	if n > cap(dst) {
+		dst = make([]byte, n)
+	}
+	return s2.Decode(dst[:cap(dst)], packed)
+}
+
+// quote quotes text for an error message, cut to a readable length.
+func quote(text string) string {
+	const most = 40
+	if len(text) > most {
+		return strconv.Quote(text[:most]) + "…"
+	}
+	return strconv.Quote(text)
 }
