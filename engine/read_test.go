@@ -127,7 +127,7 @@ func TestAWideViewEndsAtDamage(t *testing.T) {
 // panicking panics when two goroutines read such sources at once.
 type panicking struct{ both *sync.WaitGroup }
 
-func (p panicking) Decode(times []int64, values []float64) ([]int64, []float64, error) {
+func (p panicking) DecodeIn(_ []model.Span, times []int64, values []float64) ([]int64, []float64, error) {
 	return times, values, p.Fold(model.AllTime(), merge.Grid{}, nil)
 }
 

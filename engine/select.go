@@ -136,8 +136,8 @@ func (db *DB) selectPieces(ctx context.Context, name model.Tenant, ids []model.C
 // closedRows stand for the rows of a selection that is closed.
 type closedRows struct{}
 
-// Decode implements merge.Source.
-func (closedRows) Decode([]int64, []float64) ([]int64, []float64, error) {
+// DecodeIn implements merge.Source.
+func (closedRows) DecodeIn([]model.Span, []int64, []float64) ([]int64, []float64, error) {
 	return nil, nil, fmt.Errorf("selection: %w", ErrClosed)
 }
 

@@ -96,6 +96,11 @@ func (db *DB) openSnapshot(ctx context.Context, t *tenant, ids []model.ChannelID
 // headRows adapts a head's view to merge.Source.
 type headRows struct{ head.View }
 
+// DecodeIn implements merge.Source.
+func (h headRows) DecodeIn(_ []model.Span, times []int64, values []float64) ([]int64, []float64, error) {
+	return h.Decode(times, values)
+}
+
 // Fold implements merge.Source.
 func (h headRows) Fold(span model.Span, g merge.Grid, out []model.Aggregate) error {
 	return merge.DecodeAndFold(h, span, g, out)

@@ -264,7 +264,7 @@ func (c *checker) sharedTimes(s *scratch, whole *Chunk) error {
 
 // summary compares a chunk's rows with its entry. c.values are its values.
 func (c *checker) summary(ref *ChunkRef, rows *clock) error {
-	c.times = rows.appendTo(c.times[:0])
+	c.times = rows.appendTo(c.times[:0], 0, rows.rows)
 	summary := chunk.Summarize(c.times, c.values)
 	numbersOf(&summary, c.values)
 	if !sameBits(&summary, &ref.Summary) {

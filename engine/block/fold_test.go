@@ -3,6 +3,7 @@ package block
 import (
 	"errors"
 	"math"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -54,6 +55,43 @@ func TestFoldIsWhatDecodingGives(t *testing.T) {
 				checkSummary(t, &out[i], &want[i], append(rows.values, 77))
 			}
 			return nil
+		})
+		if err != nil {
+			t.Fatalf("%v", err)
+		}
+	})
+}
+
+// TestRowsInSpansAreThoseOfAll decodes a chunk in some spans: exactly the rows
+// in them come back.
+func TestRowsInSpansAreThoseOfAll(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		rows := drawRows(t)
+		file, _ := build(t, []channelRows{
+			{labelled(t, 1, "a", "b"), []chunkRows{rows}},
+			{labelled(t, 2, "a", "c"), []chunkRows{rows}}})
+		r := open(t, file)
+		first, last := rows.times[0], rows.times[len(rows.times)-1]
+		edges := rapid.SliceOfNDistinct(rapid.Int64Range(max(first-3, math.MinInt64+3), min(last+3, math.MaxInt64-3)), 2, 12,
+			rapid.ID[int64]).Draw(t, "edges")
+		slices.Sort(edges)
+		var spans []model.Span
+		for i := 0; i+1 < len(edges); i += 2 {
+			spans = append(spans, model.Span{From: edges[i], To: edges[i+1]})
+		}
+		want := chunkRows{[]int64{7}, []float64{7}}
+		for i, at := range rows.times {
+			if slices.ContainsFunc(spans, func(s model.Span) bool { return s.Contains(at) }) {
+				want.times, want.values = append(want.times, at), append(want.values, rows.values[i])
+			}
+		}
+		err := r.Chunks(channelIDs(2), everything, func(ref ChunkRef) error {
+			c := r.Chunk(ref)
+			times, values, err := c.DecodeIn(spans, []int64{7}, []float64{7})
+			if err == nil && !sameRows(chunkRows{times, values}, want) {
+				t.Fatalf("%v: got %v, want %v", spans, times, want.times)
+			}
+			return err
 		})
 		if err != nil {
 			t.Fatalf("%v", err)

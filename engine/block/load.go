@@ -56,6 +56,12 @@ func (s *scratch) release() {
 
 // Decode appends the chunk's rows.
 func (c *Chunk) Decode(times []int64, values []float64) ([]int64, []float64, error) {
+	return c.DecodeIn(nil, times, values)
+}
+
+// DecodeIn appends those of the chunk's rows that lie in spans, which ascend and
+// touch no other; nil are all.
+func (c *Chunk) DecodeIn(spans []model.Span, times []int64, values []float64) ([]int64, []float64, error) {
 	s := scratches.Get().(*scratch)
 	defer s.release()
 	c, err := c.loaded(s)
@@ -70,11 +76,21 @@ func (c *Chunk) Decode(times []int64, values []float64) ([]int64, []float64, err
 	if err != nil {
 		return times, values, err
 	}
-	decoded, err := s.decoder.Values(values, payload, rows.rows)
+	s.cuts = append(s.cuts[:0], 0, rows.rows)
+	if spans != nil {
+		s.cuts = rows.stretches(s.cuts[:0], spans)
+	}
+	if len(s.cuts) == 0 {
+		return times, values, nil
+	}
+	decoded, err := s.decoder.Stretches(values, s.cuts, payload, rows.rows)
 	if err != nil {
 		return times, values, c.reader.damage(c.Ref.Values.Position, err)
 	}
-	return rows.appendTo(times), decoded, nil
+	for cuts := s.cuts; len(cuts) > 0; cuts = cuts[2:] {
+		times = rows.appendTo(times, cuts[0], cuts[1])
+	}
+	return times, decoded, nil
 }
 
 // Fold adds the chunk's rows in span to the buckets of g, whose end is not

@@ -2,10 +2,12 @@ package block
 
 import (
 	"slices"
+	"sort"
 	"sync"
 	"weak"
 
 	"github.com/hokan-db/hokan/engine/chunk"
+	"github.com/hokan-db/hokan/engine/model"
 )
 
 // isRegular reports whether all steps between ascending times are equal.
@@ -157,15 +159,34 @@ func (c *clock) before(from int, t int64) int {
 	return from + low + n
 }
 
-// appendTo appends the times of all rows.
-func (c *clock) appendTo(dst []int64) []int64 {
-	if c.times != nil {
-		return append(dst, c.times...)
+// stretches appends the rows that lie in ascending spans: of each stretch of
+// them the first and the one behind the last.
+func (c *clock) stretches(dst []int, spans []model.Span) []int {
+	first, last := c.at(0), c.at(c.rows-1)
+	next := sort.Search(len(spans), func(i int) bool { return spans[i].To > first })
+	to := 0
+	for ; next < len(spans) && spans[next].From <= last; next++ {
+		from := c.before(to, spans[next].From)
+		to = c.before(from, spans[next].To)
+		if n := len(dst); n > 0 && dst[n-1] == from {
+			dst[n-1] = to
+		} else if from < to {
+			dst = append(dst, from, to)
+		}
 	}
-	dst = slices.Grow(dst, c.rows)
-	t := c.first
-	for range c.rows {
-		dst = append(dst, t)
+	return dst
+}
+
+// appendTo appends the times of rows from one on to another.
+func (c *clock) appendTo(dst []int64, from, to int) []int64 {
+	if c.times != nil {
+		return append(dst, c.times[from:to]...)
+	}
+	n := len(dst)
+	dst = slices.Grow(dst, to-from)[:n+to-from]
+	t := c.at(from)
+	for i := range dst[n:] {
+		dst[n+i] = t
 		t += int64(c.step)
 	}
 	return dst

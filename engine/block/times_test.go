@@ -83,7 +83,7 @@ func TestClock(t *testing.T) {
 		if !regular {
 			c.times = times
 		}
-		if got := c.appendTo([]int64{7}); got[0] != 7 || !slices.Equal(got[1:], times) {
+		if got := c.appendTo([]int64{7}, 0, c.rows); got[0] != 7 || !slices.Equal(got[1:], times) {
 			t.Errorf("%s: %d, want %d", name, got, times)
 		}
 		for i, at := range times {

@@ -57,9 +57,24 @@ func checkSum(t fataler, got *model.Aggregate, values []float64) {
 	}
 }
 
+// checkStretches decodes every other piece of a column.
+func checkStretches(t fataler, name string, d *Decoder, src []byte, values []float64, cuts []int) {
+	t.Helper()
+	cuts = cuts[:len(cuts)&^1]
+	want := []float64{7}
+	for i := 0; i < len(cuts); i += 2 {
+		want = append(want, values[cuts[i]:cuts[i+1]]...)
+	}
+	got, err := d.Stretches([]float64{7}, cuts, src, len(values))
+	if err != nil || !sameBits(got, want) {
+		t.Fatalf("%s, %d rows, stretches %v: %v, %v, want %v", name, len(values), cuts, got, err, want)
+	}
+}
+
 // checkFold folds a column and compares each piece with a plain loop.
 func checkFold(t fataler, name string, d *Decoder, src []byte, values []float64, cuts []int) {
 	t.Helper()
+	checkStretches(t, name, d, src, values, cuts)
 	out := make([]model.Aggregate, len(cuts)-1)
 	for i := range out { // must be overwritten
 		out[i] = model.Aggregate{Count: 3, Quality: 4, Min: -1e308, Max: 1e308, Sum: 5, Compensation: 6, First: 7, Last: 8}
@@ -187,10 +202,16 @@ func TestFoldRefuses(t *testing.T) {
 			if err := d.Fold(out, cuts, src, 100); err == nil {
 				t.Errorf("cuts %v", cuts)
 			}
+			if _, err := d.Stretches(nil, cuts, src, 100); err == nil && len(cuts) > 0 {
+				t.Errorf("stretches %v", cuts)
+			}
 		}
 		for n := range src {
 			if err := d.Fold(out, []int{0, 100}, src[:n], 100); !errors.Is(err, ErrCorrupt) {
 				t.Errorf("cut to %d bytes: %v", n, err)
+			}
+			if got, err := d.Stretches(values[:1], []int{50, 60}, src[:n], 100); !errors.Is(err, ErrCorrupt) || len(got) != 1 {
+				t.Errorf("a stretch, cut to %d bytes: %v", n, err)
 			}
 		}
 		if err := d.Fold(out, []int{0, 100}, append(src, 0), 100); !errors.Is(err, ErrCorrupt) {

@@ -70,6 +70,9 @@ func checkArbitraryValues(t *testing.T, src []byte, rows int) {
 	out := make([]model.Aggregate, 1)
 	foldError := d.Fold(out, []int{0, max(rows, 0)}, src, rows)
 	_, describeError := DescribeValues(src, rows)
+	if _, stretchesError := d.Stretches(nil, []int{rows / 2, rows}, src, rows); stretchesError != nil && err == nil {
+		t.Fatalf("Stretches says %v", stretchesError)
+	}
 	if err != nil {
 		if !errors.Is(err, ErrCorrupt) || len(values) != 1 || values[0] != 7 {
 			t.Fatalf("%d values with %v", len(values)-1, err)

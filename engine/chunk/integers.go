@@ -285,6 +285,9 @@ func (p *patches) open(in *input, c *integers) {
 	}
 }
 
+// within reports whether any of the n rows from row at on has a patch.
+func (p *patches) within(at, n int) bool { return p.left > 0 && p.next < at+n }
+
 // apply replaces residuals of the rows from row at on.
 func (p *patches) apply(dst []int64, at int, base int64) {
 	for p.left > 0 && p.next < at+len(dst) {

@@ -47,11 +47,14 @@ type symbols struct {
 	low      packed
 	lowBits  uint
 	logGroup uint // log2 of the residuals a symbol stands for
+	sums     [maxLetters]int64
+	summed   bool // sums are those of the letters of each code
 }
 
 func (c *integers) openSymbols(in *input) {
 	s := &c.symbols
 	form := in.byte()
+	s.summed = false
 	s.lowBits, s.logGroup = uint(form&lowBitsMask), uint(form>>groupShift)
 	letters := int(in.byte()) + 1
 	if s.lowBits > maxLowBits || s.logGroup > 0 && (s.lowBits > 0 || letters > 1<<(8>>s.logGroup)) {

@@ -121,7 +121,7 @@ func DecodeAndFold(source Source, span model.Span, g Grid, out []model.Aggregate
 	r := buffers.Get().(*run)
 	defer buffers.Put(r)
 	var err error
-	if r.timeBuffer, r.valueBuffer, err = source.Decode(r.timeBuffer[:0], r.valueBuffer[:0]); err != nil {
+	if r.timeBuffer, r.valueBuffer, err = source.DecodeIn([]model.Span{span}, r.timeBuffer[:0], r.valueBuffer[:0]); err != nil {
 		return err
 	}
 	to := cut(r.timeBuffer, span.To)

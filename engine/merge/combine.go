@@ -44,7 +44,8 @@ type Combiner struct {
 	listed  []part  // ascending, disjoint; those that are neither folded nor streamed
 	spare   []part
 	holes   []hole
-	hidden  int // how many of the hidden spans the sweep has passed
+	spans   []model.Span // holeSpans
+	hidden  int          // how many of the hidden spans the sweep has passed
 	scratch *Scratch
 }
 
@@ -438,6 +439,20 @@ func (c *Combiner) HoleSpan() model.Span {
 	return c.span.Intersect(model.Span{From: c.holes[0].first, To: c.holes[len(c.holes)-1].last + 1})
 }
 
+// holeSpans returns where rows are that holes need.
+func (c *Combiner) holeSpans() []model.Span {
+	c.spans = c.spans[:0]
+	for i := range c.holes {
+		span := c.span.Intersect(model.Span{From: c.holes[i].first, To: c.holes[i].last + 1})
+		if n := len(c.spans); n > 0 && c.spans[n-1].To == span.From {
+			c.spans[n-1].To = span.To
+		} else if !span.Empty() {
+			c.spans = append(c.spans, span)
+		}
+	}
+	return c.spans
+}
+
 // Fill fills the holes from pieces, which must be all that Wants says yes to,
 // and completes the buckets.
 func (c *Combiner) Fill(pieces []Piece, scratch *Scratch) error {
@@ -449,7 +464,7 @@ func (c *Combiner) Fill(pieces []Piece, scratch *Scratch) error {
 	}
 	c.pending = wanted
 	cursor := &scratch.cursor
-	cursor.Reset(wanted, c.HoleSpan())
+	cursor.ResetIn(wanted, c.holeSpans())
 	for holes := c.holes; ; {
 		times, values, err := cursor.Next()
 		if err != nil {

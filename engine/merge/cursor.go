@@ -15,9 +15,10 @@ const (
 // Cursor yields the rows of one channel in ascending time, each time once. It
 // is used by one goroutine at a time.
 type Cursor struct {
-	span    model.Span
-	pieces  []Piece // in order of First; those not opened yet
-	open    []*run  // heap: the earliest next row first, of equal times the greatest rank
+	spans   []model.Span
+	one     [1]model.Span // where it is one
+	pieces  []Piece       // in order of First; those not opened yet
+	open    []*run        // heap: the earliest next row first, of equal times the greatest rank
 	free    []*run
 	owned   []Piece
 	times   []int64
@@ -40,11 +41,21 @@ func (c *Cursor) Reset(pieces []Piece, span model.Span) {
 	c.reset(c.owned, span)
 }
 
+// ResetIn is Reset for spans that ascend and touch no other. The cursor may give
+// rows between them too, without regard to other pieces that have some there. It
+// keeps the spans.
+func (c *Cursor) ResetIn(pieces []Piece, spans []model.Span) {
+	c.Reset(pieces, hullOf(spans))
+	c.spans = spans
+}
+
 // reset starts over on sorted pieces, which c does not own.
 func (c *Cursor) reset(sorted []Piece, span model.Span) {
 	c.free = append(c.free, c.open...)
 	c.open = c.open[:0]
-	c.pieces, c.span, c.failure = sorted, span, nil
+	c.pieces, c.failure = sorted, nil
+	c.one[0] = span
+	c.spans = c.one[:]
 }
 
 // Next returns the next rows, at least one; none means the end. The slices
@@ -83,7 +94,7 @@ func (c *Cursor) Next() (times []int64, values []float64, err error) {
 func (c *Cursor) openReached() error {
 	for len(c.pieces) > 0 && (len(c.open) == 0 || c.pieces[0].First <= c.open[0].times[0]) {
 		r := c.take()
-		err := r.decode(&c.pieces[0], c.span)
+		err := r.decode(&c.pieces[0], c.spans)
 		c.pieces = c.pieces[1:]
 		if err != nil || len(r.times) == 0 {
 			c.free = append(c.free, r)

@@ -34,9 +34,10 @@ type Piece struct {
 
 // Source holds a piece's rows.
 type Source interface {
-	// Decode appends all rows, in ascending time, to the two slices. It keeps
-	// neither.
-	Decode(times []int64, values []float64) ([]int64, []float64, error)
+	// DecodeIn appends the rows that lie in spans, which ascend and touch no
+	// other, to the two slices, in ascending time, and perhaps other rows among
+	// them. It keeps neither.
+	DecodeIn(spans []model.Span, times []int64, values []float64) ([]int64, []float64, error)
 	// Fold adds the rows in span, which may be none, to the buckets of g, as
 	// DecodeAndFold does. What out holds already is of earlier rows. It is asked
 	// only of a piece that overlaps no other.
@@ -69,6 +70,14 @@ func (p *Piece) clip(span model.Span) model.Span {
 	return span
 }
 
+// hullOf returns the span from the first of ascending spans to the last.
+func hullOf(spans []model.Span) model.Span {
+	if len(spans) == 0 {
+		return model.Span{}
+	}
+	return model.Span{From: spans[0].From, To: spans[len(spans)-1].To}
+}
+
 // run holds those decoded rows of one piece that were not handed out yet.
 type run struct {
 	times  []int64
@@ -79,10 +88,10 @@ type run struct {
 	valueBuffer []float64
 }
 
-// decode fills r with the rows of p in span.
-func (r *run) decode(p *Piece, span model.Span) error {
+// decode fills r with the rows of p in spans, and perhaps others between them.
+func (r *run) decode(p *Piece, spans []model.Span) error {
 	var err error
-	r.timeBuffer, r.valueBuffer, err = p.Source.Decode(r.timeBuffer[:0], r.valueBuffer[:0])
+	r.timeBuffer, r.valueBuffer, err = p.Source.DecodeIn(spans, r.timeBuffer[:0], r.valueBuffer[:0])
 	if err != nil {
 		return err
 	}
@@ -90,7 +99,7 @@ func (r *run) decode(p *Piece, span model.Span) error {
 	if len(times) != len(values) {
 		return fmt.Errorf("%w: %d times, %d values", ErrPiece, len(times), len(values))
 	}
-	span = p.clip(span)
+	span := p.clip(hullOf(spans))
 	// A row outside the bounds would break the order of what is handed out.
 	n := len(times)
 	outside := n > 0 && !p.Clipped && (times[0] < p.First || times[n-1] > p.Last)
@@ -98,14 +107,10 @@ func (r *run) decode(p *Piece, span model.Span) error {
 		return fmt.Errorf("%w: rows from %d to %d, said to be from %d to %d",
 			ErrPiece, times[0], times[n-1], p.First, p.Last)
 	}
-	if n > 0 && times[n-1] >= span.To {
-		n := before(times, span.To)
-		times, values = times[:n], values[:n]
-	}
-	if n > 0 && times[0] < span.From {
-		n := before(times, span.From)
-		times, values = times[n:], values[n:]
-	}
+	n = cut(times, span.To)
+	times, values = times[:n], values[:n]
+	n = before(times, span.From)
+	times, values = times[n:], values[n:]
 	r.times, r.values, r.rank = times, values, p.Rank
 	return nil
 }
