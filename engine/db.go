@@ -138,6 +138,7 @@ type DB struct {
 	memory    memory
 	reserve   reserve
 	mostRows  atomic.Uint64 // of one view, in blocks
+	queryRows uint64        // policy.QueryRows; less in tests
 	machine   machineBytes
 	flusher   flusher
 	keeper    checkpointer

@@ -89,11 +89,11 @@ func ceil(t int64, step model.Step) int64 {
 
 // fold answers a folding. It returns the coarsest step that was used.
 func (db *DB) fold(ctx context.Context, f *folding) (model.Step, error) {
-	coarsest := model.StepRaw
+	coarsest, charge := model.StepRaw, &rowCharge{db: db}
 	for _, same := range db.alike(f) {
 		for _, z := range zones(same.floors, f.span, f.step) {
 			v := &view{db: db, tenant: f.tenant, ids: same.ids, span: z.span, grid: f.grid, step: z.step,
-				expired: z.expired, out: make([][]model.Aggregate, len(same.ids))}
+				expired: z.expired, charge: charge, out: make([][]model.Aggregate, len(same.ids))}
 			for i, at := range same.position {
 				v.out[i] = f.out[at]
 			}
@@ -162,7 +162,7 @@ func (v *view) foldWide(ctx context.Context, asked model.Span) error {
 		rows := min((uint64(span.To)-uint64(span.From))/width, each)
 		span.To = span.From + int64(rows*width)
 		part := view{db: v.db, tenant: v.tenant, ids: v.ids, span: span, grid: merge.Grid{From: span.From, Width: width},
-			step: v.step, expired: v.expired, out: rooms(len(v.ids), int(rows))}
+			step: v.step, expired: v.expired, charge: v.charge, out: rooms(len(v.ids), int(rows))}
 		if err := part.run(ctx); err != nil {
 			return err
 		}

@@ -199,6 +199,10 @@ func TestKeptRowsFarApart(t *testing.T) {
 				t.Errorf("%s, compacted %v: a view has %d rows", step, compacted, rows)
 			}
 		}
+		// What is years apart is read in several passes.
+		if rows, _ := s.db.QueryRows(); rows != map[model.Step]uint64{model.StepSecond: 5, model.StepDay: 4}[step] {
+			t.Errorf("%s: %d rows of rollups are charged", step, rows)
+		}
 		must(t, s.db.Close())
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/hokan-db/hokan/engine/catalog"
 	"github.com/hokan-db/hokan/engine/disk"
 	"github.com/hokan-db/hokan/engine/model"
+	"github.com/hokan-db/hokan/engine/policy"
 	"github.com/hokan-db/hokan/engine/wal"
 )
 
@@ -47,6 +48,7 @@ func Open(o Options) (db *DB, err error) {
 	db.clock.latest.Store(math.MinInt64)
 	db.clock.trusted = math.MinInt64 // nothing is freed before the log is replayed
 	db.helping = make(chan struct{}, runtime.GOMAXPROCS(0)/2)
+	db.queryRows = uint64(policy.QueryRows.Default)
 	steps := []struct {
 		name string
 		run  func() error

@@ -10,7 +10,6 @@ import (
 	"github.com/hokan-db/hokan/engine/block"
 	"github.com/hokan-db/hokan/engine/merge"
 	"github.com/hokan-db/hokan/engine/model"
-	"github.com/hokan-db/hokan/engine/policy"
 )
 
 // pass is one pass over the channels of a query, with chunks of blocks read
@@ -20,6 +19,7 @@ type pass struct {
 	db     *DB
 	ids    []model.ChannelID
 	blocks []openBlock
+	charge *rowCharge
 	// wanted says which chunks of blocks are read.
 	wanted func(*block.ChunkRef) bool
 	// do is what is done with the channel ids[i], of different channels perhaps
@@ -57,10 +57,8 @@ func (p *pass) plan() error {
 			}
 		}
 	}
-	p.db.noteQueryRows(rows)
-	if rows > uint64(policy.QueryRows.Default) {
-		return fmt.Errorf("%w: %d rows to read, at most %d: ask for a shorter span or fewer channels",
-			ErrTooManyRows, rows, policy.QueryRows.Default)
+	if err := p.charge.take(rows); err != nil {
+		return err
 	}
 	const most = 8
 	together := 0
@@ -77,10 +75,28 @@ func (p *pass) plan() error {
 	return nil
 }
 
+// rowCharge counts the rows that one query reads: of chunks before they are
+// decoded, of rollups as their pages are.
+type rowCharge struct {
+	db   *DB
+	rows uint64
+}
+
+// take charges rows to the query, and refuses it where they are too many.
+func (c *rowCharge) take(rows uint64) error {
+	c.rows += rows
+	c.db.noteQueryRows(c.rows)
+	if c.rows > c.db.queryRows {
+		return fmt.Errorf("%w: %d rows to read so far, at most %d: ask for a shorter span or fewer channels",
+			ErrTooManyRows, c.rows, c.db.queryRows)
+	}
+	return nil
+}
+
 // QueryRows returns how many rows the largest view has asked for since the
 // database was opened, and how many one may.
 func (db *DB) QueryRows() (largest, limit uint64) {
-	return db.mostRows.Load(), uint64(policy.QueryRows.Default)
+	return db.mostRows.Load(), db.queryRows
 }
 
 func (db *DB) noteQueryRows(rows uint64) {

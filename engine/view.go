@@ -25,6 +25,7 @@ type view struct {
 	// span lies in one bucket.
 	step    model.Step
 	expired bool // rows that have expired count too
+	charge  *rowCharge
 
 	coarsest  model.Step // that was used
 	snapshot  *snapshot
@@ -179,6 +180,9 @@ func (v *view) fold(s *source) error {
 		for v.ids[at] != id { // both ascend, of one step
 			at++
 		}
+		if err := v.charge.take(uint64(rows.Len())); err != nil {
+			return err
+		}
 		v.coarsest = max(v.coarsest, rows.Step)
 		columns := merge.Summaries{FirstTimes: rows.FirstTimes, LastTimes: rows.LastTimes, Fold: rows.Fold,
 			Hidden: hidden, Rawless: !s.HasRaw(id)}
@@ -208,7 +212,7 @@ func (v *view) outside(spans []model.Span) (dst []model.Span) {
 
 // foldRows folds what has no rollups.
 func (v *view) foldRows(ctx context.Context) error {
-	p := pass{ctx: ctx, db: v.db, ids: v.ids, blocks: v.snapshot.blocks, wanted: v.decodes}
+	p := pass{ctx: ctx, db: v.db, charge: v.charge, ids: v.ids, blocks: v.snapshot.blocks, wanted: v.decodes}
 	p.do = func(i int, scratch *merge.Scratch) error {
 		if v.combined != nil && v.combined[i] {
 			return v.combiners[i].Finish(scratch)
@@ -237,7 +241,7 @@ func (v *view) fillHoles(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p := pass{ctx: ctx, db: v.db, ids: v.ids, blocks: blocks, wanted: func(*block.ChunkRef) bool { return true }}
+	p := pass{ctx: ctx, db: v.db, charge: v.charge, ids: v.ids, blocks: blocks, wanted: func(*block.ChunkRef) bool { return true }}
 	p.do = func(i int, scratch *merge.Scratch) error {
 		if !v.combined[i] || v.combiners[i].Holes() == 0 {
 			return nil

@@ -34,7 +34,7 @@ var (
 	QueryChannels = Limit{"query_channels", 100_000, "too_many_channels",
 		"channels that one query may read: more than the largest tenant of one machine has"}
 	QueryRows = Limit{"query_rows", 1_000_000_000, "bad_span",
-		"rows that one view may read, charged before it decodes them"}
+		"rows that one view may read, of rollups too, charged before they are folded"}
 )
 
 // Limits on what is written.
