@@ -56,13 +56,17 @@ func (l *limiter) used(now time.Time) float64 {
 	return float64(l.perSecond) - l.bucket.TokensAt(now)
 }
 
-// Admit refuses samples that come too fast: a *RateError. Before the first ones
+// Admit refuses samples that come too fast, a *RateError, and those that come
+// after the contract's end, ErrClosed, of which the engine is told by a sweep. Before the first ones
 // since the database was opened it looks how the tenant stands, which the engine
 // does not know yet.
 func (s *Store) Admit(ctx context.Context, t model.Tenant, samples int) error {
 	a := s.account(t)
 	if a == nil {
 		return nil
+	}
+	if s.clock().UnixNano() >= a.freezes.Load() {
+		return errEnded
 	}
 	if a.usage.Load() == nil && a.record.Load().Limits().Bytes > 0 {
 		if _, err := s.Check(ctx, t); err != nil {

@@ -22,6 +22,9 @@ import (
 // ErrClosed refuses a tenant whose time is over.
 var ErrClosed = errors.New("the tenant's time is over")
 
+// errEnded refuses what is written after a contract's end.
+var errEnded = fmt.Errorf("%w: its contract has ended", ErrClosed)
+
 // recordPrefix begins the keys of records: the tenant's name follows.
 const recordPrefix = "tenant/"
 
@@ -52,6 +55,7 @@ type account struct {
 	limiter atomic.Pointer[limiter] // nil: no limit
 	fullest atomic.Pointer[fullest] // as counted last
 	closes  atomic.Int64            // when no token opens it any more, in nanoseconds since the epoch
+	freezes atomic.Int64            // when nothing can be written any more, the same
 
 	restsUntil atomic.Int64 // sweeps leave it alone until then, in nanoseconds since the epoch
 
@@ -98,10 +102,15 @@ func (a *account) take(r *Record, c Clocks) {
 	if before == nil || before.Limits().SamplesPerSecond != limits.SamplesPerSecond {
 		a.limiter.Store(newLimiter(limits.SamplesPerSecond))
 	}
-	closes := int64(math.MaxInt64)
-	if at := r.Schedule(c).Closes; !at.IsZero() {
-		closes = at.UnixNano()
+	ahead := r.Schedule(c)
+	instant := func(at time.Time) int64 {
+		if at.IsZero() {
+			return math.MaxInt64 // never
+		}
+		return at.UnixNano()
 	}
+	a.freezes.Store(instant(ahead.Frozen))
+	closes := instant(ahead.Closes)
 	if r.Removing != nil {
 		closes = math.MinInt64 // its tokens may be revoked in part
 	}
@@ -134,7 +143,7 @@ func (s *Store) writeBlock(r *Record, u *engine.Usage) error {
 	case r.Removing != nil:
 		return fmt.Errorf("%w: it is being deleted", ErrClosed)
 	case due(r.Schedule(s.clocks).Frozen, s.clock()):
-		return fmt.Errorf("%w: its contract has ended", ErrClosed)
+		return errEnded
 	case r.Life.Frozen:
 		return fmt.Errorf("%w: nothing is taken until the tenant has no more than its %d bytes", engine.ErrOverQuota, agreed.Quota)
 	case r.Life.Refuses(agreed, used):
