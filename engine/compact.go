@@ -152,6 +152,7 @@ func (db *DB) judge(t *tenant, v *maintain.View, blocks []block.Meta) error {
 			clean[blocks[i].Name] = facts.deletions
 		}
 		b.Dead, b.Expired, b.Hidden = facts.dead, facts.expired, facts.hidden
+		b.Folds = facts.folds
 		if facts.hiddenSince != 0 {
 			b.Stale = facts.hiddenSince + staleAfter
 		}

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/hokan-db/hokan/engine/block"
+	"github.com/hokan-db/hokan/engine/disk"
 	"github.com/hokan-db/hokan/engine/model"
 	"github.com/hokan-db/hokan/engine/policy"
 )
@@ -22,6 +23,7 @@ type blockFacts struct {
 
 	expired, hidden uint64 // bytes
 	dead, clean     bool   // nothing, or no hidden row, is in it
+	folds           bool   // some of what has expired becomes rollups
 	hiddenSince     int64  // clock time; 0: nothing is hidden
 }
 
@@ -36,7 +38,7 @@ func (db *DB) factsOf(t *tenant, m *block.Meta, now int64) (blockFacts, error) {
 	if n := len(tombstones); n > 0 {
 		facts.deletions = tombstones[n-1].Offset
 	}
-	keepsAll := t.keepsAll()
+	keepsAll, blocks := t.keepsAll(), t.blocks
 	t.mu.RUnlock()
 	if len(tombstones) == 0 && (keepsAll || m.First >= db.highestFloor(t, now, m.RollupsAlone == m.Channels)) {
 		return facts, nil
@@ -47,7 +49,7 @@ func (db *DB) factsOf(t *tenant, m *block.Meta, now int64) (blockFacts, error) {
 	if ok && known.day == facts.day && known.deletions == facts.deletions && known.policy == facts.policy {
 		return known, nil
 	}
-	e := examiner{db: db, t: t, meta: m, now: now, tombstones: tombstones, facts: &facts}
+	e := examiner{db: db, t: t, meta: m, now: now, tombstones: tombstones, blocks: blocks, facts: &facts}
 	if err := e.examine(); err != nil {
 		return facts, err
 	}
@@ -105,6 +107,7 @@ type examiner struct {
 	meta       *block.Meta
 	now        int64
 	tombstones []model.Tombstone
+	blocks     []block.Meta // of t
 	facts      *blockFacts
 	channels   []examined
 }
@@ -151,7 +154,9 @@ func (e *examiner) examine() error {
 	}
 	e.facts.dead = true
 	for i := range e.channels {
-		e.sum(&e.channels[i])
+		if err := e.sum(&e.channels[i]); err != nil {
+			return err
+		}
 	}
 	e.facts.clean = len(e.tombstones) > 0 && e.facts.hidden == 0 && e.meta.Uncharged == 0
 	return nil
@@ -176,7 +181,7 @@ func (e *examiner) charge(c *examined, day int64, bytes uint64) {
 }
 
 // sum adds a channel, of which every day is counted.
-func (e *examiner) sum(c *examined) {
+func (e *examiner) sum(c *examined) error {
 	m := e.meta
 	share := max(m.Bytes/max(m.Channels, 1), 1)
 	rest := model.Span{From: m.First, To: m.Last + 1} // what no tombstone hides
@@ -197,8 +202,35 @@ func (e *examiner) sum(c *examined) {
 	case len(outliving(c.floors)) == 0:
 		e.facts.expired += c.expired
 	case c.last <= c.floors[model.StepRaw]:
-		e.facts.expired += c.bytes
+		if waits, err := e.waits(c); waits || err != nil {
+			return err
+		}
+		e.facts.expired += max(share, c.bytes)
+		e.facts.folds = true
 	}
+	return nil
+}
+
+// waits reports whether a channel's rows, which have expired, wait for others
+// before they become rollups: for those of a head, and for those of a channel
+// that is split into several blocks.
+func (e *examiner) waits(c *examined) (bool, error) {
+	floor := c.floors[model.StepRaw]
+	if e.t.inHeads(c.id, model.Span{From: model.MinTime, To: floor}) {
+		return true, nil
+	}
+	name, _ := disk.ParseBlockName(e.meta.Name)
+	for i := range e.blocks {
+		other, _ := disk.ParseBlockName(e.blocks[i].Name)
+		if other.Part, other.Epoch = name.Part, name.Epoch; other != name {
+			continue
+		}
+		later := noRows
+		if err := e.db.reach(&later, &e.blocks[i], c.id, model.Span{From: floor, To: model.MaxTime}); err != nil || !later.Empty() {
+			return true, err
+		}
+	}
+	return false, nil
 }
 
 // forgetFacts lets go of what is known of blocks.

@@ -1,11 +1,12 @@
 package engine
 
 import (
-	"errors"
-	"fmt"
+	"cmp"
+	"math"
 	"slices"
 
 	"github.com/hokan-db/hokan/engine/block"
+	"github.com/hokan-db/hokan/engine/head"
 	"github.com/hokan-db/hokan/engine/model"
 	"github.com/hokan-db/hokan/engine/policy"
 )
@@ -15,7 +16,9 @@ import (
 // the floor are left out. Where one does, the raw rows stay until all that the
 // job has of the channel have expired; they are then folded into rollups of the
 // steps that are kept, in the same job, so that there is no moment without one
-// of the two. Rollups alone are copied from block to block.
+// of the two. They wait for what lies over them elsewhere, in other blocks or in
+// a head: a row that corrects another must count instead of it. Rollups alone
+// are copied from block to block.
 
 // expiry is what retention does to a channel's raw rows in a job.
 type expiry struct {
@@ -29,9 +32,6 @@ type rollupCopy struct {
 	channel model.Channel
 	from    *block.Meta
 }
-
-// errMixed says that a job has raw rows of a channel, and rollups without any.
-var errMixed = errors.New("raw rows and rollups of rows that have expired cannot be one block")
 
 // dayFloor returns the start of the UTC day of a floor: whole days go.
 func dayFloor(floor int64) int64 {
@@ -69,29 +69,48 @@ func (t *tenant) floorsOf(channels map[model.ChannelID]model.Channel, copies []r
 	return floors
 }
 
-// expire finds what retention does to the channels.
-func (r *mergedRows) expire(floors map[model.ChannelID]policy.Floors, channels map[model.ChannelID]model.Channel) error {
-	slices.SortStableFunc(r.copies, func(a, b rollupCopy) int { return int(int64(a.channel.ID) - int64(b.channel.ID)) })
-	for i := range r.copies {
-		id := r.copies[i].channel.ID
-		_, raw := channels[id]
-		if raw || i > 0 && r.copies[i-1].channel.ID == id {
-			return fmt.Errorf("channel %d: %w", id, errMixed)
+// setApart leaves of the copies one of each channel of which there are no raw
+// rows: a block has a channel's rollups of one kind, once. The others go into
+// blocks of their own.
+func (r *mergedRows) setApart(channels map[model.ChannelID]model.Channel) {
+	slices.SortStableFunc(r.copies, func(a, b rollupCopy) int { return cmp.Compare(a.channel.ID, b.channel.ID) })
+	all := r.copies
+	r.copies = nil
+	layer := 0
+	for i, c := range all {
+		if layer++; i == 0 || all[i-1].channel.ID != c.channel.ID {
+			layer = 0
+			if _, raw := channels[c.channel.ID]; raw {
+				layer = 1
+			}
 		}
+		if layer == 0 {
+			r.copies = append(r.copies, c)
+			continue
+		}
+		for len(r.apart) < layer {
+			r.apart = append(r.apart, nil)
+		}
+		r.apart[layer-1] = append(r.apart[layer-1], c)
 	}
+}
+
+// expire finds what retention does to the channels.
+func (r *mergedRows) expire(t *tenant, floors map[model.ChannelID]policy.Floors, channels map[model.ChannelID]model.Channel) error {
+	r.setApart(channels)
 	r.expired = map[model.ChannelID]expiry{}
 	for id, f := range floors {
 		raw := f[model.StepRaw]
-		if raw <= r.span.From && len(r.copies) == 0 {
+		if raw <= r.span.From && len(r.copies) == 0 && len(r.apart) == 0 {
 			continue
 		}
 		e := expiry{from: dayFloor(raw), floors: f}
 		if kept := outliving(f); len(kept) > 0 {
-			last, err := r.lastRow(id)
+			folds, err := r.mayFold(t, id, raw)
 			if err != nil {
 				return err
 			}
-			if e.from = policy.NoFloor; last < raw {
+			if e.from = policy.NoFloor; folds {
 				e.fold, e.from = kept, dayFloor(f.Least())
 			}
 		}
@@ -100,31 +119,77 @@ func (r *mergedRows) expire(floors map[model.ChannelID]policy.Floors, channels m
 	return nil
 }
 
-// lastRow returns the time of the last raw row of a channel in the job's blocks.
-func (r *mergedRows) lastRow(id model.ChannelID) (int64, error) {
-	last := model.MinTime
+// mayFold reports whether a channel's raw rows in the job's blocks may become
+// rollups: all have expired, and none lie over them elsewhere.
+func (r *mergedRows) mayFold(t *tenant, id model.ChannelID, floor int64) (bool, error) {
+	rows := noRows
 	for i := range r.blocks {
-		m := &r.blocks[i]
-		if m.Last <= last {
-			continue
-		}
-		reader, err := r.db.readers.acquire(m.Name)
-		if err != nil {
-			return 0, err
-		}
-		err = reader.Chunks([]model.ChannelID{id}, model.AllTime(), func(c block.ChunkRef) error {
-			last = max(last, c.Summary.LastTime)
-			return nil
-		})
-		r.db.readers.release(reader)
-		if err != nil {
-			return 0, err
+		if err := r.db.reach(&rows, &r.blocks[i], id, model.AllTime()); err != nil {
+			return false, err
 		}
 	}
-	return last, nil
+	if rows.Empty() || rows.To > floor || t.inHeads(id, rows) {
+		return false, nil
+	}
+	t.mu.RLock()
+	blocks := t.blocks
+	t.mu.RUnlock()
+	for i := range blocks {
+		if slices.ContainsFunc(r.blocks, func(m block.Meta) bool { return m.Name == blocks[i].Name }) {
+			continue
+		}
+		over := noRows
+		if err := r.db.reach(&over, &blocks[i], id, rows); err != nil || !over.Empty() {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
-// more reports whether something is still to be written.
+// noRows is a span that reach has not widened yet.
+var noRows = model.Span{From: math.MaxInt64, To: math.MinInt64}
+
+// reach widens rows by the chunks that a block has of a channel in a span.
+func (db *DB) reach(rows *model.Span, m *block.Meta, id model.ChannelID, span model.Span) error {
+	if !span.Overlaps(m.First, m.Last) {
+		return nil
+	}
+	reader, err := db.readers.acquire(m.Name)
+	if err != nil {
+		return err
+	}
+	defer db.readers.release(reader)
+	return reader.Chunks([]model.ChannelID{id}, span, func(c block.ChunkRef) error {
+		rows.From, rows.To = min(rows.From, c.Summary.FirstTime), max(rows.To, c.Summary.LastTime+1)
+		return nil
+	})
+}
+
+// inHeads reports whether a head may have rows of a channel in a span.
+func (t *tenant) inHeads(id model.ChannelID, span model.Span) bool {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	over := func(h *head.Head) bool {
+		view, ok := h.View(id)
+		if !ok {
+			return false
+		}
+		first, last := view.Bounds()
+		return span.Overlaps(first, last)
+	}
+	return over(t.active) || slices.ContainsFunc(t.frozen, func(f *frozenHead) bool { return over(f.Head) })
+}
+
+// begin reports whether another block is to be written.
+func (r *mergedRows) begin() bool {
+	if !r.more() && len(r.apart) > 0 {
+		r.copies, r.apart = r.apart[0], r.apart[1:]
+	}
+	return r.more()
+}
+
+// more reports whether something is still to be written that may be in the block
+// with what is before it.
 func (r *mergedRows) more() bool { return len(r.times) > 0 || len(r.copies) > 0 }
 
 // folds reports whether the chunk's rows become rollups.

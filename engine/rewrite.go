@@ -49,7 +49,7 @@ func (db *DB) rewriteBlocks(ctx context.Context, t *tenant, job *maintain.Job, o
 		name.LastOffset = max(name.LastOffset, old[i].LastOffset)
 	}
 	var written []block.Meta
-	for rows.more() {
+	for rows.begin() {
 		name.Part = db.flusher.parts.Add(1)
 		var meta block.Meta
 		err := db.blocks.Put(name.String(), func(w io.Writer) (err error) {
@@ -118,7 +118,7 @@ func writePart(ctx context.Context, o block.WriterOptions, w *pacedWriter, rows 
 	if err := rows.fold.end(writer); err != nil {
 		return block.Meta{}, err
 	}
-	if rows.more() {
+	if rows.more() || len(rows.apart) > 0 {
 		writer.NoteMore()
 	}
 	meta, err := writer.Close()
@@ -212,6 +212,7 @@ type mergedRows struct {
 	// What retention does to channels, and those of which there are rollups alone.
 	expired map[model.ChannelID]expiry
 	copies  []rollupCopy
+	apart   [][]rollupCopy // more copies: each of them of one block that is written by itself
 	fold    rollupFold
 	// What of the cursor's last batch is not in a chunk yet.
 	restTimes  []int64
@@ -263,7 +264,7 @@ func (db *DB) openRows(ctx context.Context, t *tenant, span model.Span, blocks [
 	}
 	floors := t.floorsOf(channels, r.copies, now)
 	t.mu.RUnlock()
-	if err := r.expire(floors, channels); err != nil {
+	if err := r.expire(t, floors, channels); err != nil {
 		return nil, err
 	}
 	for _, id := range slices.Sorted(maps.Keys(channels)) {

@@ -84,9 +84,13 @@ type Block struct {
 	Stale           int64 // clock time from which hidden rows are to go, however few; 0: never
 	Dead            bool  // nothing in it can be read any more
 	Damaged         bool  // it cannot be merged
-	// Alone says that it has rollups whose raw rows have expired: these cannot
-	// be merged with raw rows, so it is written again by itself only.
+	// Alone says that it has rollups whose raw rows have expired: merging it
+	// with others would not make them one, so it is written again by itself only.
 	Alone bool
+	// Folds says that some of what has expired becomes rollups when it is written
+	// again. Then all whose rows lie over each other go together: a row that
+	// corrects another counts instead of it.
+	Folds bool
 }
 
 // View is one tenant, as the picker sees it.

@@ -283,6 +283,7 @@ func (p *picker) rewrite(_ model.Span, units []unit) *Job {
 			continue
 		}
 		s := newSet(len(units))
+		s.folds = reason == Expired && u.folds
 		s.add(units, i)
 		s.close(units)
 		if p.fits(s) {

@@ -20,7 +20,7 @@ type unit struct {
 	expired, hidden         uint64
 	stale                   int64
 	written                 int64
-	damaged, alone          bool
+	damaged, alone, folds   bool
 }
 
 // full reports whether merging u with its neighbours gains nothing.
@@ -69,6 +69,7 @@ func unitsOf(blocks []Block) map[int64][]unit {
 		}
 		u.written = max(u.written, b.Written)
 		u.damaged, u.alone = u.damaged || b.Damaged, u.alone || b.Alone
+		u.folds = u.folds || b.Folds
 	}
 	months := map[int64][]unit{}
 	for i := range units {
@@ -88,11 +89,12 @@ func unitsOf(blocks []Block) map[int64][]unit {
 type set struct {
 	in                      []bool // by unit
 	span                    model.Span
+	first, last             int64 // times between which the rows lie
 	firstOffset, lastOffset uint64
 	bytes                   uint64
 	units, blocks           int
 	damaged                 bool // some of it cannot be merged, or not together
-	alone                   bool
+	alone, folds            bool
 }
 
 func newSet(units int) *set { return &set{in: make([]bool, units)} }
@@ -105,24 +107,29 @@ func (s *set) add(units []unit, i int) {
 	s.in[i] = true
 	if s.units == 0 {
 		s.span, s.firstOffset, s.lastOffset = u.span, u.firstOffset, u.lastOffset
+		s.first, s.last = u.first, u.last
 	}
 	s.span.From, s.span.To = min(s.span.From, u.span.From), max(s.span.To, u.span.To)
+	s.first, s.last = min(s.first, u.first), max(s.last, u.last)
 	s.firstOffset, s.lastOffset = min(s.firstOffset, u.firstOffset), max(s.lastOffset, u.lastOffset)
 	s.bytes += u.bytes
 	s.units++
 	s.blocks += len(u.blocks)
 	s.alone = s.alone || u.alone
-	s.damaged = s.damaged || u.damaged || s.alone && s.units > 1
+	s.damaged = s.damaged || u.damaged || s.alone && s.units > 1 && !s.folds
 }
 
 // close adds what a job of s must take too: every unit whose days overlap those
-// of s and whose entries are not all before or all after those of s.
+// of s and whose entries are not all before or all after those of s; of a job
+// that folds also those whose rows lie over those of s.
 func (s *set) close(units []unit) {
 	for grown := true; grown; {
 		grown = false
 		for i := range units {
 			u := &units[i]
-			if !s.in[i] && overlaps(u.span, s.span) && u.firstOffset <= s.lastOffset && s.firstOffset <= u.lastOffset {
+			entries := overlaps(u.span, s.span) && u.firstOffset <= s.lastOffset && s.firstOffset <= u.lastOffset
+			rows := s.folds && u.first <= s.last && s.first <= u.last
+			if !s.in[i] && (entries || rows) {
 				s.add(units, i)
 				grown = true
 			}
