@@ -213,8 +213,8 @@ func (db *DB) clearGraves() error {
 	return errors.Join(errs...)
 }
 
-// removeDead removes the blocks of a deleted tenant, those set aside as damaged
-// among them, and its files, unless these are a later tenant's of the name:
+// removeDead removes the blocks and files of a deleted tenant, those set aside as
+// damaged among them, the files unless these are a later tenant's of the name:
 // that one is made only after this was done before.
 func (db *DB) removeDead(g grave) error {
 	prefix := disk.BlocksDir + "/" + string(g.tenant) + "/"
@@ -236,5 +236,5 @@ func (db *DB) removeDead(g grave) error {
 	if _, err := db.purgeFiles(g.tenant); err != nil {
 		return err
 	}
-	return db.local.RemoveQuarantined(prefix)
+	return errors.Join(db.removeQuarantined(prefix), db.removeQuarantined(disk.UploadDir(g.tenant)+"/"))
 }

@@ -518,6 +518,24 @@ func decodeCheckpoint(o disk.Object, path string, visit func(*tenantCheckpoint) 
 	return head, nil
 }
 
+// checkCheckpoint reads all of a checkpoint and returns the first damage.
+func checkCheckpoint(store disk.Blocks, name string) error {
+	p, _, offset, ok := disk.ParseCheckpointName(name)
+	if !ok {
+		return nil
+	}
+	o, err := store.Open(name)
+	if err != nil {
+		return err
+	}
+	defer o.Close()
+	holds, err := decodeCheckpoint(o, name, func(*tenantCheckpoint) error { return nil })
+	if err == nil && (holds.partition != p || holds.offset != offset) {
+		return disk.Corrupt(name, disk.HeaderSize, "it is of partition %d at offset %d", holds.partition, holds.offset)
+	}
+	return err
+}
+
 func (r *checkpointReader) head() (h checkpointHead) {
 	h.partition = model.Partition(r.fixed(1))
 	r.fixed(8) // the epoch is in the name

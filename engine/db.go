@@ -56,7 +56,7 @@ type Options struct {
 	CheckpointBytes, CheckpointAge, ReplayBytes int64
 	// SegmentBytes is the size of a log segment.
 	SegmentBytes int64
-	// ScrubRate is how many bytes of blocks a second are read again in the
+	// ScrubRate is how many bytes of files a second are read again in the
 	// background, to find what has rotted; less than 0: none.
 	ScrubRate int64
 	// ReadOnly opens a database that exists for reading alone: nothing is
@@ -109,6 +109,8 @@ type DB struct {
 	// was found.
 	damagedSegments func() []string
 	logParts        func() []wal.Part // the files of the log
+	// rereadSegment reads a file of the log again and returns new damage.
+	rereadSegment func(name string, wait func(bytes int) error) ([]error, error)
 	// deleting is held to keep objects from being deleted.
 	deleting sync.RWMutex
 	local    *disk.LocalBlocks // what blocks stands on

@@ -43,6 +43,13 @@ func (f *tenantFiles) add(info File) {
 	f.onDisk += info.fileBytes()
 }
 
+// remove takes out a file. The caller holds mu.
+func (f *tenantFiles) remove(info File) {
+	delete(f.byName, info.Name)
+	f.bytes -= info.Size
+	f.onDisk -= info.fileBytes()
+}
+
 // physical returns how many bytes the files take on the disk.
 func (f *tenantFiles) physical() uint64 {
 	f.mu.Lock()
@@ -199,7 +206,8 @@ func (db *DB) loadedFiles(t *tenant) (*tenantFiles, error) {
 
 // OpenFile returns a file and its content, which is to be closed. A file that
 // is open can be read to its end when it is deleted. There being none is
-// ErrNotFound; damage is ErrCorrupt, from Read.
+// ErrNotFound; damage is ErrCorrupt, from Read, or at once where the file was
+// set aside for it.
 func (db *DB) OpenFile(ctx context.Context, name model.Tenant, file string) (File, io.ReadCloser, error) {
 	t, err := db.enterTenant(name)
 	if err != nil {
@@ -213,6 +221,9 @@ func (db *DB) OpenFile(ctx context.Context, name model.Tenant, file string) (Fil
 	files.mu.Lock()
 	info, ok := files.byName[file]
 	files.mu.Unlock()
+	if object := disk.UploadName(name, file); !ok && db.quarantine.has(object) {
+		return File{}, nil, fmt.Errorf("file %q: %w", file, disk.Corrupt(object, 0, "the file was set aside: damage was found in it"))
+	}
 	if !ok {
 		return File{}, nil, fmt.Errorf("file %q: %w", file, ErrNotFound)
 	}
@@ -264,16 +275,50 @@ func (db *DB) DeleteFile(ctx context.Context, name model.Tenant, file string) er
 	files.mu.Lock()
 	defer files.mu.Unlock()
 	info, ok := files.byName[file]
-	if !ok {
+	object := disk.UploadName(name, file)
+	if !ok && !db.quarantine.has(object) {
 		return fmt.Errorf("file %q: %w", file, ErrNotFound)
 	}
-	if err := db.blocks.Delete(disk.UploadName(name, file)); err != nil {
+	if err := db.blocks.Delete(object); err != nil {
 		return err
 	}
-	delete(files.byName, file)
-	files.bytes -= info.Size
-	files.onDisk -= info.fileBytes()
+	if ok {
+		files.remove(info)
+	}
+	if err := db.removeQuarantined(object); err != nil {
+		return err
+	}
 	return ctx.Err()
+}
+
+// removeQuarantined removes what was set aside and whose names begin with
+// prefix: of what is deleted nothing stays readable.
+func (db *DB) removeQuarantined(prefix string) error {
+	if err := db.local.RemoveQuarantined(prefix); err != nil {
+		return err
+	}
+	db.quarantine.forget(prefix)
+	return nil
+}
+
+// unlistFile takes a file that was set aside from those that there are.
+func (db *DB) unlistFile(object string) {
+	name, ok := disk.ParseUploadName(object)
+	if !ok {
+		return
+	}
+	t, err := db.tenant(name)
+	if err != nil {
+		return // deleted meanwhile
+	}
+	t.files.mu.Lock()
+	defer t.files.mu.Unlock()
+	for _, info := range t.files.byName {
+		if disk.UploadName(name, info.Name) == object {
+			t.files.remove(info)
+			return
+		}
+	}
 }
 
 // purgeFiles removes every file of a tenant that is deleted, and returns how

@@ -38,6 +38,7 @@ type naiveEvent struct {
 	kind           string
 	time           int64
 	bits           uint64
+	entry          uint64 // its offset in the log
 }
 
 type naiveTenant struct {
@@ -45,6 +46,7 @@ type naiveTenant struct {
 	order  []string                    // channels in the order in which they were made
 	alarms []*naiveAlarm
 	events []naiveEvent
+	lost   []naiveEvent // in a repair
 	rules  policy.Rules
 	floors map[string]int64 // channel → the time before which all has expired
 	quota  int              // channels; 0: none
@@ -77,7 +79,7 @@ func (a *naiveAlarm) holds(v float64) bool {
 }
 
 // fold judges the rows of one entry.
-func (n *naiveTenant) fold(columns []model.Column) {
+func (n *naiveTenant) fold(columns []model.Column, entry uint64) {
 	type row struct {
 		time    int64
 		channel int
@@ -100,13 +102,13 @@ func (n *naiveTenant) fold(columns []model.Column) {
 	for _, r := range rows {
 		for _, a := range n.alarms {
 			if a.put.Enabled && a.channel == n.order[r.channel] {
-				n.judge(a, r.time, r.value)
+				n.judge(a, r.time, r.value, entry)
 			}
 		}
 	}
 }
 
-func (n *naiveTenant) judge(a *naiveAlarm, at int64, v float64) {
+func (n *naiveTenant) judge(a *naiveAlarm, at int64, v float64, entry uint64) {
 	if len(a.folded) > 0 && at <= a.foldedTo {
 		a.late++
 		return
@@ -119,10 +121,10 @@ func (n *naiveTenant) judge(a *naiveAlarm, at int64, v float64) {
 	switch holds := a.holds(v); {
 	case holds && a.state != alarm.Active:
 		a.state = alarm.Active
-		n.events = append(n.events, naiveEvent{a.id, a.version, "start", at, math.Float64bits(v)})
+		n.events = append(n.events, naiveEvent{a.id, a.version, "start", at, math.Float64bits(v), entry})
 	case !holds && a.state == alarm.Active:
 		a.state = alarm.Normal
-		n.events = append(n.events, naiveEvent{a.id, a.version, "end", at, math.Float64bits(v)})
+		n.events = append(n.events, naiveEvent{a.id, a.version, "end", at, math.Float64bits(v), entry})
 	case !holds:
 		a.state = alarm.Normal
 	}
@@ -258,7 +260,7 @@ func (m *machine) write(b *model.Batch) {
 			rows[at] = math.Float64bits(c.Values[i])
 		}
 	}
-	n.fold(accepted)
+	n.fold(accepted, result.Offset)
 }
 
 func (m *machine) putAlarm(t *rapid.T) {
@@ -525,31 +527,28 @@ func (m *machine) checkAlarms(name model.Tenant) {
 			m.t.Fatalf("alarm %+v, want %+v", a, *want)
 		}
 	}
-	events, next, err := m.db.Events(context.Background(), name, EventQuery{Span: model.AllTime(), Limit: 100000})
-	m.must(err)
-	got := make([]naiveEvent, len(events))
-	seen := map[string]bool{}
-	for i, e := range events {
-		got[i] = naiveEvent{e.Alarm, e.Version, e.Kind.String(), e.Time, math.Float64bits(e.Value)}
-		if seen[e.ID] {
-			m.t.Fatalf("event %s twice", e.ID)
-		}
-		seen[e.ID] = true
-	}
-	order := func(a, b naiveEvent) int {
-		return slices.CompareFunc([]int64{a.time, int64(a.alarm), int64(a.version)}, []int64{b.time, int64(b.alarm), int64(b.version)},
-			func(x, y int64) int { return int(min(max(x-y, -1), 1)) })
-	}
-	want := slices.Clone(n.events)
-	slices.SortStableFunc(want, order)
-	slices.SortStableFunc(got, order)
-	if next != "" || !sameEvents(got, want) {
-		m.t.Fatalf("%s: events %v (next %q), want %v", name, got, next, want)
+	got := m.events(name)
+	if !sameEvents(got, n.events) {
+		m.t.Fatalf("%s: events %v, want %v", name, got, n.events)
 	}
 }
 
-// sameEvents compares without regard to the order of events of one alarm at
-// one time, which may be a start and an end in different entries.
+// events returns a tenant's events, each once.
+func (m *machine) events(name model.Tenant) (got []naiveEvent) {
+	events, next, err := m.db.Events(context.Background(), name, EventQuery{Span: model.AllTime(), Limit: 100000})
+	m.must(err)
+	seen := map[string]bool{}
+	for _, e := range events {
+		got = append(got, naiveEvent{e.Alarm, e.Version, e.Kind.String(), e.Time, math.Float64bits(e.Value), e.Offset})
+		if seen[e.ID] || next != "" {
+			m.t.Fatalf("event %s twice, or more than were asked for: next %q", e.ID, next)
+		}
+		seen[e.ID] = true
+	}
+	return got
+}
+
+// sameEvents compares without regard to the order.
 func sameEvents(a, b []naiveEvent) bool {
 	count := map[naiveEvent]int{}
 	for _, e := range a {
@@ -599,6 +598,7 @@ func TestModel(t *testing.T) {
 			},
 			"crash":  m.crash,
 			"reopen": m.reopen,
+			"repair": m.repair,
 			"":       m.check,
 		})
 	})

@@ -39,7 +39,7 @@ func Open(o Options) (db *DB, err error) {
 	}
 	local := disk.NewLocalBlocks(o.FS, o.Dir)
 	db.local, db.blocks = local, heldBlocks{local, &db.deleting}
-	db.readers = newReaderCache(servedBlocks{local}, o.MemoryBytes/readersShare, db.blockDamaged)
+	db.readers = newReaderCache(servedBlocks{local}, o.MemoryBytes/readersShare, db.objectDamaged)
 	db.life, db.stop = context.WithCancel(context.Background())
 	db.flusher.init(db)
 	db.memory.init(db)
@@ -184,7 +184,7 @@ func (db *DB) openLog() error {
 		return err
 	}
 	db.logFaults, db.damagedSegments = log.Faults, log.Damaged
-	db.logParts = log.Contents
+	db.logParts, db.rereadSegment = log.Contents, log.Reread
 	first, last := log.Bounds()
 	if last > 0 && first > record.TrimmedTo+1 {
 		db.faults.add(disk.Corrupt(disk.LogDir, 0, "entries %d to %d are missing", record.TrimmedTo+1, first-1))

@@ -40,7 +40,7 @@ var quarantineKinds = []string{KindSegment, KindCheckpoint, KindBlock, KindFile,
 type quarantine struct {
 	mu       sync.Mutex
 	kinds    map[string]string // by the name of the file before it was set aside
-	suspects map[string]bool   // blocks that are being looked at
+	suspects map[string]bool   // objects that are being looked at
 }
 
 // add counts a file of a kind, once.
@@ -73,6 +73,13 @@ func (q *quarantine) suspect(name string) bool {
 	}
 	q.suspects[name] = true
 	return true
+}
+
+// forget lets go of what was removed: names that begin with prefix.
+func (q *quarantine) forget(prefix string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	maps.DeleteFunc(q.kinds, func(name, _ string) bool { return strings.HasPrefix(name, prefix) })
 }
 
 func (q *quarantine) acquit(name string) {
@@ -166,10 +173,10 @@ func (db *DB) setAside(name string, cause error) {
 	db.quarantine.add(name, kindOf(name))
 }
 
-// blockDamaged is told by a reader that a block was not as it was written. Before
-// anything is renamed the block is read again, all of it: a fault of memory or
-// of a cable passes.
-func (db *DB) blockDamaged(name string, cause error) {
+// objectDamaged is told by a reader that an object was not as it was written.
+// Before anything is renamed the object is read again, all of it: a fault of
+// memory or of a cable passes.
+func (db *DB) objectDamaged(name string, cause error) {
 	db.faults.add(cause)
 	if !db.quarantine.suspect(name) {
 		return
@@ -181,12 +188,57 @@ func (db *DB) blockDamaged(name string, cause error) {
 	db.background.Go(func() { db.confirmDamage(db.life, name) })
 }
 
-// confirmDamage reads a block and sets it aside if it is damaged.
+// confirmDamage reads an object and sets it aside if it is damaged.
 func (db *DB) confirmDamage(ctx context.Context, name string) {
 	defer db.quarantine.acquit(name)
-	if cause := checkBlock(pacedBlocks{Blocks: db.local, ctx: ctx}, name); errors.Is(cause, disk.ErrCorrupt) {
-		db.setAside(name, cause)
+	cause := checkObject(pacedBlocks{Blocks: db.local, ctx: ctx}, name)
+	if !errors.Is(cause, disk.ErrCorrupt) {
+		return
 	}
+	db.setAside(name, cause)
+	switch kind := kindOf(name); {
+	case kind == KindFile && db.quarantine.has(name):
+		db.unlistFile(name)
+	case kind == KindCheckpoint:
+		db.renewCheckpoint(ctx, name)
+	}
+}
+
+// renewCheckpoint writes the checkpoint of a partition anew where the one that
+// counts is damaged: all that it held is in memory.
+func (db *DB) renewCheckpoint(ctx context.Context, name string) {
+	id, _, _, ok := disk.ParseCheckpointName(name)
+	if !ok || db.options.ReadOnly {
+		return
+	}
+	p := db.partitions[id]
+	if db.checkpointOf(p) != name {
+		return // there is a newer one
+	}
+	db.retryCheckpoint(p)
+	if err := db.checkpointAll(ctx, func(o *partition) bool { return o == p }); err != nil {
+		db.faults.add(err) // it is tried again when it is due
+	}
+}
+
+// checkpointOf returns the name of the checkpoint that counts, "": none.
+func (db *DB) checkpointOf(p *partition) string {
+	a := db.appliers[int(p.id)%len(db.appliers)]
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return p.record.Checkpoint
+}
+
+// checkObject reads every byte of an object and returns the first damage, or
+// why it cannot be read.
+func checkObject(store disk.Blocks, name string) error {
+	switch kindOf(name) {
+	case KindBlock:
+		return checkBlock(store, name)
+	case KindCheckpoint:
+		return checkCheckpoint(store, name)
+	}
+	return checkUpload(store, name)
 }
 
 // checkBlock reads every byte of a block and returns the first damage, as

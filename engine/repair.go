@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/hokan-db/hokan/engine/catalog"
@@ -30,10 +31,6 @@ type RepairReport struct {
 
 // Empty reports whether there was nothing to repair.
 func (r *RepairReport) Empty() bool { return len(r.Rebuilt)+len(r.SetAside)+len(r.Unknown) == 0 }
-
-// RepairedName is the file in DATA in which every repair leaves its report, one
-// line of JSON each.
-const RepairedName = "REPAIRED"
 
 // Repair makes the database in o.Dir whole again as far as that can be: all
 // that can be read is served afterwards, and what cannot is missed no more. It
@@ -77,6 +74,7 @@ type repairer struct {
 
 	epoch       uint64 // greatest that any file tells
 	old         *catalog.Catalog
+	stale       bool // the catalog lacks what was committed last
 	identity    catalog.Identity
 	records     [model.Partitions]catalog.PartitionRecord // of the old catalog
 	manifests   map[model.Tenant]catalog.Manifest         // of the old catalog
@@ -84,6 +82,8 @@ type repairer struct {
 	checkpoints map[model.Partition][]*foundCheckpoint
 	buried      map[model.Tenant]uint64 // offset of a tenant's last deletion that the log or a checkpoint tells
 
+	remade            bool                   // there is another catalog
+	settled           map[string]bool        // files that are set aside and that earlier repairs knew of
 	part              uint32                 // greatest in the name of a block
 	lost              []lostBlock            // what of blocks cannot be read
 	salvaged          map[string]string      // from which block another was made
@@ -115,6 +115,17 @@ func (r *repairer) unknown(path, format string, args ...any) {
 	r.report.Unknown = append(r.report.Unknown, RepairItem{path, fmt.Sprintf(format, args...)})
 }
 
+// found reports damage that opening or reading came upon, once.
+func (r *repairer) found(fault error) {
+	item := RepairItem{disk.LogDir, fault.Error()}
+	if damage := (*disk.Corruption)(nil); errors.As(fault, &damage) {
+		item = RepairItem{damage.Path, withoutPath(fault, damage.Path)}
+	}
+	if !slices.Contains(r.report.Unknown, item) {
+		r.report.Unknown = append(r.report.Unknown, item)
+	}
+}
+
 func (r *repairer) run() error {
 	lock, err := disk.LockDir(r.options.FS, r.options.Dir)
 	if err != nil {
@@ -125,10 +136,13 @@ func (r *repairer) run() error {
 		run  func() error
 	}{
 		{"folder", r.folder},
+		{"note", r.readNotes},
 		{"catalog", r.readOldCatalog},
 		{"checkpoints", r.readCheckpoints},
 		{"log", r.readLog},
+		{"age of the catalog", r.judgeCatalog},
 		{"blocks", r.readBlocks},
+		{"files", r.readFiles},
 		{"making", r.make},
 	}
 	for _, step := range steps {
@@ -150,7 +164,7 @@ func (r *repairer) run() error {
 	if err := r.open(); err != nil {
 		return fmt.Errorf("opening it: %w", err)
 	}
-	return r.leaveNote()
+	return errors.Join(r.tellAside(), r.leaveNote())
 }
 
 // folder checks that there is something to repair, of this version.
@@ -182,6 +196,50 @@ func (r *repairer) folder() error {
 	}
 	r.rebuilt(disk.FormatName, "it was missing or damaged")
 	return disk.WriteAtomic(fs, name, []byte(formatText))
+}
+
+// readNotes learns what earlier repairs have settled.
+func (r *repairer) readNotes() (err error) {
+	r.settled, err = settledFiles(r.options.FS, r.options.Dir)
+	if r.settled == nil {
+		r.settled = map[string]bool{}
+	}
+	return err
+}
+
+// readFiles reads every uploaded file, and sets aside those that are damaged.
+func (r *repairer) readFiles() error {
+	names, err := r.local.List(disk.FilesDir + "/")
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if err := r.ctx.Err(); err != nil {
+			return err
+		}
+		t, ok := disk.ParseUploadName(name)
+		if !ok {
+			continue
+		}
+		cause := checkUpload(r.local, name)
+		if cause != nil && !errors.Is(cause, disk.ErrCorrupt) {
+			return cause
+		}
+		if cause == nil {
+			continue
+		}
+		r.setAside(name, "%s", withoutPath(cause, name))
+		r.unknown(name, "an uploaded file of tenant %s", t)
+		if err := r.local.Quarantine(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// withoutPath returns the text of damage to a file that is named beside it.
+func withoutPath(cause error, name string) string {
+	return strings.TrimPrefix(cause.Error(), name+": ")
 }
 
 // readOldCatalog reads the catalog, if all of it is good: it then stays.
@@ -224,19 +282,8 @@ func (r *repairer) readOldCatalog() error {
 }
 
 // readCheckpoints reads every checkpoint, and sets aside those that are damaged.
-// What was set aside before may be whole: a read may fail once.
 func (r *repairer) readCheckpoints() error {
 	names, err := r.local.List(disk.CheckpointsDir + "/")
-	if err != nil {
-		return err
-	}
-	_, aside, err := r.local.Leftovers()
-	for _, name := range aside {
-		name = strings.TrimSuffix(name, disk.QuarantineSuffix)
-		if _, _, _, ok := disk.ParseCheckpointName(name); ok {
-			r.setAside(name, "damage was found in it before")
-		}
-	}
 	for _, name := range names {
 		if err == nil {
 			err = r.readCheckpoint(name)
@@ -266,7 +313,7 @@ func (r *repairer) readCheckpoint(name string) error {
 		err = disk.Corrupt(name, 0, "it is of partition %d at entry %d", head.partition, head.offset)
 	}
 	if errors.Is(err, disk.ErrCorrupt) {
-		r.setAside(name, "%v", err)
+		r.setAside(name, "%s", withoutPath(err, name))
 		return r.local.Quarantine(name)
 	}
 	if err != nil {
@@ -318,7 +365,7 @@ func (r *repairer) readLog() error {
 	}
 	faults := log.Faults()
 	for _, fault := range faults {
-		r.unknown(disk.LogDir, "%v", fault)
+		r.found(fault)
 	}
 	r.logWhole = len(faults) == 0 && r.logFirst == 1 && r.logLast > 0
 	for p := range r.records {
@@ -337,7 +384,7 @@ func (r *repairer) open() error {
 	}
 	faults, _ := db.listFaults()
 	for _, fault := range faults {
-		r.unknown("", "%v", fault)
+		r.found(fault)
 	}
 	if err := db.afterRepair(r); err != nil {
 		return errors.Join(err, db.Close())
@@ -347,8 +394,23 @@ func (r *repairer) open() error {
 
 // afterRepair finishes what needs an open database.
 func (db *DB) afterRepair(r *repairer) error {
+	if r.remade { // events that were saved may be of tenants that were deleted since
+		if err := db.catalog.DropEvents(func(name model.Tenant, offset uint64) bool {
+			t := db.tenants[name]
+			return t == nil || offset < t.born
+		}); err != nil {
+			return err
+		}
+	}
+	if err := db.compactor.acquire(r.ctx); err != nil { // blocks stay while they are read
+		return err
+	}
+	defer db.compactor.release()
 	for _, t := range db.allTenants(func(*tenant) bool { return true }) {
-		for _, m := range t.blocks {
+		t.mu.RLock()
+		blocks := t.blocks
+		t.mu.RUnlock()
+		for _, m := range blocks {
 			if err := db.relearnFrom(t, m.Name); err != nil {
 				return fmt.Errorf("channels of %s: %w", m.Name, err)
 			}

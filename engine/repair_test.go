@@ -105,7 +105,7 @@ func repaired(t *testing.T, fs disk.FS, trimmed bool) (*DB, RepairReport) {
 		t.Fatalf("repair: %v; %+v", err, report)
 	}
 	for _, name := range before {
-		if strings.Contains(name, "/log/") || strings.HasSuffix(name, ".ckpt") {
+		if strings.Contains(name, "/log/") || strings.HasSuffix(name, ".ckpt") || disk.IsTemporary(name) {
 			continue // trimmed, or followed by a newer one
 		}
 		_, plain := fs.Stat(name)
@@ -408,5 +408,88 @@ func TestRepairOfNothing(t *testing.T) {
 	writeFile(t, fs, "data/FORMAT", []byte("hokan 99\n"))
 	if _, err := Repair(context.Background(), scriptOptions(fs)); !errors.Is(err, disk.ErrVersion) {
 		t.Errorf("another version: %v", err)
+	}
+}
+
+// TestRepairTwice loses the catalog again after what was salvaged and set aside
+// was deleted: it stays so, and nothing is told twice.
+func TestRepairTwice(t *testing.T) {
+	ctx := context.Background()
+	fs := vfs.NewMem()
+	o := manualOptions(fs)
+	o.SegmentBytes = 300 // so that the log is trimmed
+	db := openManual(t, o)
+	values := make([]float64, 3000)
+	write(t, db, "a", 0, values...)
+	write(t, db, "b", 0, 1, 2, 3)
+	must(t, db.Flush(ctx))
+	must(t, db.Checkpoint(ctx))
+	write(t, db, "b", 3, 4)
+	must(t, db.Checkpoint(ctx))
+	must(t, db.Close())
+	name := filesBelow(t, fs, "data/blocks/t", anyFile)[0]
+	b := readFile(t, fs, name)
+	b[disk.HeaderSize+disk.FrameHeaderSize+3] ^= 1 // in the first chunk
+	writeFile(t, fs, name, b)
+	repair := func() RepairReport {
+		t.Helper()
+		report, err := Repair(ctx, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		told := map[string]bool{}
+		for _, item := range report.Unknown {
+			if told[item.What] {
+				t.Errorf("told twice: %v", item)
+			}
+			told[item.What] = true
+		}
+		return report
+	}
+	report := repair()
+	if len(report.SetAside) != 1 || len(report.Unknown) != 1 {
+		t.Errorf("one chunk is lost: %+v", report)
+	}
+	if report = repair(); !report.Empty() {
+		t.Errorf("there was nothing to repair: %+v", report)
+	}
+	faults, notes := verifyFaults(t, fs)
+	if len(faults) != 0 || !strings.Contains(fmt.Sprint(notes), disk.QuarantineSuffix) {
+		t.Errorf("after a repair: faults %v, notes %v", faults, notes)
+	}
+	db = openManual(t, o)
+	_, err := db.DeleteRows(ctx, "t", nil, model.AllTime())
+	must(t, err)
+	must(t, db.Compact(ctx))
+	write(t, db, "b", 9, 9)
+	must(t, db.Flush(ctx))
+	must(t, db.Checkpoint(ctx))
+	write(t, db, "b", 10, 10)
+	must(t, db.Checkpoint(ctx))
+	want, _ := channelBits(t, db, model.AllTime())
+	must(t, db.Close())
+	remove(t, fs, "data/catalog")
+	report = repair()
+	db = openManual(t, o)
+	if got, _ := channelBits(t, db, model.AllTime()); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, want %v; %+v", got, want, report)
+	}
+}
+
+// TestRepairOfAnUpload sets a damaged file aside: Verify is content.
+func TestRepairOfAnUpload(t *testing.T) {
+	ctx := context.Background()
+	fs := vfs.NewMem()
+	db := openManual(t, manualOptions(fs))
+	_, err := db.PutFile(ctx, "t", "notes", strings.NewReader("three words here"))
+	must(t, err)
+	must(t, db.Close())
+	flip(t, fs, filesBelow(t, fs, "data/files", anyFile)[0])
+	report, err := Repair(ctx, manualOptions(fs))
+	if err != nil || len(report.SetAside) != 1 || len(report.Unknown) != 1 {
+		t.Fatalf("%+v, %v", report, err)
+	}
+	if faults, _ := verifyFaults(t, fs); len(faults) > 0 {
+		t.Error(faults)
 	}
 }

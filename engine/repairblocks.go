@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -24,7 +25,8 @@ type foundBlock struct {
 // lostBlock is a block, or a part of one, that cannot be read.
 type lostBlock struct {
 	disk.BlockName
-	rows uint64 // 0: not known
+	rows  uint64   // 0: not known, or all are among parts
+	parts []string // what is known to be lost
 }
 
 // readBlocks reads every byte of every block. What is readable of a damaged one
@@ -54,7 +56,7 @@ func (r *repairer) readBlocks() error {
 			cause = r.addBlock(b)
 		}
 		if errors.Is(cause, disk.ErrCorrupt) {
-			r.setAside(name, "%s", strings.TrimPrefix(cause.Error(), name+": "))
+			r.setAside(name, "%s", withoutPath(cause, name))
 			if err := r.local.Quarantine(name); err != nil {
 				return err
 			}
@@ -64,6 +66,9 @@ func (r *repairer) readBlocks() error {
 		}
 	}
 	for _, name := range aside {
+		if r.settled[strings.TrimSuffix(name, disk.QuarantineSuffix)] {
+			continue // else what was deleted since would be back
+		}
 		if b, ok := disk.ParseBlockName(strings.TrimSuffix(name, disk.QuarantineSuffix)); ok && r.counts(b) {
 			r.part = max(r.part, b.Part)
 			damaged = append(damaged, b)
@@ -129,7 +134,7 @@ func (r *repairer) findMissing(names []string, damaged []disk.BlockName) {
 			if _, stored := slices.BinarySearch(names, m.Blocks[i].Name); stored || !ok || slices.Contains(damaged, b) {
 				continue
 			}
-			r.lost = append(r.lost, lostBlock{b, m.Blocks[i].Rows})
+			r.lost = append(r.lost, lostBlock{BlockName: b, rows: m.Blocks[i].Rows})
 		}
 	}
 }
@@ -143,7 +148,7 @@ func (r *repairer) salvage(b disk.BlockName) error {
 	s := &salvager{repairer: r}
 	err := s.read(b)
 	if errors.Is(err, disk.ErrCorrupt) {
-		r.lost = append(r.lost, lostBlock{b, 0})
+		r.lost = append(r.lost, lostBlock{BlockName: b})
 		return nil
 	}
 	if err != nil {
@@ -160,7 +165,7 @@ func (r *repairer) salvage(b disk.BlockName) error {
 		return err
 	})
 	if errors.Is(err, block.ErrEmpty) {
-		r.lost = append(r.lost, lostBlock{b, s.reader.Meta().Rows})
+		r.lost = append(r.lost, lostBlock{BlockName: b, rows: s.reader.Meta().Rows})
 		return nil
 	}
 	if err != nil {
@@ -168,8 +173,8 @@ func (r *repairer) salvage(b disk.BlockName) error {
 	}
 	r.salvaged[to.String()] = b.String()
 	r.rebuilt(to.String(), "%d of %d rows of %s are readable and are here", meta.Rows, s.reader.Meta().Rows, b)
-	if lost := s.reader.Meta().Rows - meta.Rows; lost > 0 {
-		r.lost = append(r.lost, lostBlock{b, lost})
+	if lost := s.reader.Meta().Rows - meta.Rows; lost > 0 || len(s.parts) > 0 {
+		r.lost = append(r.lost, lostBlock{b, lost - min(s.told, lost), s.parts})
 	}
 	return r.addBlock(to)
 }
@@ -180,6 +185,13 @@ type salvager struct {
 	reader   *block.Reader
 	notes    block.Notes
 	channels []model.Channel
+	parts    []string // what is lost
+	told     uint64   // rows that parts count
+}
+
+func (s *salvager) miss(rows uint64, format string, args ...any) {
+	s.told += rows
+	s.parts = append(s.parts, fmt.Sprintf(format, args...))
 }
 
 func (s *salvager) read(b disk.BlockName) error {
@@ -189,14 +201,14 @@ func (s *salvager) read(b disk.BlockName) error {
 	}
 	s.reader = reader
 	if s.notes, err = reader.Notes(); errors.Is(err, disk.ErrCorrupt) {
-		s.unknown(b.String(), "deletions and retention that stand only there: %v", err)
+		s.miss(0, "deletions and retention that stand only there: %v", err)
 	}
 	err = reader.Channels(func(c model.Channel) error {
 		s.channels = append(s.channels, c)
 		return nil
 	})
 	if errors.Is(err, disk.ErrCorrupt) {
-		s.unknown(b.String(), "channels after number %d: %v", len(s.channels), err)
+		s.miss(0, "channels after number %d: %v", len(s.channels), err)
 		err = nil
 	}
 	if err != nil {
@@ -223,7 +235,7 @@ func (s *salvager) write(w *block.Writer) (block.Meta, error) {
 			}
 			one := s.reader.Chunk(ref)
 			if times, values, err = one.Decode(times[:0], values[:0]); errors.Is(err, disk.ErrCorrupt) {
-				s.unknown(s.reader.Meta().Name, "%d rows of %s from %s to %s are lost: %v", ref.Summary.Rows(), c.Labels,
+				s.miss(ref.Summary.Rows(), "%d rows of %s from %s to %s are lost: %v", ref.Summary.Rows(), c.Labels,
 					timeText(ref.Summary.FirstTime), timeText(ref.Summary.LastTime), err)
 				return nil
 			}
@@ -239,7 +251,7 @@ func (s *salvager) write(w *block.Writer) (block.Meta, error) {
 			return w.AddChunk(times, values)
 		})
 		if errors.Is(err, disk.ErrCorrupt) {
-			s.unknown(s.reader.Meta().Name, "rows of %s are lost: %v", c.Labels, err)
+			s.miss(0, "rows of %s are lost: %v", c.Labels, err)
 		} else if err != nil {
 			return block.Meta{}, err
 		}
@@ -267,7 +279,7 @@ func (s *salvager) copyRollups(w *block.Writer, c model.Channel) error {
 			return w.AddRollups(rows)
 		})
 		if errors.Is(err, disk.ErrCorrupt) {
-			s.unknown(s.reader.Meta().Name, "rollups of %s of %s, whose rows have expired, are lost: %v", step, c.Labels, err)
+			s.miss(0, "rollups of %s of %s, whose rows have expired, are lost: %v", step, c.Labels, err)
 		} else if err != nil {
 			return err
 		}

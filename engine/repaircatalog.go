@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +15,71 @@ import (
 	"github.com/hokan-db/hokan/engine/model"
 	"github.com/hokan-db/hokan/engine/policy"
 )
+
+// judgeCatalog takes a catalog for lost that is older than other files: all of it
+// can be read, but what was committed last is gone with the end of its log,
+// which cannot be told from a write that a crash cut off.
+func (r *repairer) judgeCatalog() error {
+	if r.old == nil {
+		return nil
+	}
+	logged, err := r.old.LoadLog()
+	if err != nil {
+		return err
+	}
+	stored, err := r.local.List("")
+	if err != nil {
+		return err
+	}
+	_, aside, err := r.local.Leftovers()
+	if err != nil {
+		return err
+	}
+	missing := func(name string) bool {
+		_, there := slices.BinarySearch(stored, name)
+		_, set := slices.BinarySearch(aside, name+disk.QuarantineSuffix)
+		return name != "" && !there && !set
+	}
+	why := ""
+	trimmed := r.logFirst > logged.TrimmedTo+1
+	for p, found := range r.checkpoints {
+		record := &r.records[p]
+		newer := slices.ContainsFunc(found, func(c *foundCheckpoint) bool { return c.offset > record.Offset })
+		if newer && (trimmed || missing(record.Checkpoint)) {
+			why = fmt.Sprintf("it does not know the newest checkpoint of partition %d", p)
+		}
+	}
+	for t, m := range r.manifests {
+		if mergedSince(t, m, stored, missing) {
+			why = fmt.Sprintf("it does not know the last compaction of tenant %s", t)
+		}
+	}
+	if why == "" {
+		return nil
+	}
+	r.stale = true
+	r.unknown(disk.CatalogDir, "what was committed to it last: %s", why)
+	r.manifests, r.records = nil, [model.Partitions]catalog.PartitionRecord{}
+	err, r.old = r.old.Close(), nil
+	return err
+}
+
+// mergedSince reports whether a block that a manifest names is gone, and one is
+// there that it was merged into.
+func mergedSince(t model.Tenant, m catalog.Manifest, stored []string, missing func(string) bool) bool {
+	for i := range m.Blocks {
+		gone, ok := disk.ParseBlockName(m.Blocks[i].Name)
+		if !ok || !missing(m.Blocks[i].Name) {
+			continue
+		}
+		for _, name := range stored {
+			if b, ok := disk.ParseBlockName(name); ok && b.Tenant == t && (&foundBlock{BlockName: b}).covers(&foundBlock{BlockName: gone}) {
+				return true
+			}
+		}
+	}
+	return false
+}
 
 // make writes what the database is to be from now on.
 func (r *repairer) make() error {
@@ -312,11 +376,15 @@ func (r *repairer) tellLost() {
 			r.rebuilt(l.String(), "its rows, from the log")
 			continue
 		}
-		rows := "rows"
-		if l.rows > 0 {
-			rows = fmt.Sprintf("%d rows", l.rows)
+		for _, what := range l.parts {
+			r.unknown(l.String(), "%s", what)
 		}
-		r.unknown(l.String(), "%s of tenant %s between %s and %s are lost", rows, l.Tenant, timeText(l.First), timeText(l.Last))
+		switch {
+		case l.rows > 0:
+			r.unknown(l.String(), "%d rows of tenant %s between %s and %s are lost", l.rows, l.Tenant, timeText(l.First), timeText(l.Last))
+		case len(l.parts) == 0:
+			r.unknown(l.String(), "rows of tenant %s between %s and %s are lost", l.Tenant, timeText(l.First), timeText(l.Last))
+		}
 	}
 }
 
@@ -339,7 +407,7 @@ func (r *repairer) mendCatalog(manifests map[model.Tenant]catalog.Manifest, reco
 	if err != nil {
 		return err
 	}
-	if first := r.logFirst; r.logLast >= first && first > logged.TrimmedTo+1 {
+	if first := r.logFirst; first > logged.TrimmedTo+1 {
 		r.unknown(disk.LogDir, "entries %d to %d are gone", logged.TrimmedTo+1, first-1)
 		logged.TrimmedTo = first - 1
 		logged.Revision++
@@ -394,6 +462,7 @@ func (r *repairer) makeCatalog(manifests map[model.Tenant]catalog.Manifest, reco
 	if err := fs.Rename(made, dir); err != nil {
 		return err
 	}
+	r.remade = true
 	r.rebuilt(disk.CatalogDir, "%d tenants with %d blocks", len(manifests), r.countBlocks(manifests))
 	for _, name := range r.left {
 		r.setAside(name, "left over: its rows are in other blocks or in the log, or its tenant was deleted")
@@ -419,10 +488,14 @@ func (r *repairer) fillCatalog(c *catalog.Catalog, old string, manifests map[mod
 	if err != nil {
 		return err
 	}
-	if !saved.Whole {
+	if !saved.Whole || r.stale {
 		r.unknown(disk.CatalogDir, "tokens, plans, quotas and other records of the server: %d are saved; make what is missing anew", saved.Records)
-		if !r.logWhole {
-			r.unknown(disk.CatalogDir, "alarm events of before entry %d: %d are saved", r.logFirst, saved.Events)
+		if !r.logWhole { // what a checkpoint holds is not folded again
+			folded := r.logFirst
+			for p := range records {
+				folded = max(folded, records[p].Offset+1)
+			}
+			r.unknown(disk.CatalogDir, "alarm events of before entry %d: %d are saved", folded, saved.Events)
 		}
 	}
 	var changes []catalog.Change
@@ -447,24 +520,4 @@ func (r *repairer) fillCatalog(c *catalog.Catalog, old string, manifests map[mod
 	}
 	identity.Format, identity.Epoch = FormatVersion, max(r.epoch, identity.Epoch+1)
 	return c.Commit(append(changes, catalog.PutIdentity(identity))...)
-}
-
-// leaveNote appends the report to the file RepairedName.
-func (r *repairer) leaveNote() error {
-	if r.report.Empty() {
-		return nil
-	}
-	line, err := json.Marshal(struct {
-		Time string `json:"time"`
-		RepairReport
-	}{r.options.Clock().UTC().Format("2006-01-02T15:04:05Z"), r.report})
-	if err != nil {
-		return err
-	}
-	name := path.Join(r.options.Dir, RepairedName)
-	before, err := disk.ReadFile(r.options.FS, name)
-	if err != nil && !errors.Is(err, disk.ErrNotFound) {
-		return err
-	}
-	return disk.WriteAtomic(r.options.FS, name, append(append(before, line...), '\n'))
 }

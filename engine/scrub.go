@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
+	"path"
 	"slices"
 	"time"
 
@@ -15,12 +16,18 @@ import (
 // of two rounds: a small database is not read all day.
 const scrubEvery = int64(24 * time.Hour)
 
-// scrubber re-reads all blocks, round after round: what rots unread would be
-// noticed only when it is needed, or merged. It remembers nothing: it begins
-// at a random block, so that all have their turn also where the process never
-// lives as long as a round.
+// scrubber re-reads all blocks, checkpoints, segments of the log that grow no
+// more and uploaded files, round after round: what rots unread would be noticed
+// only when it is needed, or merged. It remembers nothing: it begins at a random
+// file, so that all have their turn also where the process never lives as long
+// as a round.
+//
+// A damaged file is set aside. While the database is open all that checkpoints
+// and the log hold is in memory: in place of a damaged checkpoint another is
+// written at once, and where a segment is damaged all partitions write
+// checkpoints, so that nobody needs it any more and the log sets it aside.
 type scrubber struct {
-	left  []string // names of blocks to be read in this round
+	left  []string // names of files to be read in this round
 	begun int64    // clock time of the round's begin
 	made  bool     // there was a round
 }
@@ -42,7 +49,7 @@ func (db *DB) scrubInBackground(ctx context.Context) {
 	}
 }
 
-// scrubNext reads the next block; false: the round is done, and it is too early
+// scrubNext reads the next file; false: the round is done, and it is too early
 // for another.
 func (db *DB) scrubNext(ctx context.Context, s *scrubber, pace *pace) bool {
 	if len(s.left) == 0 && !db.beginRound(s) {
@@ -53,21 +60,36 @@ func (db *DB) scrubNext(ctx context.Context, s *scrubber, pace *pace) bool {
 	}
 	name := s.left[0]
 	s.left = s.left[1:]
-	if db.quarantine.has(name) {
-		return true
+	var cause error
+	if kindOf(name) == KindSegment {
+		cause = db.scrubSegment(ctx, name, pace)
+	} else {
+		cause = checkObject(pacedBlocks{Blocks: db.local, ctx: ctx, pace: pace.wrote}, name)
 	}
-	cause := checkBlock(pacedBlocks{Blocks: db.local, ctx: ctx, pace: pace.wrote}, name)
 	switch {
-	case cause == nil, ctx.Err() != nil, errors.Is(cause, disk.ErrNotFound): // merged or deleted meanwhile
+	case cause == nil, ctx.Err() != nil, errors.Is(cause, disk.ErrNotFound): // set aside, merged or deleted meanwhile
 	case errors.Is(cause, disk.ErrCorrupt):
-		db.blockDamaged(name, cause)
+		db.objectDamaged(name, cause)
 	default:
 		db.faults.add(cause)
 	}
 	return true
 }
 
-// beginRound lists the blocks of a round, if it is time for one.
+// scrubSegment reads a file of the log. Where it is damaged, the entries are all
+// applied: checkpoints take its place.
+func (db *DB) scrubSegment(ctx context.Context, name string, pace *pace) error {
+	damage, err := db.rereadSegment(path.Base(name), func(bytes int) error { return errors.Join(ctx.Err(), pace.wrote(ctx, bytes)) })
+	for _, fault := range damage {
+		db.faults.add(fault)
+	}
+	if err != nil || damage == nil || db.options.ReadOnly {
+		return err
+	}
+	return db.checkpointAll(ctx, func(*partition) bool { return true })
+}
+
+// beginRound lists the files of a round, if it is time for one.
 func (db *DB) beginRound(s *scrubber) bool {
 	now := db.options.Clock().UnixNano()
 	if s.made && now >= s.begun && now-s.begun < scrubEvery {
@@ -80,6 +102,21 @@ func (db *DB) beginRound(s *scrubber) bool {
 		}
 		t.mu.RUnlock()
 	}
+	for _, p := range db.partitions {
+		if name := db.checkpointOf(p); name != "" {
+			s.left = append(s.left, name)
+		}
+	}
+	for _, part := range db.logParts() {
+		if part.Sealed {
+			s.left = append(s.left, path.Join(disk.LogDir, part.Name))
+		}
+	}
+	files, err := db.local.List(disk.FilesDir + "/")
+	if err != nil {
+		db.faults.add(err)
+	}
+	s.left = append(s.left, files...)
 	if n := len(s.left); !s.made && n > 0 {
 		var random [8]byte
 		rand.Read(random[:]) // never fails

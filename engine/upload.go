@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 
@@ -61,6 +62,17 @@ func contentSize(file int64, name int) int64 {
 type upload struct {
 	*disk.StreamReader
 	disk.Object
+	db   *DB
+	name string
+}
+
+// Read implements io.Reader. Damage is told to the database.
+func (u *upload) Read(p []byte) (int, error) {
+	n, err := u.StreamReader.Read(p)
+	if errors.Is(err, disk.ErrCorrupt) {
+		u.db.objectDamaged(u.name, err)
+	}
+	return n, err
 }
 
 // Close implements io.Closer.
@@ -94,7 +106,7 @@ func (db *DB) openFile(t model.Tenant, object string) (*upload, File, error) {
 		o.Close() // of a file that was only read
 		return nil, File{}, err
 	}
-	return &upload{stream, o}, info, nil
+	return &upload{stream, o, db, object}, info, nil
 }
 
 // readUpload reads the first frame.

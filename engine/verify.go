@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"strings"
 
 	"github.com/hokan-db/hokan/engine/block"
 	"github.com/hokan-db/hokan/engine/catalog"
@@ -26,8 +25,8 @@ func (f Fault) String() string { return fmt.Sprintf("%s: byte %d: %s", f.Path, f
 
 // Verify reads every byte of the closed database in o.Dir and calls fault for
 // each place that is damaged, and note for what is left over but harms
-// nothing: a torn tail of the log, files that nothing names, a database that
-// was killed while it was being made. It writes nothing, and a database that is in
+// nothing: a torn tail of the log, files that nothing names, what was set aside
+// and a repair has settled, a database that was killed while it was being made. It writes nothing, and a database that is in
 // use is disk.ErrLocked. The error says why
 // Verify could not do its work; faults are not errors.
 func Verify(ctx context.Context, o Options, fault func(Fault), note func(string)) error {
@@ -207,13 +206,30 @@ func (v *verifier) objects(ctx context.Context) error {
 			}
 		}
 	}
-	_, quarantined, err := v.blocks.Leftovers()
-	for _, name := range quarantined {
-		v.fault(name, 0, "damage was found in it and it was set aside")
-		delete(v.named, strings.TrimSuffix(name, disk.QuarantineSuffix))
+	if err := v.quarantined(); err != nil {
+		return err
 	}
 	for name := range v.named {
 		v.fault(name, 0, "it is missing")
+	}
+	return nil
+}
+
+// quarantined reports what was set aside. What a repair knows of is missed no
+// more.
+func (v *verifier) quarantined() error {
+	settled, err := settledFiles(v.options.FS, v.options.Dir)
+	if err != nil {
+		return err
+	}
+	names, err := quarantinedFiles(v.options.FS, v.options.Dir, v.blocks)
+	for _, name := range names {
+		if settled[name] && !v.named[name] {
+			v.note(name + disk.QuarantineSuffix + ": it was set aside, and a repair has settled it: it may be removed")
+			continue
+		}
+		v.fault(name+disk.QuarantineSuffix, 0, "damage was found in it and it was set aside")
+		delete(v.named, name)
 	}
 	return err
 }
@@ -227,21 +243,11 @@ func (v *verifier) object(name string) error {
 	if _, ok := disk.ParseUploadName(name); ok {
 		return v.faultOf(name, checkUpload(v.blocks, name))
 	}
-	p, _, offset, ok := disk.ParseCheckpointName(name)
-	if !ok {
+	if _, _, _, ok := disk.ParseCheckpointName(name); !ok {
 		v.note(name + ": not a file of this database")
 		return nil
 	}
-	o, err := v.blocks.Open(name)
-	if err != nil {
-		return v.faultOf(name, err)
-	}
-	defer o.Close()
-	holds, err := decodeCheckpoint(o, name, func(*tenantCheckpoint) error { return nil })
-	if err == nil && (holds.partition != p || holds.offset != offset) {
-		v.fault(name, disk.HeaderSize, "it is of partition %d at offset %d", holds.partition, holds.offset)
-	}
-	return v.faultOf(name, err)
+	return v.faultOf(name, checkCheckpoint(v.blocks, name))
 }
 
 // log reads every byte of the log, and checks that it begins and ends where
@@ -259,19 +265,5 @@ func (v *verifier) log(context.Context) error {
 	if max(last, v.logged.TrimmedTo) < v.durable || last == 0 && v.durable > 0 {
 		v.fault(disk.LogDir, 0, "it ends at entry %d, but entry %d was durable", last, v.durable)
 	}
-	return v.quarantinedSegments()
-}
-
-// quarantinedSegments reports segments that were set aside instead of deleted.
-func (v *verifier) quarantinedSegments() error {
-	names, err := v.options.FS.List(path.Join(v.options.Dir, disk.LogDir))
-	if err = disk.Wrap(err); errors.Is(err, disk.ErrNotFound) {
-		return nil // reported as a log that ends too early, where it should be
-	}
-	for _, name := range names {
-		if disk.IsQuarantined(name) {
-			v.fault(path.Join(disk.LogDir, name), 0, "damage was found in it and it was set aside")
-		}
-	}
-	return err
+	return nil
 }

@@ -7,6 +7,9 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/hokan-db/hokan/engine/alarm"
+	"github.com/hokan-db/hokan/engine/model"
 )
 
 // Saved says what Salvage could read.
@@ -96,4 +99,35 @@ func (c *Catalog) salvageFrom(ctx context.Context, kind byte, after []byte, forw
 		failure = to.apply(batch, pebble.NoSync)
 	}
 	return last, damage == nil, failure
+}
+
+// DropEvents removes the events for which drop is true, given the tenant and
+// the offset of their entry. It is not synced: what is committed later is
+// durable only together with it.
+func (c *Catalog) DropEvents(drop func(t model.Tenant, offset uint64) bool) error {
+	if err := c.enter(); err != nil {
+		return err
+	}
+	defer c.leave()
+	batch := c.db.NewBatch()
+	defer batch.Close()
+	err := c.scan(c.db, []byte{keyEvent}, []byte{keyEvent + 1}, func(key, value []byte) (bool, error) {
+		var e alarm.Event
+		end := bytes.IndexByte(key, 0)
+		if err := decodeRecord(key, value, &e); err != nil || end < 0 || len(key) != end+1+placeBytes {
+			return true, nil // whoever reads it is told
+		}
+		t, place := model.Tenant(key[1:end]), key[end+1:]
+		if !drop(t, e.Offset) {
+			return true, nil
+		}
+		return true, errors.Join(
+			batch.Delete(key, nil),
+			batch.Delete(append(alarmKey(t, e.Alarm), place...), nil),
+			batch.Delete(EventPlace{e.Offset, e.ID}.key(place[len(place)-eventIDBytes:]), nil))
+	})
+	if err != nil {
+		return err
+	}
+	return c.apply(batch, pebble.NoSync)
 }

@@ -16,8 +16,9 @@ type verifyCommand struct {
 // Help gives an example.
 func (c *verifyCommand) Help() string {
 	return `Prints a line per fault: path, offset in bytes, what. Changes nothing. A torn end of
-the log, files that nothing names and a folder killed while it was being made are
-no faults; they are noted on stderr, and so is that no fault was found.
+the log, files that nothing names, what was set aside and a repair has settled, and
+a folder killed while it was being made are no faults; they are noted on stderr, and
+so is that no fault was found.
 
 Example:
   hokan verify --data d`
