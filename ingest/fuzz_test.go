@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hokan-db/hokan/engine/model"
+	"github.com/hokan-db/hokan/ingest/mapping"
 )
 
 // FuzzImport reads arbitrary bytes, among them files of every dialect: every
@@ -24,11 +25,23 @@ func FuzzImport(f *testing.F) {
 			if err != nil {
 				f.Fatal(err)
 			}
-			f.Add(file[:min(len(file), 2000)], "", 2)
+			f.Add(file[:min(len(file), 2000)], "", 2, "")
+			f.Add(file[:min(len(file), 2000)], "", 2, "auto")
 		}
 	}
-	f.Fuzz(func(t *testing.T, file []byte, start string, batchRows int) {
-		k, result, err := importBytes(file, FileOptions{Instrument: "i", Zone: time.UTC, Start: start, BatchRows: batchRows & 1023})
+	f.Add([]byte("10/03/2004;18.00.00;2,6;-200;on\n11/03/2004;18.00.00;2,7;1;off\n"), "", 1, "auto")
+	f.Add([]byte("a,b\n1,2\n"), "2024-01-01 00:00:00", 1, "interval=1s,missing=2")
+	f.Add([]byte("\x00\x00t / h\tb\n1\t2\n"), "2024-01-01 00:00:00", 1, "auto")
+	f.Fuzz(func(t *testing.T, file []byte, start string, batchRows int, maps string) {
+		o := FileOptions{Instrument: "i", Zone: time.UTC, Start: start, BatchRows: batchRows & 1023}
+		if maps != "" {
+			m, err := mapping.Parse(maps)
+			if err != nil {
+				return
+			}
+			o.Map = m
+		}
+		k, result, err := importBytes(file, o)
 		var refused *Error
 		if err != nil {
 			if !errors.As(err, &refused) || refused.Code == "" || refused.Detail == "" {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hokan-db/hokan/engine/model"
+	"github.com/hokan-db/hokan/ingest/mapping"
 	"github.com/hokan-db/hokan/ingest/refusal"
 	"github.com/hokan-db/hokan/ingest/text"
 )
@@ -26,6 +27,7 @@ type FileOptions struct {
 	Group      string         // measurement group, may be empty
 	Zone       *time.Location // of times that carry no offset
 	Start      string         // replaces the trigger time: YYYY-MM-DD hh:mm:ss[.fff][±hh:mm]
+	Map        *mapping.Map   // of a table that is of no dialect; nil: none is told
 	BatchRows  int            // 0: chosen
 	DryRun     bool           // read everything, append nothing
 
@@ -62,6 +64,7 @@ type FileResult struct {
 	Errors         []Error          `json:"errors"`  // the first 20
 	SkippedColumns []string         `json:"skipped_columns,omitempty"`
 	Warnings       []string         `json:"warnings,omitempty"` // what was kept and looks wrong
+	Map            string           `json:"map,omitempty"`      // that was taken, or is guessed of a table that needs one
 }
 
 // ImportFile appends every sample of an instrument's file, in the order of the file,
@@ -70,7 +73,7 @@ type FileResult struct {
 // *Error.
 func ImportFile(ctx context.Context, append AppendFunc, r io.Reader, name string, o FileOptions) (FileResult, error) {
 	result := FileResult{File: name, Instrument: o.Instrument, Reasons: map[string]int64{}, Errors: []Error{}}
-	reader, err := openFile(r, name, &o)
+	reader, err := openFile(r, name, &o, &result)
 	if err != nil {
 		return result, err
 	}

@@ -2,6 +2,7 @@ package hioki
 
 import (
 	"bytes"
+	"strings"
 	"time"
 
 	"github.com/hokan-db/hokan/ingest/refusal"
@@ -24,13 +25,20 @@ func KnowsLogger(begin []byte) bool {
 			return true // and ends within it
 		}
 		if isColumnLine(line) {
-			return isSeconds(nextLine(lines[i+1:]), separatorOf(line))
+			return !datesFirst(first) && isSeconds(nextLine(lines[i+1:]), separatorOf(line))
 		}
 		if i > 20 {
 			return false
 		}
 	}
 	return false
+}
+
+// datesFirst reports whether the first column is called a date: that of a
+// logger without a header counts seconds.
+func datesFirst(cell []byte) bool {
+	name := text.Key(decodeAlone(cell))
+	return strings.HasPrefix(name, "date") || strings.HasPrefix(name, "日")
 }
 
 // nextLine returns the first line that is not blank, or nil.

@@ -7,6 +7,7 @@ import "fmt"
 const (
 	ZoneRequired  = "zone_required"  // a start time without an offset needs a zone
 	StartRequired = "start_required" // the file holds no trigger time
+	MapRequired   = "map_required"   // a table of no dialect needs a map
 	BadTime       = "bad_time"       // no time, or none that can be stored
 	NotANumber    = "not_a_number"   // a cell that is neither number nor quality word
 	Malformed     = "malformed"      // not the format that was expected

@@ -240,3 +240,9 @@ func (l *local) know(t, offset int64, zone *time.Location) {
 		l.to = end.Unix() + offset - farSeconds
 	}
 }
+
+// IsDuration reports whether cell is a time as Clock.Duration reads it.
+func IsDuration(cell []byte) bool {
+	_, ok := parseDuration(cell)
+	return ok
+}

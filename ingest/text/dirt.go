@@ -52,19 +52,27 @@ func (d *dirt) describe(twice int64) []string {
 	said := slices.Clone(d.warnings)
 	add := func(format string, arguments ...any) { said = append(said, fmt.Sprintf(format, arguments...)) }
 	if d.nulRuns > 0 {
-		add("%d lines begin with NUL bytes, %d in all, the first is line %d: the power failed while they were written; what follows them in the line is kept",
-			d.nulRuns, d.nulBytes, d.firstNUL)
+		add("%d %s with NUL bytes before it, %d bytes in all, first line %d, as where power failed during a write: what follows them is kept",
+			d.nulRuns, plural(d.nulRuns, "line"), d.nulBytes, d.firstNUL)
 	}
 	if d.backward > 0 {
-		add("%d times the clock goes back, by up to %v, first at line %d: the rows are kept at the times that they have",
-			d.backward, time.Duration(d.farthest), d.firstBackward)
+		add("the clock goes back %d %s, by up to %v, first at line %d: the rows are kept at the times that they have",
+			d.backward, plural(d.backward, "time"), time.Duration(d.farthest), d.firstBackward)
 	}
 	if d.same > 0 {
-		add("%d rows have the time of the row before, the first is line %d: of those with one time a channel keeps the last value",
-			d.same, d.firstSame)
+		add("%d %s with the time of the row before, first line %d: of rows with one time a channel keeps the last value",
+			d.same, plural(d.same, "row"), d.firstSame)
 	}
 	if twice > 0 {
-		add("%d rows have times that clocks showed twice, as they were set back: they are taken in the order of the file", twice)
+		add("%d %s at times that clocks showed twice, as they were set back: they are taken in the order of the file",
+			twice, plural(int(twice), "row"))
 	}
 	return said
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return noun
+	}
+	return noun + "s"
 }

@@ -327,3 +327,17 @@ func (f *Format) Fits(cell []byte) bool {
 	_, err := f.parse(cell)
 	return err == nil
 }
+
+// HasOffset reports whether cell is a time in this format that says how far it
+// is from UTC.
+func (f *Format) HasOffset(cell []byte) bool {
+	m, err := f.parse(cell)
+	return err == nil && m.hasOffset
+}
+
+// Seconds returns the time in a cell as seconds since the epoch, as if it were
+// UTC.
+func (f *Format) Seconds(cell []byte) (int64, bool) {
+	m, err := f.parse(cell)
+	return m.seconds, err == nil
+}

@@ -248,3 +248,9 @@ func qualityWord(cell []byte) (model.Quality, bool) {
 	}
 	return model.QualityNone, false
 }
+
+// IsQuality reports whether an instrument's word for a quality is all of cell.
+func IsQuality(cell []byte) bool {
+	_, ok := qualityWord(cell)
+	return ok
+}

@@ -34,6 +34,7 @@ type ImportedFile struct {
 	Errors         []ImportError    `json:"errors"`
 	SkippedColumns []string         `json:"skipped_columns,omitempty"`
 	Warnings       []string         `json:"warnings,omitempty"` // what was kept and looks wrong
+	Map            string           `json:"map,omitempty"`      // that was taken for a table, or is guessed
 }
 
 // ImportError is one refusal. Line and column count from 1; 0 is none.
@@ -59,7 +60,7 @@ func (b *ImportBody) Add(r ingest.FileResult, err error) {
 	f := ImportedFile{
 		File: r.File, Dialect: r.Dialect, Instrument: r.Instrument, Channels: r.Channels, Rows: r.Rows,
 		Accepted: r.Accepted, Rejected: r.Rejected, Reasons: r.Reasons, Errors: []ImportError{},
-		SkippedColumns: r.SkippedColumns, Warnings: r.Warnings,
+		SkippedColumns: r.SkippedColumns, Warnings: r.Warnings, Map: r.Map,
 	}
 	if f.Reasons == nil {
 		f.Reasons = map[string]int64{}

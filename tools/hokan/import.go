@@ -22,8 +22,10 @@ type importCommand struct {
 	Group      string   `placeholder:"G" help:"The measurement group that the channels belong to."`
 	Zone       string   `placeholder:"Z" help:"IANA time zone of the trigger time, such as Asia/Shanghai."`
 	Start      string   `placeholder:"TIME" help:"Replaces the trigger time: 'YYYY-MM-DD hh:mm:ss[±hh:mm]'."`
-	DryRun     bool     `help:"Read everything, keep nothing."`
-	Files      []string `arg:"" name:"file" help:"Logger files; - is stdin."`
+	Map        string   `placeholder:"MAP" help:"How a table is written that no instrument's format describes: KEY=VALUE,…; what is left out is guessed; auto: all of it. @FILE reads it from a file."`
+	SaveMap    string   `placeholder:"FILE" help:"Writes the map of the first table, as it was completed, to a file for --map @FILE."`
+	DryRun     bool     `help:"Read everything, keep nothing, and show the map that is guessed of a table."`
+	Files      []string `arg:"" name:"file" help:"Instruments' files; - is stdin."`
 }
 
 // Validate completes and checks the flags. The parser calls it.
@@ -52,13 +54,21 @@ func (c *importCommand) onlyHOK() bool {
 
 // Help gives examples.
 func (c *importCommand) Help() string {
-	return `Makes the database and the tenant where they are missing.
+	return `Makes the database and the tenant where they are missing. What a file is, is told
+by its content. A map has these settings, with commas between:
+  separator=comma|semicolon|tab|pipe|blank  decimal=comma|point  header=LINE (0: none)  data=LINE
+  time=COLUMN+…  format=YYYY-MM-DD hh:mm:ss | unix | unix-ms | s | h | h:mm:ss …  interval=20ms
+  start=TIME  zone=ZONE  channel=COLUMN+COLUMN:NAME[UNIT]+…  missing=-200+NA  words=open:1+shut:0
+A column is its name or its number.
 
 Examples:
   hokan import --data d --tenant t --instrument lake --zone America/Port_of_Spain WAVE0002.CSV
   hokan import --data d --tenant t --instrument lake --start '2022-06-06 18:43:33-04:00' WAVE0001.CSV
   hokan import --data d --tenant t --instrument roof --zone Asia/Tokyo --dry-run *.CSV -o json
   hokan import --data d --tenant t lake.hok
+  hokan import --data d --tenant t --instrument air --zone Europe/Rome --dry-run --save-map air.map AirQuality.csv
+  hokan import --data d --tenant t --instrument air --zone Europe/Rome --map @air.map AirQuality.csv
+  hokan import --data d --tenant t --instrument fan --map 'interval=20ms,start=2024-01-01 00:00:00Z' accelerometer.csv
   gunzip -c WAVE.CSV.gz | hokan import --data d --tenant t --instrument lake --zone UTC -`
 }
 
@@ -148,6 +158,9 @@ func (c *importCommand) prepare(t *terminal) (*importer, error) {
 	i := &importer{importCommand: c, terminal: t, server: to, tenant: name, options: ingest.FileOptions{
 		Tenant: name, Instrument: c.instrument(), Group: c.Group, Zone: zone, Start: c.Start, DryRun: c.DryRun,
 	}}
+	if i.options.Map, err = c.readMap(); err != nil {
+		return nil, err
+	}
 	if c.onlyHOK() {
 		if c.Instrument != nil || c.Group != "" || c.Zone != "" || c.Start != "" {
 			return nil, api.NewError("malformed", "files in the format hok name their instruments, groups and times themselves")
@@ -269,6 +282,9 @@ func (i *importer) complain(path string, result ingest.FileResult, err error) er
 	if more := result.Rejected - int64(len(result.Errors)); more > 0 && len(result.Errors) > 0 {
 		t.note("%s: %d samples rejected in all", path, result.Rejected)
 	}
+	if result.Map != "" {
+		i.showMap(path, result.Map)
+	}
 	for _, warning := range result.Warnings {
 		t.note("%s: %s", path, warning)
 	}
@@ -298,7 +314,7 @@ func (i *importer) verdict(body *api.ImportBody) error {
 		return exitCode(exitPartial)
 	}
 	for _, code := range i.refused {
-		if code != "zone_required" && code != "start_required" {
+		if code != "zone_required" && code != "start_required" && code != "map_required" {
 			return exitCode(exitFailed)
 		}
 	}

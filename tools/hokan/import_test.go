@@ -17,6 +17,8 @@ type imported struct {
 		Rows, Accepted, Rejected  int64
 		From, To                  *int64
 		Reasons                   map[string]int64
+		Map                       string
+		Warnings                  []string
 		Errors                    []struct {
 			Line, Column int
 			Code, Detail string
