@@ -173,7 +173,7 @@ func share(a, b []model.ChannelID) bool {
 func (v *view) fold(s *source) error {
 	at := 0
 	hidden := v.outside([]model.Span{v.span})
-	return s.Rollups(s.ids, v.step, v.span, func(id model.ChannelID, rows *block.RollupRows) error {
+	return s.FoldRollups(s.ids, v.step, v.span, func(id model.ChannelID, rows *block.FoldedRows) error {
 		if v.ids[at] > id {
 			at = 0
 		}

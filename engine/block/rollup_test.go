@@ -44,6 +44,47 @@ func (c *channelRows) joined() (all chunkRows) {
 	return all
 }
 
+// checkFolded holds FoldRollups to the rows that Rollups gives, by buckets of
+// one row, of some and of all.
+func checkFolded(t interface{ Fatalf(string, ...any) }, r *Reader, ids []model.ChannelID, at model.Step, span model.Span, want map[model.ChannelID]*RollupRows) {
+	done := map[model.ChannelID]int{}
+	err := r.FoldRollups(ids, at, span, func(id model.ChannelID, rows *FoldedRows) error {
+		all := want[id].Slice(done[id], done[id]+rows.Len())
+		done[id] += rows.Len()
+		if rows.Step != all.Step || !slices.Equal(rows.FirstTimes, all.FirstTimes) || !slices.Equal(rows.LastTimes, all.LastTimes) {
+			t.Fatalf("channel %d: %d rows of %s at other times", id, rows.Len(), rows.Step)
+		}
+		for _, width := range []int{1, 7, rows.Len()} {
+			for from := 0; from < rows.Len(); from += width {
+				to := min(from+width, rows.Len())
+				var folded, plain model.Aggregate
+				rows.Fold(from, to, &folded)
+				all.Fold(from, to, &plain)
+				size := 0.0
+				for i := from; i < to; i++ {
+					if all.Counts[i] > 0 {
+						size += math.Abs(all.Sums[i])
+					}
+				}
+				off := math.Abs(folded.Total() - plain.Total())
+				folded.Sum, folded.Compensation, plain.Sum, plain.Compensation = 0, 0, 0, 0
+				if !sameBits(&folded, &plain) || off > math.Ldexp(size, -51) && !math.IsInf(size, 0) {
+					t.Fatalf("channel %d, rows %d to %d: %+v, off by %v, want %+v", id, from, to, folded, off, plain)
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatalf("FoldRollups: %v", err)
+	}
+	for id, rows := range want {
+		if done[id] != rows.Len() {
+			t.Fatalf("channel %d: %d rows are folded, want %d", id, done[id], rows.Len())
+		}
+	}
+}
+
 // readRollups returns the rows of each channel of one step or finer ones.
 func readRollups(t interface{ Fatalf(string, ...any) }, r *Reader, ids []model.ChannelID, at model.Step, span model.Span) map[model.ChannelID]*RollupRows {
 	got := map[model.ChannelID]*RollupRows{}
@@ -60,6 +101,7 @@ func readRollups(t interface{ Fatalf(string, ...any) }, r *Reader, ids []model.C
 	if err != nil {
 		t.Fatalf("Rollups: %v", err)
 	}
+	checkFolded(t, r, ids, at, span, got)
 	return got
 }
 

@@ -246,6 +246,9 @@ func (s *segments) next() (bool, error) {
 	return true, nil
 }
 
+// apart is by how many integers, modulo a page, columns lie apart.
+const apart = 40
+
 // rollupScratch is the memory that decoding rollup rows needs.
 type rollupScratch struct {
 	decoder  chunk.Decoder
@@ -255,6 +258,10 @@ type rollupScratch struct {
 	zeros    []int64
 	rows     RollupRows
 	view     RollupRows // those of rows that are visited
+	folding  bool       // rows are only to be folded
+	folded   FoldedRows // as view, then
+	exact    rollupIntegers
+	integral bool // the numbers are in exact, not in rows
 }
 
 var rollupScratches = sync.Pool{New: func() any { return new(rollupScratch) }}
@@ -269,7 +276,8 @@ func (s *rollupScratch) decode(step model.Step) error {
 			continue
 		}
 		if cap(s.memory[i]) < h.rows {
-			s.memory[i] = make([]int64, MaxRollupRows)
+			// Whole pages would lie in the same places of the cache.
+			s.memory[i] = make([]int64, MaxRollupRows+apart*i)[apart*i:]
 		}
 		s.columns[i] = s.memory[i][:h.rows]
 		var err error
@@ -281,6 +289,12 @@ func (s *rollupScratch) decode(step model.Step) error {
 	s.rows.resize(h.rows)
 	if !s.times() || !s.counts() {
 		return errRollups
+	}
+	if s.integral = s.folding && s.integers(); s.integral {
+		if len(body) > 0 {
+			return errRollups
+		}
+		return nil
 	}
 	s.numbers()
 	return s.exceptions(body)

@@ -23,6 +23,18 @@ func (r *Reader) HasRaw(id model.ChannelID) bool { return r.Stored(id).Has(model
 // by ascending time; channels of the same step come in ascending order, and
 // coarser steps first. The rows are valid until visit returns.
 func (r *Reader) Rollups(ids []model.ChannelID, at model.Step, span model.Span, visit func(model.ChannelID, *RollupRows) error) error {
+	return r.visitRollups(ids, at, span, false, func(id model.ChannelID, s *rollupScratch, from, to int) error {
+		s.view = s.rows.slice(from, to)
+		return visit(id, &s.view)
+	})
+}
+
+// rowsVisitor is told of a channel's rows from one on to another in scratch
+// memory.
+type rowsVisitor func(id model.ChannelID, s *rollupScratch, from, to int) error
+
+// visitRollups is Rollups and FoldRollups.
+func (r *Reader) visitRollups(ids []model.ChannelID, at model.Step, span model.Span, folding bool, visit rowsVisitor) error {
 	if len(ids) == 0 || !span.Overlaps(r.meta.First, r.meta.Last) {
 		return nil
 	}
@@ -44,7 +56,7 @@ func (r *Reader) Rollups(ids []model.ChannelID, at model.Step, span model.Span, 
 				}
 			}
 		}
-		if err := r.stepRollups(of, step, span, visit); err != nil {
+		if err := r.stepRollups(of, step, span, folding, visit); err != nil {
 			return err
 		}
 	}
@@ -52,7 +64,7 @@ func (r *Reader) Rollups(ids []model.ChannelID, at model.Step, span model.Span, 
 }
 
 // stepRollups visits the rows of one step.
-func (r *Reader) stepRollups(ids []model.ChannelID, step model.Step, span model.Span, visit func(model.ChannelID, *RollupRows) error) error {
+func (r *Reader) stepRollups(ids []model.ChannelID, step model.Step, span model.Span, folding bool, visit rowsVisitor) error {
 	var chosen []page
 	for i := range r.rollups[step] {
 		p := &r.rollups[step][i]
@@ -66,6 +78,7 @@ func (r *Reader) stepRollups(ids []model.ChannelID, step model.Step, span model.
 	}
 	s := rollupScratches.Get().(*rollupScratch)
 	defer rollupScratches.Put(s)
+	s.folding = folding
 	return r.readPages(chosen, func(p *page, payload []byte) error {
 		wanted := ids
 		return r.segments(s, p, payload, step, func(id model.ChannelID) (bool, bool) {
@@ -77,8 +90,7 @@ func (r *Reader) stepRollups(ids []model.ChannelID, step model.Step, span model.
 			if from == to {
 				return nil
 			}
-			s.view = s.rows.slice(from, to)
-			return visit(id, &s.view)
+			return visit(id, s, from, to)
 		})
 	})
 }
