@@ -58,36 +58,35 @@ func TestFullDisk(t *testing.T) {
 	d.token = newToken(t, d.data, "--tenant", "t")
 	d.clients = []*killedClient{newKilledClient(0, 1)}
 	k := d.clients[0]
-	p, address := d.serve()
-	d.deletes = hasDeletes(t, address)
+	p, _ := d.serve()
 	d.each("watch", (*killedClient).watch)
 	for range 50 {
-		k.mustDo(t, k.next(false))
+		k.mustDo(t, k.next())
 	}
 	filler := &fillWriter{}
 	filler.fill(t, k)
 
 	d.each("reading on a full disk", (*killedClient).check)
 	for range 3 {
-		refusedAsFull(t, k.write("rows", k.afterLast).send())
+		full := k.write("rows", k.afterLast)
+		refusedAsFull(t, full.send(full))
 	}
-	if d.deletes {
-		k.mustDo(t, k.delete(k.channels[0]))
-	}
+	k.mustDo(t, k.delete(k.channels[0]))
 	p.command.Process.Kill()
 	p.command.Wait()
 	p, _ = d.serve()
 	d.each("reading on a full disk after a restart", (*killedClient).check)
 	filler.check(t, k)
 	filler.fill(t, k) // opening may have made room
-	refusedAsFull(t, k.write("rows", k.afterLast).send())
+	full := k.write("rows", k.afterLast)
+	refusedAsFull(t, full.send(full))
 
 	if err := os.Remove(ballast); err != nil {
 		t.Fatal(err)
 	}
 	k.resume(t)
 	for range 50 {
-		k.mustDo(t, k.next(d.deletes))
+		k.mustDo(t, k.next())
 	}
 	p.command.Process.Kill()
 	p.command.Wait()
@@ -103,10 +102,9 @@ func TestFullDisk(t *testing.T) {
 // mustDo sends a request that must succeed.
 func (k *killedClient) mustDo(t *testing.T, o *operation) {
 	t.Helper()
-	if err := o.send(); err != nil {
-		t.Fatalf("%s: %v", o.what, err)
+	if err := k.do(o); err != nil {
+		t.Fatal(err)
 	}
-	o.apply(k.channels)
 }
 
 // resume writes until it may.
@@ -116,7 +114,7 @@ func (k *killedClient) resume(t *testing.T) {
 	retry := time.NewTicker(50 * time.Millisecond)
 	defer retry.Stop()
 	for until := time.Now().Add(resumeWithin); ; <-retry.C {
-		err := o.send()
+		err := o.send(o)
 		if err == nil {
 			o.apply(k.channels)
 			return

@@ -2,13 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
-	"net/http"
-	"net/url"
 	"slices"
+	"time"
 
 	"github.com/hokan-db/hokan/engine/model"
 	"github.com/hokan-db/hokan/server/api"
@@ -29,6 +26,8 @@ type killedClient struct {
 	address, token string
 	client         *client.Client
 	now            int64 // time of what is written in order, ms
+	begun          time.Time
+	stamp          *stamp // which the channels share
 }
 
 const (
@@ -48,19 +47,35 @@ func killedLabels(instrument, channel string) model.Labels {
 }
 
 func newKilledClient(number int, seed uint64) *killedClient {
-	k := &killedClient{instrument: fmt.Sprint("i", number), random: rand.New(rand.NewPCG(seed, uint64(number)))}
+	k := &killedClient{instrument: fmt.Sprint("i", number), random: rand.New(rand.NewPCG(seed, uint64(number))), stamp: &stamp{}}
 	for i := range clientChannels {
-		k.channels = append(k.channels, &wantedChannel{
-			number: number*clientChannels + i, labels: killedLabels(k.instrument, fmt.Sprint(i)), rows: map[int64]float64{},
-		})
+		k.channels = append(k.channels, newWantedChannel(number*clientChannels+i, killedLabels(k.instrument, fmt.Sprint(i)), k.stamp))
 	}
 	return k
 }
 
 // connect turns to a server whose clock shows now, in ms.
-func (k *killedClient) connect(address, token string, now int64) (err error) {
-	k.address, k.token, k.now = address, token, now
-	k.client, err = client.New(address, token)
+func (k *killedClient) connect(address, token string, now int64) error {
+	k.turn(address, now)
+	return k.use(token)
+}
+
+// turn notes that there is another server.
+func (k *killedClient) turn(address string, now int64) {
+	k.address, k.now, k.begun = address, now, time.Now()
+	k.stamp.server++
+}
+
+// age lets rows expire by the server's clock.
+func (k *killedClient) age() {
+	for _, c := range k.channels {
+		c.age(k.now)
+	}
+}
+
+func (k *killedClient) use(token string) (err error) {
+	k.token = token
+	k.client, err = client.New(k.address, token)
 	return err
 }
 
@@ -84,44 +99,64 @@ func isGone(err error) bool { return err != nil && api.AsError(err).Code == "una
 
 // work changes and reads until the server is gone; any other error ends it
 // too, and is returned.
-func (k *killedClient) work(deletes bool) error {
+func (k *killedClient) work() error {
 	for {
-		o := k.next(deletes)
-		err := o.send()
-		k.sent++
+		err := k.do(k.next())
+		if err == nil && k.random.IntN(8) == 0 {
+			err = k.look()
+		}
 		if isGone(err) {
-			k.doubt = o
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("%s of %s: %w", o.what, k.instrument, err)
-		}
-		o.apply(k.channels)
-		if k.random.IntN(8) == 0 {
-			if err := k.look(); err != nil && !isGone(err) {
-				return err
-			}
+			return err
 		}
 	}
 }
 
+// do sends a request, and changes what is wanted once it is answered. One that
+// the server is gone under is in doubt.
+func (k *killedClient) do(o *operation) error {
+	err := o.send(o)
+	k.sent++
+	k.stamp.request, k.stamp.after = k.sent, time.Since(k.begun)
+	k.stamp.offset, k.stamp.answered = o.offset, true
+	o.at = *k.stamp
+	if isGone(err) {
+		k.doubt = o
+		return err
+	}
+	if err != nil {
+		return fmt.Errorf("%s of %s: %w (%v)", o.what, k.instrument, err, k.stamp)
+	}
+	o.apply(k.channels)
+	return nil
+}
+
 // next chooses what to do.
-func (k *killedClient) next(deletes bool) *operation {
+func (k *killedClient) next() *operation {
 	c := k.channels[k.random.IntN(len(k.channels))]
-	kind := k.random.IntN(20)
+	kind := k.random.IntN(100)
 	switch {
-	case deletes && (kind == 0 || len(c.rows) > fewRows):
+	case c.made && (kind < 5 || len(c.rows) > fewRows):
 		return k.delete(c)
-	case kind == 1 && c.alarm.id != "":
-		return k.replaceAlarm(c)
-	case kind < 5 && len(c.rows) > 0:
+	case c.made && kind < 14:
+		return k.changeAlarm(c)
+	case c.made && kind == 14:
+		return k.deleteChannel(c)
+	case kind < 28 && len(c.rows) > 0:
 		return k.correct(c)
-	case kind < 8:
+	case kind < 42:
 		return k.write("late rows", func(c *wantedChannel) int64 {
-			return c.last - 1 - k.random.Int64N(1+k.random.Int64N(40*86400*1000))
+			return max(c.last, k.now) - 1 - k.random.Int64N(1+k.random.Int64N(40*86400*1000))
 		})
 	}
 	return k.write("rows", k.afterLast)
+}
+
+// afterLast is a time for the next rows in order.
+func (k *killedClient) afterLast(c *wantedChannel) int64 {
+	return max(c.last+1, k.now) + k.random.Int64N(50)
 }
 
 // write is a request with rows of several channels from each one's start.
@@ -153,6 +188,26 @@ func (k *killedClient) correct(c *wantedChannel) *operation {
 }
 
 func (k *killedClient) writeRows(what string, chosen []*wantedChannel, times [][]int64) *operation {
+	batch := k.batch(chosen, times)
+	return &operation{
+		what: what,
+		send: func(*operation) error {
+			body, err := k.client.Write(context.Background(), batch)
+			if body != nil && body.Rejected > 0 || err == nil && body.Accepted != int64(batch.Rows()) {
+				return fmt.Errorf("accepted %d of %d: %+v (%w)", body.Accepted, batch.Rows(), body, err)
+			}
+			return err
+		},
+		apply: func(channels []*wantedChannel) {
+			for i, c := range chosen {
+				channels[c.number%clientChannels].write(what, times[i], batch.Columns[i].Values)
+			}
+		},
+	}
+}
+
+// batch is rows with values of their own.
+func (k *killedClient) batch(chosen []*wantedChannel, times [][]int64) *model.Batch {
 	batch := &model.Batch{}
 	for i, c := range chosen {
 		column := model.Column{Labels: c.labels, Times: make([]int64, len(times[i])), Values: make([]float64, len(times[i]))}
@@ -161,21 +216,7 @@ func (k *killedClient) writeRows(what string, chosen []*wantedChannel, times [][
 		}
 		batch.Columns = append(batch.Columns, column)
 	}
-	return &operation{
-		what: what,
-		send: func() error {
-			body, err := k.client.Write(context.Background(), batch)
-			if err == nil && body.Accepted != int64(batch.Rows()) {
-				return fmt.Errorf("accepted %d of %d: %+v", body.Accepted, batch.Rows(), body)
-			}
-			return err
-		},
-		apply: func(channels []*wantedChannel) {
-			for i, c := range chosen {
-				channels[c.number%clientChannels].write(times[i], batch.Columns[i].Values)
-			}
-		},
-	}
+	return batch
 }
 
 // delete removes a span of one channel, or of all, that has rows in it.
@@ -191,10 +232,13 @@ func (k *killedClient) delete(c *wantedChannel) *operation {
 		from, to = known[i], max(known[i]+1, known[j]+k.random.Int64N(2)) // not empty, which is refused
 	}
 	return &operation{
-		what: "delete",
-		send: func() error {
-			query := url.Values{"match": {match}, "from": {milliseconds(from)}, "to": {milliseconds(to)}}
-			return k.request(http.MethodDelete, "/api/v1/samples", query)
+		what: "deletion",
+		send: func(o *operation) error {
+			done, err := k.client.DeleteSamples(context.Background(), "", api.Selection{Match: match, From: nanoseconds(from), To: nanoseconds(to)})
+			if err == nil {
+				o.offset = done.Offset
+			}
+			return err
 		},
 		apply: func(channels []*wantedChannel) {
 			k.deleted++
@@ -205,227 +249,80 @@ func (k *killedClient) delete(c *wantedChannel) *operation {
 	}
 }
 
-// milliseconds writes a time as queries take it: in nanoseconds.
-func milliseconds(at int64) string { return fmt.Sprint(at * 1e6) }
+// nanoseconds writes a time in ms as queries take it.
+func nanoseconds(at int64) string { return fmt.Sprint(at * 1e6) }
 
-// request sends a request that the client has no method for.
-func (k *killedClient) request(method, path string, query url.Values) error {
-	r, err := http.NewRequest(method, k.address+path+"?"+query.Encode(), nil)
-	if err != nil {
-		return err
+// deleteChannel removes a channel with its alarm, whose events stay.
+func (k *killedClient) deleteChannel(c *wantedChannel) *operation {
+	now := k.now
+	return &operation{
+		what: "deletion of a channel",
+		send: func(*operation) error {
+			_, err := k.client.DeleteChannels(context.Background(), "", api.Selection{Match: c.labels.String()})
+			return err
+		},
+		apply: func(channels []*wantedChannel) {
+			k.deleted++
+			channels[c.number%clientChannels].forget(now)
+		},
 	}
-	r.Header.Set("Authorization", "Bearer "+k.token)
-	answer, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return api.NewError("unavailable", err.Error())
-	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
-	if err != nil {
-		return api.NewError("unavailable", err.Error())
-	}
-	if answer.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s %s: %s: %s", method, r.URL, answer.Status, text)
-	}
-	return nil
 }
 
-func (k *killedClient) replaceAlarm(c *wantedChannel) *operation {
+// changeAlarm makes an alarm where the channel has none, else replaces it or
+// deletes it.
+func (k *killedClient) changeAlarm(c *wantedChannel) *operation {
 	threshold := float64(k.random.IntN(2000) - 1000)
+	switch {
+	case c.alarm.name == "":
+		return k.createAlarm(c, threshold)
+	case k.random.IntN(3) == 0:
+		return &operation{
+			what:  "deletion of an alarm",
+			send:  func(*operation) error { return k.client.DeleteAlarm(context.Background(), c.alarm.id) },
+			apply: func(channels []*wantedChannel) { channels[c.number%clientChannels].dropAlarm() },
+		}
+	}
 	return &operation{
-		what: "alarm",
-		send: func() error {
-			_, err := k.client.ReplaceAlarm(context.Background(), c.alarm.id, alarmRequest(c, threshold), "")
+		what: "other alarm",
+		send: func(*operation) error {
+			_, err := k.client.ReplaceAlarm(context.Background(), c.alarm.id, alarmRequest(c, c.alarm.name, threshold), "")
 			return err
 		},
 		apply: func(channels []*wantedChannel) { channels[c.number%clientChannels].replaceAlarm(threshold) },
 	}
 }
 
-func alarmRequest(c *wantedChannel, threshold float64) api.AlarmRequest {
-	return api.AlarmRequest{Name: c.labels.Channel(), Match: c.labels.String(), Operator: ">", Threshold: &threshold}
+// createAlarm makes an alarm whose name no other has. Its ID, where the server
+// did not tell it any more, is found by that name.
+func (k *killedClient) createAlarm(c *wantedChannel, threshold float64) *operation {
+	k.sequence++
+	a := wantedAlarm{name: fmt.Sprint(k.instrument, ".", c.labels.Channel(), ".", k.sequence), version: 1, threshold: threshold}
+	return &operation{
+		what: "alarm",
+		send: func(*operation) error {
+			made, err := k.client.CreateAlarm(context.Background(), alarmRequest(c, a.name, threshold), "")
+			if err == nil {
+				a.id = made.ID
+			}
+			return err
+		},
+		apply: func(channels []*wantedChannel) { channels[c.number%clientChannels].alarm = a },
+	}
+}
+
+func alarmRequest(c *wantedChannel, name string, threshold float64) api.AlarmRequest {
+	return api.AlarmRequest{Name: name, Match: c.labels.String(), Operator: ">", Threshold: &threshold}
 }
 
 // watch writes a first row of every channel and sets an alarm on it.
 func (k *killedClient) watch() error {
 	for _, c := range k.channels {
-		first := k.writeRows("first row", []*wantedChannel{c}, [][]int64{{k.now}})
-		if err := first.send(); err != nil {
+		if err := k.do(k.writeRows("first row", []*wantedChannel{c}, [][]int64{{k.now}})); err != nil {
 			return err
 		}
-		first.apply(k.channels)
-		a, err := k.client.CreateAlarm(context.Background(), alarmRequest(c, 0), "")
-		if err != nil {
+		if err := k.do(k.createAlarm(c, 0)); err != nil {
 			return err
 		}
-		c.alarm, c.events = wantedAlarm{id: a.ID, version: a.Version}, nil
 	}
 	return nil
-}
-
-// look compares one answer, under whatever others do.
-func (k *killedClient) look() error {
-	c := k.channels[k.random.IntN(len(k.channels))]
-	if k.random.IntN(4) == 0 {
-		return k.checkEvents(c)
-	}
-	got, err := k.rows(c)
-	if err != nil {
-		return err
-	}
-	return c.sameRows(got)
-}
-
-// rows reads every row of a channel.
-func (k *killedClient) rows(c *wantedChannel) (map[int64]float64, error) {
-	rows := map[int64]float64{}
-	request := api.TableRequest{Selection: api.Selection{Match: c.labels.String()}, Limit: 10000}
-	for {
-		page, err := k.client.Table(context.Background(), request)
-		if err != nil {
-			return nil, err
-		}
-		for i, at := range page.Times {
-			cell := page.Rows.Row(i)[0]
-			if _, twice := rows[at]; twice || !cell.Known {
-				return nil, fmt.Errorf("channel %s: two rows, or none, at %d ms", c.labels, at)
-			}
-			rows[at] = cell.Number
-		}
-		if page.Next == nil {
-			return rows, nil
-		}
-		request.After = *page.Next
-	}
-}
-
-// checkEvents reads every event of a channel's alarm.
-func (k *killedClient) checkEvents(c *wantedChannel) error {
-	var got []wantedEvent
-	seen := map[string]bool{}
-	request := api.EventsRequest{Alarm: c.alarm.id, Limit: 10000}
-	for {
-		page, err := k.client.Events(context.Background(), request)
-		if err != nil {
-			return err
-		}
-		for _, e := range page.Events {
-			if seen[e.ID] {
-				return fmt.Errorf("channel %s: event %s twice", c.labels, e.ID)
-			}
-			seen[e.ID] = true
-			got = append(got, wantedEvent{e.Version, e.Kind, e.Time, e.Value.Number})
-		}
-		if page.Next == nil {
-			return c.sameEvents(got)
-		}
-		request.After = *page.Next
-	}
-}
-
-// check compares every answer after a restart. The request that was not
-// answered must have been done wholly, and then counts, or not at all.
-func (k *killedClient) check() error { return k.settle(k.compare) }
-
-// settle is check with a given comparison.
-func (k *killedClient) settle(compare func() error) error {
-	without := compare()
-	if k.doubt == nil || without != nil && isGone(without) {
-		return without
-	}
-	before := k.channels
-	k.channels = nil
-	for _, c := range before {
-		k.channels = append(k.channels, c.clone())
-	}
-	k.doubt.apply(k.channels)
-	with := compare()
-	what := k.doubt.what
-	k.doubt = nil
-	if with != nil {
-		k.channels = before
-		if without != nil {
-			return fmt.Errorf("%s that was not answered is there in part, or something else is wrong:\nif it was done: %w\nif not: %w", what, with, without)
-		}
-	}
-	return nil
-}
-
-func (k *killedClient) compare() error {
-	var errs []error
-	for _, c := range k.channels {
-		rows, err := k.rows(c)
-		if err == nil {
-			err = c.sameRows(rows)
-		}
-		errs = append(errs, err, k.checkEvents(c), k.checkAlarm(c))
-	}
-	return errors.Join(append(errs, k.checkView(), k.checkLatest())...)
-}
-
-func (k *killedClient) checkAlarm(c *wantedChannel) error {
-	a, err := k.client.Alarm(context.Background(), c.alarm.id, "")
-	if err == nil && (a.Version != c.alarm.version || a.Threshold == nil || a.Threshold.Number != c.alarm.threshold || (a.State == "active") != c.alarm.active) {
-		err = fmt.Errorf("channel %s: alarm %+v, want %+v", c.labels, *a, c.alarm)
-	}
-	return err
-}
-
-// checkLatest compares the newest sample of every channel.
-func (k *killedClient) checkLatest() error {
-	latest, err := k.client.Latest(context.Background(), api.Selection{Match: fmt.Sprintf("{instrument=%q}", k.instrument)})
-	if err != nil {
-		return err
-	}
-	for i, c := range k.channels {
-		got, times := latest.Channels[i], c.times()
-		switch {
-		case got.Labels != c.labels:
-			return fmt.Errorf("latest %d is of %s, want %s", i, got.Labels, c.labels)
-		case len(times) == 0 && got.Time != nil:
-			return fmt.Errorf("channel %s has no rows, its latest is at %d ms", c.labels, *got.Time)
-		case len(times) > 0:
-			at := times[len(times)-1]
-			if got.Time == nil || *got.Time != at || got.Value.Number != c.rows[at] {
-				return fmt.Errorf("channel %s: latest is %+v, want %v at %d ms", c.labels, got, c.rows[at], at)
-			}
-		}
-	}
-	return nil
-}
-
-// checkView compares counts, minima and maxima of all that there is.
-func (k *killedClient) checkView() error {
-	request := api.ViewRequest{Selection: api.Selection{Match: fmt.Sprintf("{instrument=%q}", k.instrument), From: "0", To: "4000000000000000000"}, Buckets: 1000}
-	view, err := k.client.View(context.Background(), request)
-	if err != nil {
-		return err
-	}
-	for i, c := range k.channels {
-		type bucket struct {
-			count    uint64
-			min, max float64
-		}
-		want := map[int]bucket{}
-		for at, v := range c.rows {
-			n := int((at - view.From) / view.Width)
-			b, ok := want[n]
-			if !ok {
-				b = bucket{0, v, v}
-			}
-			want[n] = bucket{b.count + 1, min(b.min, v), max(b.max, v)}
-		}
-		got := view.Channels[i]
-		for n, count := range got.Count {
-			if b := want[n]; count != b.count || count > 0 && (got.Min[n].Number != b.min || got.Max[n].Number != b.max) {
-				return fmt.Errorf("channel %s, bucket %d: %d rows from %v to %v, want %+v", c.labels, n, count, got.Min[n], got.Max[n], b)
-			}
-		}
-	}
-	return nil
-}
-
-// afterLast is a time for the next rows in order.
-func (k *killedClient) afterLast(c *wantedChannel) int64 {
-	return max(c.last+1, k.now) + k.random.Int64N(50)
 }

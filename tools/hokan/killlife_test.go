@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/hokan-db/hokan/engine/disk"
 	"github.com/hokan-db/hokan/server/api"
@@ -31,7 +32,8 @@ func newReborn(number int, seed uint64) *reborn {
 
 // connect turns to a server with an administrator's token.
 func (r *reborn) connect(address, token string, now int64) (err error) {
-	r.address, r.now, r.token = address, now, ""
+	r.turn(address, now)
+	r.token = ""
 	r.admin, err = client.New(address, token)
 	return err
 }
@@ -45,7 +47,7 @@ func (r *reborn) enter() error {
 	if err != nil {
 		return err
 	}
-	return r.killedClient.connect(r.address, made.Token, r.now)
+	return r.use(made.Token)
 }
 
 // make makes the tenant.
@@ -70,8 +72,9 @@ func (r *reborn) delete() error {
 		return err
 	}
 	r.unsure, r.alive, r.token = "", false, ""
+	r.stamp.request, r.stamp.after, r.stamp.offset, r.stamp.answered = r.sent, time.Since(r.begun), 0, true
 	for _, c := range r.channels {
-		c.forget()
+		c.vanish()
 	}
 	return nil
 }
@@ -102,17 +105,9 @@ func (r *reborn) step() error {
 	if err := r.enter(); err != nil {
 		return err
 	}
-	o := r.next()
-	err := o.send()
-	r.sent++
-	if isGone(err) {
-		r.doubt = o
+	if err := r.do(r.next()); err != nil {
 		return err
 	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", o.what, err)
-	}
-	o.apply(r.channels)
 	if r.random.IntN(4) == 0 {
 		return r.compare()
 	}
@@ -121,34 +116,10 @@ func (r *reborn) step() error {
 
 // next chooses what to do within the tenant.
 func (r *reborn) next() *operation {
-	c := r.channels[r.random.IntN(len(r.channels))]
-	switch kind := r.random.IntN(12); {
-	case kind == 0 && c.made:
+	if c := r.channels[r.random.IntN(len(r.channels))]; c.made && r.random.IntN(12) == 0 {
 		return r.deleteChannel(c)
-	case kind < 3 && c.made:
-		return r.killedClient.delete(c)
-	case kind < 5 && len(c.rows) > 0:
-		return r.correct(c)
-	case kind < 7:
-		return r.write("late rows", func(c *wantedChannel) int64 {
-			return max(c.last, r.now) - 1 - r.random.Int64N(40*86400*1000)
-		})
 	}
-	return r.write("rows", r.afterLast)
-}
-
-func (r *reborn) deleteChannel(c *wantedChannel) *operation {
-	return &operation{
-		what: "delete channel",
-		send: func() error {
-			_, err := r.client.DeleteChannels(context.Background(), "", api.Selection{Match: c.labels.String()})
-			return err
-		},
-		apply: func(channels []*wantedChannel) {
-			r.deleted++
-			channels[c.number%clientChannels].forget()
-		},
-	}
+	return r.killedClient.next()
 }
 
 // check compares all that the server has, having first done again what it did
@@ -182,41 +153,4 @@ func (r *reborn) check(data string) error {
 		return fmt.Errorf("tenant %s, deleted %d times: %w", r.tenant, r.deletes, err)
 	}
 	return nil
-}
-
-// compare compares rows, newest rows, and which channels there are.
-func (r *reborn) compare() error {
-	latest, err := r.client.Latest(context.Background(), api.Selection{})
-	if err != nil && api.AsError(err).Code != "no_channel" {
-		return err
-	}
-	newest := map[string]api.LatestRows{}
-	if err == nil {
-		for _, l := range latest.Channels {
-			newest[l.Labels.String()] = l
-		}
-	}
-	var errs []error
-	for _, c := range r.channels {
-		got, err := r.rows(c)
-		missing := err != nil && api.AsError(err).Code == "no_channel"
-		l, known := newest[c.labels.String()]
-		times := c.times()
-		switch {
-		case err != nil && !missing:
-		case missing == c.made || known != c.made:
-			err = fmt.Errorf("channel %s: missing %v, has a newest row %v, made %v", c.labels, missing, known, c.made)
-		case missing:
-			err = nil
-		default:
-			if err = c.sameRows(got); err == nil {
-				switch last := len(times) - 1; {
-				case last < 0 && l.Time != nil, last >= 0 && (l.Time == nil || *l.Time != times[last] || l.Value.Number != c.rows[times[last]]):
-					err = fmt.Errorf("channel %s: latest is %+v, want the last of %v", c.labels, l, times)
-				}
-			}
-		}
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
 }

@@ -3,14 +3,13 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -39,23 +38,28 @@ var scratch string
 // drill kills a server again and again on one folder.
 type drill struct {
 	t       *testing.T
+	seed    uint64
 	program string
 	data    string
 	token   string
 	admin   string // an administrator's token
-	deletes bool   // the server has them
 	random  *rand.Rand
 	clients []*killedClient
 	reborn  []*reborn
+	aging   []*aging
 	bulk    bulkWriter
+	server  *process // the last one
+	failing sync.Once
 	clock   time.Time // of the next process, always later
 }
 
 // TestKilledServers kills the server at random moments under clients that
-// write, correct, delete and read, with an alarm on every channel, and now and
-// then a compaction of its folder or a server that is still starting. After each restart every acknowledged
-// row and deletion is there, every event once, and what was not acknowledged
-// is there wholly or not at all.
+// write, correct, delete and read, change alarms, rules of retention and quotas,
+// and delete channels and tenants; and now and then a compaction of its folder
+// or a server that is still starting. After each restart every acknowledged row
+// and deletion is there, every event once, and what was not acknowledged is
+// there wholly or not at all. What a failure leaves is kept, with the program:
+// its message says where.
 func TestKilledServers(t *testing.T) {
 	rounds := 10
 	if testing.Short() {
@@ -72,17 +76,15 @@ func TestKilledServers(t *testing.T) {
 		}
 	}
 	t.Logf("HOKAN_SEED=%d", seed)
-	name, err := program()
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := &drill{
-		t: t, program: name, data: filepath.Join(t.TempDir(), "d"), random: rand.New(rand.NewPCG(seed, 0)),
-		clock: time.Date(2026, 1, 30, 0, 0, 0, 0, time.UTC),
-	}
-	d.token, d.admin = newToken(t, d.data, "--tenant", "t"), newToken(t, d.data, "--admin")
+	d := &drill{t: t, seed: seed, random: rand.New(rand.NewPCG(seed, 0)), clock: time.Date(2026, 1, 30, 0, 0, 0, 0, time.UTC)}
+	d.prepare()
+	clock := d.clock.Format(time.RFC3339) // rows expire by the latest time that was ever shown
+	d.token, d.admin = newToken(t, d.data, "--clock", clock, "--tenant", "t"), newToken(t, d.data, "--clock", clock, "--admin")
 	for i := range rebornTenants {
 		d.reborn = append(d.reborn, newReborn(i, seed))
+	}
+	for i := range agingTenants {
+		d.aging = append(d.aging, newAging(i, seed))
 	}
 	for i := range killedClients {
 		d.clients = append(d.clients, newKilledClient(i, seed))
@@ -95,12 +97,45 @@ func TestKilledServers(t *testing.T) {
 	p.stop(t, syscall.SIGTERM)
 }
 
-// serve starts a server, some hours after the one before.
+// prepare makes a folder for the program and its data, which stays if the test
+// fails. The environment may name another program, such as one of before.
+func (d *drill) prepare() {
+	d.t.Helper()
+	name := os.Getenv("HOKAN_PROGRAM")
+	if name == "" {
+		var err error
+		if name, err = program(); err != nil {
+			d.t.Fatal(err)
+		}
+	}
+	folder, err := os.MkdirTemp("", "hokan-killed-")
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	d.program, d.data = filepath.Join(folder, "hokan"), filepath.Join(folder, "d")
+	d.t.Cleanup(func() {
+		if d.t.Failed() {
+			d.t.Logf("HOKAN_SEED=%d: the data and the program are kept in %s", d.seed, folder)
+		} else if err := os.RemoveAll(folder); err != nil {
+			d.t.Error(err)
+		}
+	})
+	binary, err := os.ReadFile(name)
+	if err == nil {
+		err = os.WriteFile(d.program, binary, 0o755)
+	}
+	if err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+// serve starts a server, some hours after the one before, at a full hour.
 func (d *drill) serve() (*process, string) {
 	d.t.Helper()
-	d.clock = d.clock.Add(time.Duration(d.random.Int64N(int64(12 * time.Hour))))
+	d.clock = d.clock.Add(time.Duration(1+d.random.IntN(12)) * time.Hour)
 	command := exec.Command(d.program, "serve", "--data", d.data, "--listen", "127.0.0.1:0", "--clock", d.clock.Format(time.RFC3339))
 	p := startCommand(d.t, command).launched(d.t)
+	d.server = p
 	address := strings.TrimSuffix(p.first, "/")
 	for _, k := range d.clients {
 		if err := k.connect(address, d.token, d.clock.UnixMilli()); err != nil {
@@ -112,7 +147,26 @@ func (d *drill) serve() (*process, string) {
 			d.t.Fatal(err)
 		}
 	}
+	for _, a := range d.aging {
+		if err := a.connect(address, d.admin, d.clock.UnixMilli()); err != nil {
+			d.t.Fatal(err)
+		}
+	}
 	return p, address
+}
+
+// report fails the test, with what is needed to look into it: the server is
+// killed before it changes what it has.
+func (d *drill) report(what string, err error) {
+	if err == nil {
+		return
+	}
+	d.failing.Do(func() { // what others meet then follows from it
+		d.server.command.Process.Kill()
+		log := filepath.Join(filepath.Dir(d.data), "server.log")
+		err = errors.Join(err, os.WriteFile(log, []byte(fmt.Sprint(d.server.stderr)), 0o600))
+		d.t.Errorf("HOKAN_SEED=%d, clock %s: %s: %v\nwhat the server said: %s", d.seed, d.clock.Format(time.RFC3339), what, err, log)
+	})
 }
 
 // each lets every client do something at once.
@@ -120,11 +174,7 @@ func (d *drill) each(what string, do func(*killedClient) error) {
 	d.t.Helper()
 	var clients sync.WaitGroup
 	for _, k := range d.clients {
-		clients.Go(func() {
-			if err := do(k); err != nil {
-				d.t.Errorf("%s: %v", what, err)
-			}
-		})
+		clients.Go(func() { d.report(what, do(k)) })
 	}
 	clients.Wait()
 	if d.t.Failed() {
@@ -135,15 +185,16 @@ func (d *drill) each(what string, do func(*killedClient) error) {
 // check compares all that the server has.
 func (d *drill) check(address string) {
 	d.t.Helper()
-	d.each("after a restart", (*killedClient).check)
-	if err := d.bulk.check(address, d.token); err != nil {
-		d.t.Fatal(err)
-	}
+	var others sync.WaitGroup
+	others.Go(func() { d.report("after a restart", d.bulk.check(address, d.token)) })
 	for _, r := range d.reborn {
-		if err := r.check(d.data); err != nil {
-			d.t.Fatal(err)
-		}
+		others.Go(func() { d.report("after a restart", r.check(d.data)) })
 	}
+	for _, a := range d.aging {
+		others.Go(func() { d.report("after a restart", a.check()) })
+	}
+	others.Wait()
+	d.each("after a restart", (*killedClient).check)
 }
 
 // round checks what the kill before left, and works until the next one.
@@ -151,40 +202,24 @@ func (d *drill) round(round int) {
 	d.t.Helper()
 	p, address := d.serve()
 	if round == 0 {
-		d.deletes = hasDeletes(d.t, address)
 		d.each("watch", (*killedClient).watch)
 	}
 	d.check(address)
 	killed := time.AfterFunc(time.Duration(20+d.random.IntN(900))*time.Millisecond, func() { p.command.Process.Kill() })
 	defer killed.Stop()
 	var others sync.WaitGroup
-	others.Go(func() { d.report(d.bulk.write(address, d.token)) })
-	others.Go(func() { d.report(roam(address, d.token)) })
+	others.Go(func() { d.report("at work", d.bulk.write(address, d.token)) })
+	others.Go(func() { d.report("at work", roam(address, d.token)) })
 	for _, r := range d.reborn {
-		others.Go(func() { d.report(r.work()) })
+		others.Go(func() { d.report("at work", r.work()) })
 	}
-	d.each("at work", func(k *killedClient) error { return k.work(d.deletes) })
+	for _, a := range d.aging {
+		others.Go(func() { d.report("at work", a.work()) })
+	}
+	d.each("at work", (*killedClient).work)
 	others.Wait()
 	p.command.Wait()
-	sent, rows, deletes := 0, 0, 0
-	for _, k := range d.clients {
-		sent += k.sent
-		deletes += k.deleted
-		for _, c := range k.channels {
-			rows += len(c.rows)
-		}
-	}
-	again := 0
-	for _, r := range d.reborn {
-		sent += r.sent
-		deletes += r.deleted
-		again += r.deletes
-	}
-	if deletes == 0 && sent > 1000 {
-		d.t.Errorf("%d requests, and none deleted anything", sent)
-	}
-	d.t.Logf("killed %d: %d requests, %d of them deletions, %d of tenants, %d rows, and %d in bulk",
-		round+1, sent, deletes, again, rows, d.bulk.acknowledged)
+	d.count(round)
 	switch d.random.IntN(3) {
 	case 0:
 		d.interrupt("compact")
@@ -192,14 +227,45 @@ func (d *drill) round(round int) {
 		d.interrupt("serve", "--listen", "127.0.0.1:0") // while it recovers
 	}
 	if r := hokan("verify", "--data", d.data); r.code != 0 {
-		d.t.Fatalf("verify: exit %d\n%s%s", r.code, r.stdout, r.stderr)
+		d.t.Fatalf("HOKAN_SEED=%d: verify: exit %d\n%s%s", d.seed, r.code, r.stdout, r.stderr)
 	}
 }
 
-func (d *drill) report(err error) {
-	if err != nil {
-		d.t.Error(err)
+// count tells what was done, and fails where a kind of work is never done.
+func (d *drill) count(round int) {
+	d.t.Helper()
+	if d.t.Failed() {
+		d.t.FailNow()
 	}
+	sent, rows, deletes, events := 0, 0, 0, 0
+	add := func(k *killedClient) {
+		sent += k.sent
+		deletes += k.deleted
+		for _, c := range k.channels {
+			rows += len(c.rows)
+			for _, a := range append(slices.Clone(c.past), c.alarm) {
+				events += len(a.events)
+			}
+		}
+	}
+	for _, k := range d.clients {
+		add(k)
+	}
+	again, ruled, kept := 0, 0, 0
+	for _, r := range d.reborn {
+		add(&r.killedClient)
+		again += r.deletes
+	}
+	for _, a := range d.aging {
+		add(&a.killedClient)
+		ruled += a.ruled
+		kept += a.kept
+	}
+	if sent > 1000 && (deletes == 0 || ruled == 0 || kept == 0) {
+		d.t.Errorf("%d requests, with %d deletions, %d agreements and %d refusals", sent, deletes, ruled, kept)
+	}
+	d.t.Logf("killed %d: %d requests, %d of them deletions, %d of tenants, %d of rules and quotas, %d refused; %d rows, %d events, and %d rows in bulk",
+		round+1, sent, deletes, again, ruled, kept, rows, events, d.bulk.acknowledged)
 }
 
 // interrupt runs a command on the folder and kills it, if it is not done by
@@ -219,23 +285,6 @@ func (d *drill) interrupt(args ...string) {
 	if err != nil && (!errors.As(err, &exit) || exit.ExitCode() != -1) {
 		d.t.Fatalf("%q: %v: %s", args, err, &out)
 	}
-}
-
-// hasDeletes reports whether the server's API deletes samples.
-func hasDeletes(t *testing.T, address string) bool {
-	t.Helper()
-	answer, err := http.Get(address + "/api/v1/openapi.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	var document struct {
-		Paths map[string]map[string]any
-	}
-	if err := json.NewDecoder(answer.Body).Decode(&document); err != nil {
-		t.Fatal(err)
-	}
-	return document.Paths["/api/v1/samples"]["delete"] != nil
 }
 
 // bulkWriter writes one channel in requests that take several log entries:
@@ -327,6 +376,9 @@ func roam(address, token string) error {
 		if isGone(err) {
 			return nil
 		}
+		if hasCode(err, "no_channel") {
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("latest of all: %w", err)
 		}
@@ -340,7 +392,7 @@ func roam(address, token string) error {
 			}
 		}
 		everything := api.Selection{Match: `{channel="0"}`, From: "0", To: "4000000000000000000"}
-		if _, err := c.View(context.Background(), api.ViewRequest{Selection: everything}); err != nil && !isGone(err) {
+		if _, err := c.View(context.Background(), api.ViewRequest{Selection: everything}); err != nil && !isGone(err) && !hasCode(err, "no_channel") {
 			return fmt.Errorf("view of all: %w", err)
 		}
 	}
