@@ -39,8 +39,11 @@ type rowClock struct {
 	latest atomic.Int64          // the latest time that counts, in ns since the epoch
 	fault  atomic.Pointer[error] // of a clock that was set back
 
-	mu      sync.Mutex
-	trusted int64 // what is freed has expired by then
+	mu sync.Mutex
+	// trusted is the time by which what is freed has expired. It is 0 until the log
+	// is replayed: heads are flushed meanwhile, and the rules that hold then may
+	// have ended by an entry that is still to come.
+	trusted int64
 	// While the clock is further ahead than that: for how many ticks it has been
 	// so, and where it was at the last.
 	doubts  int

@@ -285,3 +285,39 @@ func TestCheckpointCutOrFlipped(t *testing.T) {
 		}
 	}
 }
+
+// TestReplayFreesNothingByRulesOfBefore: while the log is replayed heads are
+// flushed, by rules that a later entry of it may end. Rows that these would have
+// let expire since stay, as the rules did not hold any more.
+func TestReplayFreesNothingByRulesOfBefore(t *testing.T) {
+	ctx := context.Background()
+	memory := vfs.NewCrashableMem()
+	now := time.Date(2026, 1, 30, 10, 0, 0, 0, time.UTC).UnixNano()
+	options := manualOptions(memory)
+	options.Clock = func() time.Time { return time.Unix(0, now) }
+	db := openManual(t, options)
+	must(t, db.SetRetention(ctx, "t", testRules("1h", "tenant", "")))
+	row := now - 30*60e9
+	write(t, db, "a", row, 1)
+	write(t, db, "a", row+1, 2)
+	_, err := db.DeleteRows(ctx, "t", nil, model.Span{From: row, To: row + 1}) // which ends the head
+	must(t, err)
+	for i := range int64(3000) { // so that it is flushed before what follows is replayed
+		write(t, db, "b", now+i, float64(i))
+	}
+	must(t, db.SetRetention(ctx, "t", nil))
+	crashed := crashClone(memory, 1, 0)
+	must(t, db.Close())
+
+	now += 10 * 3600e9
+	options.FS, options.Manual = crashed, false
+	db, err = Open(options)
+	must(t, err)
+	defer db.Close()
+	must(t, db.Flush(ctx))
+	got := map[int64]float64{}
+	must(t, readAll(db, idOf(t, db, "a"), got))
+	if len(got) != 1 || got[row+1] != 2 {
+		t.Errorf("rows %v, want that of %d, which no rule has let expire", got, row+1)
+	}
+}
