@@ -2,8 +2,11 @@ package api
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
+	"github.com/hokan-db/hokan/engine"
 	"github.com/hokan-db/hokan/engine/model"
 	"github.com/hokan-db/hokan/query"
 	"github.com/hokan-db/hokan/server/tenants"
@@ -71,10 +74,28 @@ func (a *API) tenant(t model.Tenant, unitName string) (*TenantBody, error) {
 		return nil, err
 	}
 	r, err := a.Tenants.Get(t)
+	if errors.Is(err, engine.ErrUnknownTenant) {
+		return nil, a.withDeletion(t, err)
+	}
 	if err != nil {
 		return nil, err
 	}
 	return tenantBody(&r, unit), nil
+}
+
+// withDeletion adds to the error of a tenant that is missing what is kept of its
+// last deletion.
+func (a *API) withDeletion(t model.Tenant, missing error) error {
+	kept, err := a.Tenants.Deletions(t)
+	if err != nil {
+		return err
+	}
+	if len(kept) == 0 {
+		return missing
+	}
+	d := &kept[len(kept)-1]
+	return fmt.Errorf("%w: it was deleted at %s (%s), with %d bytes and %d channels; the last copy goes at %s", missing,
+		d.At.Format(time.RFC3339), d.Reason, d.Bytes, d.Channels, d.CopiesBy.Format(time.RFC3339))
 }
 
 // PutTenant agrees on terms with a tenant, and makes it where it is missing.

@@ -93,7 +93,7 @@ func TestOldNoticesGo(t *testing.T) {
 	if w.notices() != 1 {
 		t.Errorf("%d records are kept", w.notices())
 	}
-	if kept, err := w.store.Deletions(); err != nil || len(kept) != 1 {
+	if kept, err := w.store.Deletions("gone"); err != nil || len(kept) != 1 {
 		t.Errorf("the record of the deletion: %v, %v", kept, err)
 	}
 }

@@ -79,9 +79,13 @@ func (s *Store) revokeAll(ctx context.Context, t model.Tenant) error {
 	return nil
 }
 
-// Deletions returns what is kept of deleted tenants, by name, then time.
-func (s *Store) Deletions() (all []Deletion, err error) {
-	err = s.db.Records(deletedPrefix, func(key string, value []byte) error {
+// Deletions returns what is kept of the deletions of tenants of that name, in
+// the order of their times.
+func (s *Store) Deletions(t model.Tenant) (all []Deletion, err error) {
+	if err := t.Validate(); err != nil {
+		return nil, err
+	}
+	err = s.db.Records(deletedPrefix+string(t)+"/", func(key string, value []byte) error {
 		var d Deletion
 		if err := json.Unmarshal(value, &d); err != nil {
 			return fmt.Errorf("%w: record %s: %w", engine.ErrCorrupt, key, err)

@@ -314,7 +314,7 @@ func TestATrialLapses(t *testing.T) {
 		t.Errorf("its token: %v", err)
 	}
 	w.wantTold("t tenant_deleted")
-	deletions, err := w.store.Deletions()
+	deletions, err := w.store.Deletions("t")
 	w.must(err)
 	if len(deletions) != 1 || deletions[0].Bytes != 400 || deletions[0].Channels != 1 || deletions[0].Reason != tenants.ReasonTrial ||
 		!deletions[0].At.Equal(w.clock()) {
@@ -357,7 +357,7 @@ func TestContractsEnd(t *testing.T) {
 		if w.db.HasTenant("t") {
 			t.Errorf("%s: still there", c.ending)
 		}
-		kept, err := w.store.Deletions()
+		kept, err := w.store.Deletions("t")
 		w.must(err)
 		if len(kept) != 1 || !kept[0].CopiesBy.Equal(kept[0].At.Add(time.Duration(c.copies)*day)) || kept[0].Reason != tenants.ReasonContract {
 			t.Errorf("%s: kept %+v", c.ending, kept)

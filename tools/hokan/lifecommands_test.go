@@ -111,6 +111,7 @@ func TestTenantCommands(t *testing.T) {
 	})
 	playBoth(t, "t", []step{
 		{0, "tenant  deleted at                bytes  channels  reason   copies by\nt  TIME  18  3  request  TIME\n", "", words("tenant delete")},
+		{1, "", `not_found: unknown tenant "t": it was deleted at 2`, words("tenant show")},
 		{1, "", `not_found: unknown tenant "t"`, words("usage")},
 		{1, "", `not_found: unknown tenant "t"`, words("retention get")},
 		{1, "", `not_found: unknown tenant "t"`, words("retention set --raw 1y")},
