@@ -17,26 +17,6 @@ import (
 	"github.com/hokan-db/hokan/engine/model"
 )
 
-// levelFS counts the bytes of blocks by what wrote them, and of everything.
-type levelFS struct {
-	*countingFS
-	flushed, merged atomic.Int64
-}
-
-func newLevelFS() *levelFS { return &levelFS{countingFS: &countingFS{FS: vfs.NewMem()}} }
-
-// Create implements vfs.FS.
-func (l *levelFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	f, err := l.countingFS.Create(name, category)
-	if err != nil || !strings.Contains(name, "/"+disk.BlocksDir+"/") {
-		return f, err
-	}
-	if strings.Contains(name, "/flush-") {
-		return &countingFile{f, &l.flushed}, nil
-	}
-	return &countingFile{f, &l.merged}, nil
-}
-
 // slow is a database whose clock a test moves, and whose background work it
 // does itself.
 type slow struct {
@@ -83,7 +63,7 @@ func TestAYearOfLiveData(t *testing.T) {
 	if long() {
 		days, channels = 365, 24
 	}
-	fs := newLevelFS()
+	fs := &countingFS{FS: vfs.NewMem()}
 	s := openSlow(t, fs, yearStart)
 	labels := labelsOf(channels)
 	ids := make([]model.ChannelID, channels)
@@ -122,7 +102,7 @@ func TestAYearOfLiveData(t *testing.T) {
 			t.Errorf("channel %d has %d rows of %d", c+1, sums[c].Count, minute)
 		}
 	}
-	times := float64(fs.flushed.Load()+fs.merged.Load()) / float64(fs.flushed.Load())
+	times := float64(fs.bytes(kindFlushed)+fs.bytes(kindMerged)) / float64(fs.bytes(kindFlushed))
 	rows := float64(minute * channels)
 	t.Logf("%.2f bytes of blocks written for each first flushed; at most %d files; bytes written a row: %s",
 		times, files, fs.perSample(rows))

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/bits"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,7 +22,6 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"github.com/hokan-db/hokan/engine/disk"
 	"github.com/hokan-db/hokan/engine/model"
 )
 
@@ -33,23 +31,35 @@ const (
 	scaleFolder  = "HOKAN_TEST_SCALE_FOLDER"
 	scaleTenants = "HOKAN_TEST_SCALE_TENANTS" // default 10,000
 	scaleHours   = "HOKAN_TEST_SCALE_HOURS"   // default 24
-	scaleBatch   = "HOKAN_TEST_SCALE_BATCH"   // minutes of an append, default 1; with more, only opening means something
-	scaleProfile = "HOKAN_TEST_SCALE_PROFILE" // a folder for profiles: memory at the end, processor while opening
+	scaleBatch   = "HOKAN_TEST_SCALE_BATCH"   // minutes of an append before the calm ones, default 1
+	scaleCalm    = "HOKAN_TEST_SCALE_CALM"    // the last minutes, written at a pace, default 10
+	scaleSpeed   = "HOKAN_TEST_SCALE_SPEED"   // that pace, in times real speed, default 1
+	scaleProfile = "HOKAN_TEST_SCALE_PROFILE" // a folder for profiles: processor in the calm part and while opening, memory at the end
 )
 
 const (
 	scaleChannels = 24
 	scaleWriters  = 64
-	scaleStart    = 1_772_323_200_000_000_000 // 2026-03-01 00:00 UTC
+	// scaleStart is 2026-03-01 18:00 UTC. So the first day's blocks settle, a
+	// sixth of the tenants an hour, from the 20th simulated hour on: the run has
+	// flushes, checkpoints and compaction at once.
+	scaleStart = 1_772_388_000_000_000_000
 )
 
 // BenchmarkScale has a process write a sample a minute of 24 channels for each
-// of 10,000 tenants, every append durable and its clock 24 simulated hours, as
-// fast as it can, with flushes, checkpoints and compactions when they are due
-// by that clock. Then it is killed and the folder opened again. With
-// HOKAN_LONG=1:
+// of 10,000 tenants, every append durable, for 24 hours of its clock, with
+// flushes, checkpoints and compaction when they are due by that clock. Then it is
+// killed and the folder opened again. With HOKAN_LONG=1:
 //
-//	HOKAN_LONG=1 go test -run '^$' -bench Scale -benchtime 1x -timeout 60m ./engine
+//	HOKAN_LONG=1 go test -run '^$' -bench Scale -benchtime 1x -timeout 90m ./engine
+//
+// The first part is written as fast as it can be, by writers of which each waits
+// for its append: there a day's background work is done in minutes, and how far
+// above real speed that was is told with the latencies. The last minutes are
+// calm, at real speed: appends are due one after the other, and the database
+// does its background work by itself, at its own pace. Both tell what of the
+// latencies is the disk's: how long each kind of file took to sync, and in the
+// calm part how long a file that has nothing to do with the database did.
 func BenchmarkScale(b *testing.B) {
 	if !long() {
 		b.Skip("HOKAN_LONG=1 writes a day of 10,000 tenants")
@@ -113,7 +123,8 @@ func actInScale(role string) error {
 		return openScale(folder)
 	}
 	s := &scale{tenants: numberOr(scaleTenants, 10000), hours: numberOr(scaleHours, 24),
-		batch: numberOr(scaleBatch, 1), files: &countingFS{FS: vfs.Default}}
+		batch: numberOr(scaleBatch, 1), calm: numberOr(scaleCalm, 10), speed: numberOr(scaleSpeed, 1),
+		files: &countingFS{FS: vfs.Default}}
 	return s.run(folder)
 }
 
@@ -128,13 +139,33 @@ func numberOr(name string, otherwise int) int {
 type scale struct {
 	tenants, hours int
 	batch          int // minutes of an append
+	calm, speed    int // the last minutes, and how many times real speed they are written at
 	db             *DB
 	files          *countingFS
 	now            atomic.Int64
 	names          []model.Tenant
 	labels         [][]model.Labels
-	latencies      histogram
-	mostFiles      int
+	phase          *scalePhase
+}
+
+// scalePhase is what is measured of a part of the run.
+type scalePhase struct {
+	name      string
+	latencies histogram
+	bare      histogram // syncs of another file
+	begun     time.Time
+	cpu       time.Duration // of the process when it began
+	system    time.Duration // the system's part of that
+	pauses    uint64        // of the garbage collector, in ns, likewise
+	minutes   int           // simulated, so far
+	due       time.Time     // of the first append, where they are written at a pace
+}
+
+func (s *scale) begin(name string) {
+	var memory runtime.MemStats
+	runtime.ReadMemStats(&memory)
+	s.files.reset()
+	s.phase = &scalePhase{name: name, begun: time.Now(), cpu: processCPU(), system: systemCPU(), pauses: memory.PauseTotalNs}
 }
 
 func (s *scale) run(folder string) error {
@@ -153,14 +184,38 @@ func (s *scale) run(folder string) error {
 			}
 		}
 	}
-	begun, cpu := time.Now(), processCPU()
-	for minute := 0; minute < s.hours*60; minute += s.batch {
-		if err := s.minute(minute); err != nil {
+	s.begin("at once")
+	calm := max(s.hours*60-s.calm, 0)
+	for minute := 0; minute < calm; minute += s.batch {
+		batch := min(s.batch, calm-minute)
+		if err := s.minutes(minute, batch, 0); err != nil {
 			return err
 		}
-		if done := minute + s.batch; done%60 == 0 {
-			s.report(done, time.Since(begun), processCPU()-cpu)
+		if s.phase.minutes += batch; s.phase.minutes/60 != (s.phase.minutes-batch)/60 || minute+batch == calm {
+			s.report()
 		}
+	}
+	s.begin("calm")
+	stop := s.syncBare(filepath.Join(filepath.Dir(folder), "bare"))
+	defer stop()
+	var profile bytes.Buffer
+	if os.Getenv(scaleProfile) != "" {
+		if err := pprof.StartCPUProfile(&profile); err != nil {
+			return err
+		}
+	}
+	s.phase.due = time.Now()
+	for minute := calm; minute < s.hours*60; minute++ {
+		if err := s.minutes(minute, 1, time.Minute/time.Duration(s.speed*s.tenants)); err != nil {
+			return err
+		}
+		if s.phase.minutes++; s.phase.minutes%10 == 0 || minute+1 == s.hours*60 {
+			s.report()
+		}
+	}
+	pprof.StopCPUProfile()
+	if err := writeProfile("calm.cpu", func(w io.Writer) error { _, err := profile.WriteTo(w); return err }); err != nil {
+		return err
 	}
 	if err := writeProfile("write.mem", func(w io.Writer) error { return pprof.WriteHeapProfile(w) }); err != nil {
 		return err
@@ -170,16 +225,21 @@ func (s *scale) run(folder string) error {
 	return nil
 }
 
-// minute writes rows of every channel, and lets the database do what is due
-// by then.
-func (s *scale) minute(minute int) error {
+// minutes writes rows of every channel. Without a pace it does so at once and
+// lets the database do what is due by then; with one an append is due every so
+// often, and the database looks for itself what is due.
+func (s *scale) minutes(minute, batch int, every time.Duration) error {
 	s.now.Store(scaleStart + int64(minute)*60e9)
 	kept := make(chan error, 1)
-	go func() { kept <- s.keep() }()
+	if every == 0 {
+		go func() { kept <- s.keep() }()
+	} else {
+		kept <- nil
+	}
 	var next atomic.Int64
 	err := parallel(make([]struct{}, scaleWriters), func(int, struct{}) error {
 		b := &model.Batch{Columns: make([]model.Column, scaleChannels)}
-		times, values := make([]int64, s.batch), make([]float64, scaleChannels*s.batch)
+		times, values := make([]int64, batch), make([]float64, scaleChannels*batch)
 		for {
 			i := int(next.Add(1)) - 1
 			if i >= s.tenants {
@@ -190,24 +250,74 @@ func (s *scale) minute(minute int) error {
 				times[m] = scaleStart + int64(minute+m)*60e9 + int64(i)*1e6
 			}
 			for c := range scaleChannels {
-				column := values[c*s.batch : (c+1)*s.batch]
+				column := values[c*batch : (c+1)*batch]
 				for m := range column {
 					column[m] = temperature(i*scaleChannels+c, minute+m)
 				}
 				b.Columns[c] = model.Column{Labels: s.labels[i][c], Times: times, Values: column}
 			}
 			begun := time.Now()
+			if every > 0 {
+				begun = s.wait(i, every)
+			}
 			if _, err := s.db.Append(context.Background(), b); err != nil {
 				return err
 			}
-			s.latencies.add(time.Since(begun))
+			s.phase.latencies.add(time.Since(begun))
 		}
 	})
-	s.mostFiles = max(s.mostFiles, openFiles())
 	if keeping := <-kept; keeping != nil {
 		return keeping
 	}
 	return err
+}
+
+// syncBare appends a row's worth of bytes to a file of its own and syncs it, 20
+// times a second until stop is called: what the disk, and the machine, give to
+// anybody meanwhile. An append waits for such a sync and for what is left of the
+// one before.
+func (s *scale) syncBare(path string) (stop func()) {
+	file, err := vfs.Default.Create(path, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return func() {}
+	}
+	phase, ended := s.phase, make(chan struct{})
+	var running sync.WaitGroup
+	running.Go(func() {
+		defer file.Close()
+		ticker := time.NewTicker(50 * time.Millisecond)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ended:
+				return
+			case <-ticker.C:
+			}
+			begun := time.Now()
+			_, err := file.Write(make([]byte, 300))
+			if err = errors.Join(err, file.SyncData()); err != nil {
+				return
+			}
+			phase.bare.add(time.Since(begun))
+		}
+	})
+	return func() {
+		close(ended)
+		running.Wait()
+	}
+}
+
+// wait waits for the i-th append of a minute to be due, and returns from when
+// it counts: where every writer was late, from when it should have begun.
+func (s *scale) wait(i int, every time.Duration) time.Time {
+	since := time.Duration(s.phase.minutes*s.tenants+i) * every
+	due := s.phase.due.Add(since)
+	if rest := time.Until(due); rest > 0 {
+		time.Sleep(rest)
+		due = time.Now()
+	}
+	s.now.Store(scaleStart + int64(s.hours*60-s.calm)*60e9 + int64(since)*int64(s.speed))
+	return due
 }
 
 // keep does what is due by the clock, all of it: simulated time may not outrun
@@ -227,19 +337,24 @@ func (s *scale) keep() error {
 	return nil
 }
 
-func (s *scale) report(minutes int, took, cpu time.Duration) {
+func (s *scale) report() {
 	var memory runtime.MemStats
 	runtime.ReadMemStats(&memory)
 	stats, _ := s.db.Stats()
-	samples := float64(s.tenants) * scaleChannels * float64(minutes)
-	simulated := time.Duration(minutes) * time.Minute
-	fmt.Printf("%d h in %.0f s: CPU %.2f %% of a core (%.1f µs a request), append p50 %v p99 %v p999 %v max %v, resident %d MB (most %d), heap %d MB, %d files open\n",
-		minutes/60, took.Seconds(), 100*cpu.Seconds()/simulated.Seconds(), cpu.Seconds()*1e6*scaleChannels/samples,
-		s.latencies.at(0.5), s.latencies.at(0.99), s.latencies.at(0.999), s.latencies.at(1),
-		residentBytes("VmRSS:")>>20, residentBytes("VmHWM:")>>20, memory.HeapInuse>>20, s.mostFiles)
+	p := s.phase
+	took, cpu := time.Since(p.begun), processCPU()-p.cpu
+	simulated := time.Duration(p.minutes) * time.Minute
+	samples := float64(s.tenants) * scaleChannels * float64(p.minutes)
+	fmt.Printf("%s, %d min in %.0f s, %.1f times real speed: CPU %.2f %% of a core (the system's part %.2f), %.2f µs a sample; append p50 %v p99 %v p999 %v max %v (a bare sync p50 %v p99 %v max %v); resident %d MB (most %d), heap %d MB, collector paused %v; %d files open (most %d)\n",
+		p.name, p.minutes, took.Seconds(), simulated.Seconds()/took.Seconds(), 100*cpu.Seconds()/simulated.Seconds(),
+		100*(systemCPU()-p.system).Seconds()/simulated.Seconds(), cpu.Seconds()*1e6/samples,
+		p.latencies.at(0.5), p.latencies.at(0.99), p.latencies.at(0.999), p.latencies.at(1),
+		p.bare.at(0.5), p.bare.at(0.99), p.bare.at(1),
+		residentBytes("VmRSS:")>>20, residentBytes("VmHWM:")>>20, memory.HeapInuse>>20,
+		time.Duration(memory.PauseTotalNs-p.pauses).Round(time.Millisecond), openFiles(), s.files.mostOpen.Load())
 	faults, _ := s.db.Faults()
-	fmt.Printf("  bytes written a sample: %s; %d blocks with %d rows, %d in heads of %d MB, faults %v\n",
-		s.files.perSample(samples), stats.Blocks, stats.Rows, stats.HeadRows, s.db.headBytes.Load()>>20, faults)
+	fmt.Printf("  written: %s\n  bytes a sample: %s\n  %d blocks with %d rows, %d in heads of %d MB, faults %v\n",
+		s.files.told(), s.files.perSample(samples), stats.Blocks, stats.Rows, stats.HeadRows, s.db.headBytes.Load()>>20, faults)
 }
 
 // writeProfile writes a profile where one is asked for.
@@ -299,31 +414,6 @@ func parallel[E any](elements []E, do func(int, E) error) error {
 	return nil
 }
 
-// histogram counts durations in steps of an eighth.
-type histogram struct{ counts [512]atomic.Int64 }
-
-func (h *histogram) add(d time.Duration) {
-	n := uint64(max(d, 8))
-	shift := bits.Len64(n) - 4
-	h.counts[shift*8+int(n>>shift)-8].Add(1)
-}
-
-// at returns the duration below which a share of all lies, at most an eighth
-// too long.
-func (h *histogram) at(share float64) time.Duration {
-	total := int64(0)
-	for i := range h.counts {
-		total += h.counts[i].Load()
-	}
-	left := int64(share * float64(total))
-	for i := range h.counts {
-		if left -= h.counts[i].Load(); left <= 0 && h.counts[i].Load() > 0 {
-			return time.Duration(uint64(i%8+9) << (i / 8)).Round(time.Microsecond)
-		}
-	}
-	return 0
-}
-
 // processCPU returns the processor time of this process.
 func processCPU() time.Duration {
 	var usage syscall.Rusage
@@ -331,6 +421,16 @@ func processCPU() time.Duration {
 		return 0
 	}
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
+// systemCPU returns the part of processCPU that the system took for it: syncs,
+// mostly.
+func systemCPU() time.Duration {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		return 0
+	}
+	return time.Duration(usage.Stime.Nano())
 }
 
 // residentBytes reads a line of the process's status; 0 where there is none.
@@ -347,74 +447,3 @@ func openFiles() int {
 	names, _ := os.ReadDir("/proc/self/fd")
 	return len(names)
 }
-
-// countingFS counts the bytes written, by the folder of the database.
-type countingFS struct {
-	disk.FS
-	written sync.Map // folder → *atomic.Int64
-}
-
-func (c *countingFS) of(name string) *atomic.Int64 {
-	folder := "others"
-	for _, known := range []string{disk.LogDir, disk.CatalogDir, disk.CheckpointsDir, disk.BlocksDir} {
-		if strings.Contains(name, "/"+known+"/") {
-			folder = known
-		}
-	}
-	n, _ := c.written.LoadOrStore(folder, new(atomic.Int64))
-	return n.(*atomic.Int64)
-}
-
-func (c *countingFS) perSample(samples float64) string {
-	var text []string
-	for _, folder := range []string{disk.LogDir, disk.CheckpointsDir, disk.BlocksDir, disk.CatalogDir} {
-		text = append(text, fmt.Sprintf("%s %.2f", folder, float64(c.of("/"+folder+"/").Load())/samples))
-	}
-	return strings.Join(text, ", ")
-}
-
-func (c *countingFS) wrap(name string, f vfs.File, err error) (vfs.File, error) {
-	if err != nil {
-		return nil, err
-	}
-	return &countingFile{f, c.of(name)}, nil
-}
-
-// Create implements vfs.FS.
-func (c *countingFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	f, err := c.FS.Create(name, category)
-	return c.wrap(name, f, err)
-}
-
-// ReuseForWrite implements vfs.FS.
-func (c *countingFS) ReuseForWrite(old, name string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	f, err := c.FS.ReuseForWrite(old, name, category)
-	return c.wrap(name, f, err)
-}
-
-// OpenReadWrite implements vfs.FS.
-func (c *countingFS) OpenReadWrite(name string, category vfs.DiskWriteCategory, options ...vfs.OpenOption) (vfs.File, error) {
-	f, err := c.FS.OpenReadWrite(name, category, options...)
-	return c.wrap(name, f, err)
-}
-
-type countingFile struct {
-	vfs.File
-	written *atomic.Int64
-}
-
-// Write implements io.Writer.
-func (f *countingFile) Write(p []byte) (int, error) {
-	n, err := f.File.Write(p)
-	f.written.Add(int64(n))
-	return n, err
-}
-
-// WriteAt implements io.WriterAt.
-func (f *countingFile) WriteAt(p []byte, at int64) (int, error) {
-	n, err := f.File.WriteAt(p, at)
-	f.written.Add(int64(n))
-	return n, err
-}
-
-var _ io.WriterAt = (*countingFile)(nil)
