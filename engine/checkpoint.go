@@ -432,8 +432,12 @@ type checkpointReader struct {
 	r    *bufio.Reader
 	size uint64 // of the file: no part of it is longer
 	err  error
+	// part is the memory of what bytes returns. Most of a checkpoint is heads,
+	// which are copied: memory for each would be as much again.
+	part []byte
 }
 
+// bytes returns the next n bytes, which are good until it is called again.
 func (r *checkpointReader) bytes(n uint64) []byte {
 	if r.err != nil || n == 0 {
 		return nil
@@ -442,7 +446,10 @@ func (r *checkpointReader) bytes(n uint64) []byte {
 		r.err = io.ErrUnexpectedEOF
 		return nil
 	}
-	b := make([]byte, n)
+	if uint64(cap(r.part)) < n {
+		r.part = make([]byte, n)
+	}
+	b := r.part[:n]
 	if _, r.err = io.ReadFull(r.r, b); r.err != nil {
 		return nil
 	}
@@ -473,6 +480,7 @@ func (r *checkpointReader) uvarint() uint64 {
 	return v
 }
 
+// counted returns what its length goes before, as bytes does.
 func (r *checkpointReader) counted() []byte { return r.bytes(r.uvarint()) }
 
 // tenantCheckpoint is a tenant as a checkpoint gives it back.
@@ -564,6 +572,13 @@ func (r *checkpointReader) tenant() (*tenantCheckpoint, error) {
 		}
 	}
 	alarms := r.counted()
+	if r.err != nil {
+		return nil, r.err
+	}
+	var err error
+	if t.alarmSet, err = alarm.DecodeSet(alarms); err != nil {
+		return nil, err
+	}
 	heads := r.uvarint()
 	for i := uint64(0); i < heads && r.err == nil; i++ {
 		lastOffset := r.fixed(8)
@@ -579,10 +594,6 @@ func (r *checkpointReader) tenant() (*tenantCheckpoint, error) {
 	}
 	if r.err != nil {
 		return nil, r.err
-	}
-	var err error
-	if t.alarmSet, err = alarm.DecodeSet(alarms); err != nil {
-		return nil, err
 	}
 	return t, t.name.Validate()
 }
