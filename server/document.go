@@ -9,6 +9,7 @@ import (
 
 	"github.com/hokan-db/hokan/engine/model"
 	"github.com/hokan-db/hokan/server/api"
+	"github.com/hokan-db/hokan/server/files"
 )
 
 // newDocument begins the OpenAPI document.
@@ -141,6 +142,8 @@ func (s *Server) addBulk() {
 	}
 	s.raw(write, operation{bulk: true, body: s.limits.BodyBytes}, s.write)
 
+	s.addFiles(write.Parameters)
+
 	export := s.op("GET", "/export", "export", "Samples as a file", readTenant, http.StatusNotFound, http.StatusUnprocessableEntity)
 	export.Parameters = []*huma.Param{
 		query("format", "csv: a zip archive with samples.csv; hok: a file that a database imports bit for bit", true), query("match", "Which channels: a selector; left out: all", false),
@@ -169,6 +172,24 @@ func (s *Server) addBulk() {
 	end := s.op("DELETE", "/session", "end-session", "Make the browser forget the token", anyToken)
 	end.Responses = content(http.StatusNoContent, "The cookie is gone", "", nil)
 	s.raw(end, operation{}, s.end)
+}
+
+// addFiles adds the import of files; encoding describes how a body is packed.
+func (s *Server) addFiles(encoding []*huma.Param) {
+	imported := s.schema(reflect.TypeFor[api.ImportBody]())
+	o := s.op("POST", "/files", "import", "Import a file of an instrument, which is known by its content; what is kept is durable on return", writeTenant,
+		http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusInsufficientStorage)
+	o.Parameters = encoding
+	for _, p := range files.Parameters {
+		o.Parameters = append(o.Parameters, query(p.Name, p.Doc, p.Name == "instrument"))
+	}
+	o.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"application/octet-stream": {Schema: binary()}}}
+	o.Responses = content(http.StatusOK, "What became of the file: what was accepted is durable", "application/json", imported)
+	o.Responses["422"] = &huma.Response{
+		Description: "Every sample was refused",
+		Content:     map[string]*huma.MediaType{"application/json": {Schema: imported}},
+	}
+	s.raw(o, operation{bulk: true, body: s.limits.BodyBytes}, s.importFile)
 }
 
 // samplesSchema describes the body of POST /api/v1/samples.

@@ -341,6 +341,20 @@ func (s *Server) write(w http.ResponseWriter, r *http.Request) error {
 	return sendJSON(w, status, written)
 }
 
+// importFile takes a file of an instrument.
+func (s *Server) importFile(w http.ResponseWriter, r *http.Request) error {
+	body, err := s.files.Import(r.Context(), tenantOf(r.Context()), r.URL.Query(), r.Header.Get("Content-Encoding"), r.Body)
+	status := http.StatusOK
+	if err != nil {
+		p := problemOf(err)
+		if body == nil || p.Code != "nothing_accepted" {
+			return err
+		}
+		status = p.Status
+	}
+	return sendJSON(w, status, body)
+}
+
 // stream sends what is written, as it is written.
 func (s *Server) stream(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()

@@ -25,6 +25,7 @@ import (
 	"github.com/hokan-db/hokan/ingest/admit"
 	"github.com/hokan-db/hokan/server/api"
 	"github.com/hokan-db/hokan/server/auth"
+	"github.com/hokan-db/hokan/server/files"
 	"github.com/hokan-db/hokan/server/live"
 	"github.com/hokan-db/hokan/server/samples"
 	"github.com/hokan-db/hokan/server/tenants"
@@ -60,6 +61,7 @@ type Server struct {
 	tenants  *tenants.Store
 	writer   *admit.Writer // the one way in for samples
 	samples  *samples.Writer
+	files    *files.Writer
 	live     *live.Streamer
 	mux      *http.ServeMux
 	pages    http.Handler
@@ -115,6 +117,7 @@ func New(o Options) (*Server, error) {
 		DB: o.DB, Clock: o.Clock, MaxAhead: int64(s.limits.AheadTime), Admit: s.tenants.Admit, Wrote: s.wrote,
 	}
 	s.samples = &samples.Writer{To: s.writer, MaxBody: s.limits.BodyBytes}
+	s.files = &files.Writer{To: s.writer, MaxBody: s.limits.BodyBytes}
 	s.live = &live.Streamer{DB: o.DB, Clock: o.Clock}
 	s.running.answers = map[*answer]struct{}{}
 	s.tokens.OnRevoke(s.running.revoke)

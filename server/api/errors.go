@@ -40,6 +40,7 @@ var statuses = map[string]int{
 	"bad_time":               400,
 	"zone_required":          400,
 	"start_required":         400,
+	"map_required":           400,
 	"bad_label":              400,
 	"unauthorized":           401,
 	"forbidden":              403,
