@@ -302,7 +302,7 @@ func TestReplayFreesNothingByRulesOfBefore(t *testing.T) {
 	write(t, db, "a", row+1, 2)
 	_, err := db.DeleteRows(ctx, "t", nil, model.Span{From: row, To: row + 1}) // which ends the head
 	must(t, err)
-	for i := range int64(3000) { // so that it is flushed before what follows is replayed
+	for i := range int64(20000) { // so that it is flushed before what follows is replayed
 		write(t, db, "b", now+i, float64(i))
 	}
 	must(t, db.SetRetention(ctx, "t", nil))
