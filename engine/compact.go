@@ -285,13 +285,14 @@ func monthName(month model.Span) string { return time.Unix(0, month.From).UTC().
 //
 // A merged block holds every row of the days in its name that was flushed from
 // the entries between its offsets. So it holds b if its days and offsets
-// contain those of b; covering is the first such block. And b, if merged
+// contain those of b; covering are all such blocks, as it may have been split into
+// parts. And b, if merged
 // itself, holds nothing that the named blocks over its days do not, if these
 // reach as far as it does, in however many steps they were merged and whichever
 // of them was interrupted.
 //
 // It goes by names and reads nothing: it is for a database without damage.
-func (t *tenant) merged(b disk.BlockName) (covering string, ok bool) {
+func (t *tenant) merged(b disk.BlockName) (covering []string, ok bool) {
 	first, last := uint64(math.MaxUint64), uint64(0)
 	flush := maintain.Flush.String()
 	for i := range t.blocks {
@@ -300,9 +301,12 @@ func (t *tenant) merged(b disk.BlockName) (covering string, ok bool) {
 			continue
 		}
 		if m.Level != flush && m.First <= b.First && m.Last >= b.Last && m.FirstOffset <= b.FirstOffset && m.LastOffset >= b.LastOffset {
-			return t.blocks[i].Name, true
+			covering = append(covering, t.blocks[i].Name)
 		}
 		first, last = min(first, m.FirstOffset), max(last, m.LastOffset)
 	}
-	return "", b.Level != flush && first <= b.FirstOffset && last >= b.LastOffset
+	if len(covering) > 0 {
+		return covering, true
+	}
+	return nil, b.Level != flush && first <= b.FirstOffset && last >= b.LastOffset
 }

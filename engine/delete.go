@@ -148,6 +148,7 @@ const deletionCheckpoint = 60e9
 func (a *applier) deleteRows(p *partition, t *tenant, e *entry.Entry, body *entry.DeleteRows) {
 	s := model.Tombstone{Offset: e.Offset, Span: body.Span, Channels: body.Channels}
 	t.bury(s)
+	t.withdraw(&s)
 	if s.Channels == nil {
 		for i := range t.latest {
 			t.latest[i].lose(s.Span)
@@ -179,7 +180,9 @@ func (a *applier) deleteChannels(p *partition, t *tenant, e *entry.Entry, body *
 		}
 		delete(t.pinned, id)
 	}
-	t.bury(model.Tombstone{Offset: e.Offset, Span: model.AllTime(), Channels: body.Channels})
+	s := model.Tombstone{Offset: e.Offset, Span: model.AllTime(), Channels: body.Channels}
+	t.bury(s)
+	t.withdraw(&s)
 	a.removeSoon(p, t, e)
 }
 

@@ -30,7 +30,8 @@ var ErrEmpty = errors.New("there are no samples to make a file of")
 const exportLevel = "export"
 
 // WriteHOK writes the rows of a selection, of these channels in this order, and
-// returns how many there are. progress is told that number now and then.
+// returns how many there are. progress, if it is not nil, is told that number now
+// and then.
 func (s *Selection) WriteHOK(ctx context.Context, w io.Writer, channels []model.Channel, progress func(rows int64)) (rows int64, err error) {
 	writer := block.NewWriter(w, block.WriterOptions{Name: disk.BlockName{Level: exportLevel}, Form: chunk.Small})
 	for i := range channels {
@@ -44,7 +45,9 @@ func (s *Selection) WriteHOK(ctx context.Context, w io.Writer, channels []model.
 			return rows, err
 		}
 		rows += n
-		progress(rows)
+		if progress != nil {
+			progress(rows)
+		}
 	}
 	if _, err := writer.Close(); errors.Is(err, block.ErrEmpty) {
 		return 0, ErrEmpty
@@ -159,8 +162,9 @@ const (
 
 // ImportHOK appends everything in a file to a tenant: rows, and what the
 // channels' properties were and when. Channels that the tenant has already, by
-// their labels, get the rows; at equal times the file's win. progress is told
-// the rows that are durable. Rows of channels that a quota refuses are counted
+// their labels, get the rows; at equal times the file's win. progress, if it
+// is not nil, is told the rows that are durable. An error ends the import: what
+// accepted counts stays, and the same file may be imported again. Rows of channels that a quota refuses are counted
 // in refused.
 func (db *DB) ImportHOK(ctx context.Context, name model.Tenant, h *HOK, progress func(rows int64)) (accepted, refused int64, err error) {
 	batch := model.Batch{Tenant: name}
@@ -175,7 +179,9 @@ func (db *DB) ImportHOK(ctx context.Context, name model.Tenant, h *HOK, progress
 			refused += int64(waiting - result.Rows)
 		}
 		batch.Columns, waiting = nil, 0
-		progress(accepted)
+		if progress != nil {
+			progress(accepted)
+		}
 		return err
 	}
 	err = h.Read(ctx, func(channel int, times []int64, values []float64) error {

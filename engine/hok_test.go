@@ -125,7 +125,7 @@ func TestHOKIsBitForBit(t *testing.T) {
 		if err := to.CreateTenant(ctx, "t"); err != nil {
 			r.Fatal(err)
 		}
-		if _, _, err := to.ImportHOK(ctx, "t", h, func(int64) {}); err != nil {
+		if _, _, err := to.ImportHOK(ctx, "t", h, nil); err != nil {
 			r.Fatal(err)
 		}
 		wantRows, wantHistories := channelBits(t, from, model.AllTime())
@@ -174,7 +174,7 @@ func TestHOKHoldsTheSpanAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer empty.Close()
-	if _, err := empty.WriteHOK(ctx, new(bytes.Buffer), make([]model.Channel, 1), func(int64) {}); !errors.Is(err, ErrEmpty) {
+	if _, err := empty.WriteHOK(ctx, new(bytes.Buffer), make([]model.Channel, 1), nil); !errors.Is(err, ErrEmpty) {
 		t.Errorf("an export of nothing: %v", err)
 	}
 }

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"sync"
 	"testing"
@@ -53,6 +54,54 @@ func TestADeadBlockLeftBehindGoes(t *testing.T) {
 		}
 		if faults, _ := s.db.Faults(); len(faults) > 0 || len(s.db.tenants["t"].tombstones) > 0 {
 			t.Errorf("faults %v, tombstones %v", faults, s.db.tenants["t"].tombstones)
+		}
+		must(t, s.db.Close())
+	}
+}
+
+// TestInputsStayWhileAnyPartIsDamaged: blocks were merged into several, the
+// process dies before they are removed, and one of the several is damaged.
+// Whichever it is, the blocks that it was made of are not deleted.
+func TestInputsStayWhileAnyPartIsDamaged(t *testing.T) {
+	fs := vfs.NewMem()
+	s := openSlow(t, fs, 0)
+	ctx := context.Background()
+	s.db.compactor.bytes = 150_000
+	for range 2 {
+		for c := range 40 {
+			values := make([]float64, 3000)
+			for i := range values {
+				values[i] = math.Sin(float64(i * (c + 1)))
+			}
+			write(t, s.db, fmt.Sprint("wide", c), 0, values...)
+		}
+		must(t, s.db.Flush(ctx))
+	}
+	inputs := map[string][]byte{}
+	for _, m := range s.db.tenants["t"].blocks {
+		inputs[m.Name] = readFile(t, fs, "data/"+m.Name)
+	}
+	must(t, s.db.Compact(ctx))
+	parts := s.db.tenants["t"].blocks
+	if len(parts) < 2 {
+		t.Fatalf("%d parts", len(parts))
+	}
+	must(t, s.db.Close())
+	for name, b := range inputs {
+		writeFile(t, fs, "data/"+name, b)
+	}
+	for damaged := -1; damaged < len(parts); damaged++ {
+		died := copyFS(t, fs)
+		if damaged >= 0 {
+			b := readFile(t, died, "data/"+parts[damaged].Name)
+			b[disk.HeaderSize+disk.FrameHeaderSize+2] ^= 16
+			writeFile(t, died, "data/"+parts[damaged].Name, b)
+		}
+		s := openSlow(t, died, s.now)
+		for name := range inputs {
+			if _, err := died.Stat("data/" + name); (err == nil) != (damaged >= 0) {
+				t.Errorf("part %d is damaged: %s: %v", damaged, name, err)
+			}
 		}
 		must(t, s.db.Close())
 	}

@@ -219,7 +219,7 @@ func (db *DB) removeUnnamed(stored []string) error {
 	if faults, _ := db.listFaults(); len(faults) > 0 || db.options.ReadOnly {
 		return nil
 	}
-	named := map[string]bool{}
+	named, checked := map[string]bool{}, map[string]bool{}
 	for _, t := range db.tenants {
 		for _, m := range t.blocks {
 			named[m.Name] = true
@@ -233,7 +233,7 @@ func (db *DB) removeUnnamed(stored []string) error {
 		if !ok || named[name] {
 			continue
 		}
-		if !db.isGarbage(b) {
+		if !db.isGarbage(b, checked) {
 			continue
 		}
 		if err := db.blocks.Delete(name); err != nil {
@@ -255,20 +255,24 @@ func (db *DB) removeUnnamed(stored []string) error {
 }
 
 // isGarbage reports whether the rows of a block that no manifest names are in
-// the log or in named blocks, or were dropped because nobody can read them. A
-// block that others were merged into is read first, every byte of it: until then
-// they are another copy.
-func (db *DB) isGarbage(b disk.BlockName) bool {
+// the log or in named blocks, or were dropped because nobody can read them. Blocks
+// that others were merged into are read first, every byte of them: until then
+// those are another copy. Checked are blocks that were read already.
+func (db *DB) isGarbage(b disk.BlockName, checked map[string]bool) bool {
 	t := db.tenants[b.Tenant]
 	if t == nil || b.LastOffset > t.flushedTo || b.LastOffset < t.born {
 		return true // of entries that the log holds, or of a tenant that was deleted
 	}
 	covering, ok := t.merged(b)
-	if ok && covering != "" {
-		if err := checkBlock(db.blocks, covering); err != nil {
+	for _, name := range covering {
+		if checked[name] {
+			continue
+		}
+		if err := checkBlock(db.blocks, name); err != nil {
 			db.faults.add(err)
 			return false
 		}
+		checked[name] = true
 	}
 	return ok || slices.Contains(t.dropped, b.String())
 }

@@ -52,7 +52,8 @@ type TapFeed struct {
 
 // Tap is a live feed of the rows and alarm events of some channels. It never
 // holds up writing: patterns are matched by whoever takes, and what finds no
-// room until then is dropped and counted.
+// room until then is dropped and counted. Rows that are deleted before they are
+// taken are not fed.
 type Tap struct {
 	tenant   *tenant
 	selector model.Selector
@@ -454,6 +455,38 @@ func (t *tenant) offerRows(offset uint64, columns []entry.Column) {
 			tap.tell()
 		}
 	}
+}
+
+// withdraw takes back what waits for the taps of rows that a deletion hides: when
+// it is acknowledged, nobody takes them any more. The caller holds mu.
+func (t *tenant) withdraw(s *model.Tombstone) {
+	for _, tap := range t.taps {
+		tap.withdraw(s)
+	}
+}
+
+func (t *Tap) withdraw(s *model.Tombstone) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for i := range t.feed.Rows {
+		r := &t.feed.Rows[i]
+		if !s.Covers(r.Channel) {
+			continue
+		}
+		var times []int64 // other taps have the same: they are not changed
+		var values []float64
+		for k, at := range r.Times {
+			if !s.Span.Contains(at) {
+				times, values = append(times, at), append(values, r.Values[k])
+			}
+		}
+		gone := len(r.Times) - len(times)
+		t.waiting -= gone
+		t.bytes -= int64(gone) * tapRowBytes
+		t.memory.used.Add(-int64(gone) * tapRowBytes)
+		r.Times, r.Values = times, values
+	}
+	t.feed.Rows = slices.DeleteFunc(t.feed.Rows, func(r TapRows) bool { return len(r.Times) == 0 })
 }
 
 // offerEvents gives the taps the events they want.

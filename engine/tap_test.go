@@ -149,3 +149,40 @@ func TestTapOfEvents(t *testing.T) {
 	appendTo(t, db, scriptBatch(5))
 	expect(t, narrow, 1, "b=2")
 }
+
+// TestTapsFeedNothingThatWasDeleted deletes rows that wait for two taps: when
+// that is acknowledged, neither feeds them any more, nor is room taken by them.
+func TestTapsFeedNothingThatWasDeleted(t *testing.T) {
+	ctx := context.Background()
+	db := tapped(t)
+	tap, other := openTap(t, db, "{}", 4), openTap(t, db, "{}", 100)
+	write(t, db, "a", 10, 1, 2, 3)
+	write(t, db, "b", 11, 4)
+	_, err := db.DeleteRows(ctx, "t", []model.ChannelID{idOf(t, db, "a")}, model.Span{From: 11, To: 12})
+	must(t, err)
+	write(t, db, "a", 11, 5) // later than the deletion
+	for _, tap := range []*Tap{tap, other} {
+		got := map[int64][]float64{}
+		feed, err := tap.Take(ctx)
+		must(t, err)
+		for _, r := range feed.Rows {
+			for i, at := range r.Times {
+				got[at] = append(got[at], r.Values[i])
+			}
+		}
+		if fmt.Sprint(got) != "map[10:[1] 11:[4 5] 12:[3]]" || feed.Dropped > 0 {
+			t.Errorf("%v, %d dropped", got, feed.Dropped)
+		}
+		tap.GiveBack(feed)
+	}
+	write(t, db, "a", 20, 1, 2, 3)
+	must(t, db.DeleteChannels(ctx, "t", []model.ChannelID{idOf(t, db, "a")}))
+	if feed, err := tap.Take(ctx); err != nil || len(feed.Rows) > 0 {
+		t.Errorf("of a deleted channel: %v, %v", feed, err)
+	}
+	tap.Close()
+	other.Close()
+	if used := db.tapMemory.used.Load(); used != 0 {
+		t.Errorf("%d bytes are still counted", used)
+	}
+}
