@@ -128,6 +128,9 @@ type DB struct {
 	waiting map[model.Tenant]*tenant
 
 	clock rowClock
+	// replayedTo is the offset of the last entry that there was when the database
+	// was opened.
+	replayedTo uint64
 	// burying is held while what is left of deleted tenants is removed, and
 	// shared while a tenant is made: one of a name is made when nothing is left
 	// of the one before.

@@ -54,7 +54,11 @@ func (db *DB) factsOf(t *tenant, m *block.Meta, now int64) (blockFacts, error) {
 		return facts, err
 	}
 	if facts.hidden > 0 {
-		facts.hiddenSince = cmp.Or(known.hiddenSince, now)
+		since := now
+		if tombstones[0].Offset <= db.replayedTo {
+			since = max(m.Written, 1) // since when is forgotten: it is not put off by every start
+		}
+		facts.hiddenSince = cmp.Or(known.hiddenSince, since)
 	}
 	db.compactor.mu.Lock()
 	db.compactor.facts[m.Name] = facts

@@ -198,3 +198,23 @@ func TestDeletionsFreeSpace(t *testing.T) {
 	s.rowsFrom(yearStart + 15*model.Day)
 	must(t, s.db.Close())
 }
+
+// TestSmallDeletionsFreeSpaceThoughRestarted: a database that is opened again
+// every day, as on a machine that is switched off at night, frees what a small
+// deletion hides all the same.
+func TestSmallDeletionsFreeSpaceThoughRestarted(t *testing.T) {
+	fs := vfs.NewMem()
+	s := aMonthAgo(t, fs)
+	_, err := s.db.DeleteRows(context.Background(), "t", []model.ChannelID{2}, model.Span{From: yearStart + 20*model.Day, To: yearStart + 21*model.Day})
+	must(t, err)
+	for range 10 {
+		s.db.compactor.touch(s.db.tenants["t"])
+		s.pass(model.Day)
+		must(t, s.db.Close())
+		s = openSlow(t, fs, s.now)
+	}
+	if n := len(s.db.tenants["t"].tombstones); n > 0 {
+		t.Errorf("after ten days %d tombstones are left", n)
+	}
+	must(t, s.db.Close())
+}

@@ -201,6 +201,7 @@ func (db *DB) openLog() error {
 		db.faults.add(disk.Corrupt(disk.LogDir, 0, "it ends at entry %d, but entry %d was durable", last, newest))
 	}
 	log.EnsureAfter(newest)
+	db.replayedTo = max(last, newest)
 	return nil
 }
 
