@@ -31,6 +31,7 @@ type grammar struct {
 	Serve     serveCommand     `cmd:"" help:"Serve a folder: the API and the pages."`
 	Token     tokenCommand     `cmd:"" help:"Create, list and revoke what opens a server."`
 	Import    importCommand    `cmd:"" help:"Bring logger files in."`
+	Watch     watchCommand     `cmd:"" help:"Bring in what appears in a folder, once."`
 	Channels  channelsCommand  `cmd:"" help:"List channels and how much they hold."`
 	Latest    latestCommand    `cmd:"" help:"Show the newest sample of every channel."`
 	View      viewCommand      `cmd:"" help:"Summarise channels in buckets of time."`
