@@ -251,13 +251,14 @@ func (db *DB) replaceBlocks(t *tenant, old, written []block.Meta) (stale bool, e
 	defer t.mu.Unlock()
 	if !t.gone { // since the manifest was committed
 		t.revision, t.blocks, t.dropped = manifest.Revision, manifest.Blocks, manifest.Dropped
-		t.forgetTombstones()
+		t.leaving = append(t.leaving, old...)
 	}
 	return false, nil
 }
 
-// deleteBlocks deletes blocks of t that its manifest no longer names. Queries
-// that chose them have them open and read on.
+// deleteBlocks deletes blocks of t that its manifest no longer names, and then
+// forgets the deletions that hid nothing but rows of theirs. Queries that chose
+// them have them open and read on.
 func (db *DB) deleteBlocks(t *tenant, blocks []block.Meta) {
 	t.choosing.Lock() // until those who choose have opened them
 	for i := range blocks {
@@ -274,6 +275,10 @@ func (db *DB) deleteBlocks(t *tenant, blocks []block.Meta) {
 	db.flusher.flushing.Lock() // as for a change of the manifest
 	defer db.flusher.flushing.Unlock()
 	t.dropped = slices.DeleteFunc(slices.Clone(t.dropped), func(name string) bool { return deleted[name] })
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.leaving = slices.DeleteFunc(t.leaving, func(m block.Meta) bool { return deleted[m.Name] })
+	t.forgetTombstones()
 }
 
 // monthName returns the UTC month as 2006-01.

@@ -65,6 +65,10 @@ type tenant struct {
 	dropped  []string
 	revision uint64       // of the manifest
 	blocks   []block.Meta // replaced whole when it changes, never changed in place
+	// leaving are blocks that the manifest no longer names and whose files may
+	// still be stored. What was deleted of their rows is remembered until they are
+	// gone: should the catalog be lost meanwhile, they may be found again.
+	leaving []block.Meta
 
 	// naming is held shared from where an entry is given the IDs of channels
 	// until it is applied, so that none of them is deleted between. A deletion

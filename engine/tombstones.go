@@ -145,14 +145,18 @@ func (t *tenant) hidings(ids []model.ChannelID, span model.Span, now int64) []hi
 // its rows were written later, or what is hidden was left out of it.
 func cleanTo(m *block.Meta) uint64 { return max(m.LastOffset, m.CleanTo) }
 
-// hides reports whether a tombstone may hide a row of what t holds: of a head
-// or of a block. The caller holds mu.
+// hides reports whether a tombstone may hide a row of what t holds: of a head,
+// of a block, or of one whose file is not gone yet. The caller holds mu.
 func (t *tenant) hides(s *model.Tombstone) bool {
 	if len(t.frozen) > 0 && t.frozen[0].lastOffset < s.Offset {
 		return true
 	}
-	for i := range t.blocks {
-		m := &t.blocks[i]
+	return hidesIn(s, t.blocks) || hidesIn(s, t.leaving)
+}
+
+func hidesIn(s *model.Tombstone, blocks []block.Meta) bool {
+	for i := range blocks {
+		m := &blocks[i]
 		if cleanTo(m) < s.Offset && s.Span.Overlaps(m.First, m.Last) {
 			return true
 		}
