@@ -13,6 +13,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/hokan-db/hokan/engine/disk"
+	"github.com/hokan-db/hokan/engine/disk/disktest"
 	"github.com/hokan-db/hokan/engine/model"
 	"github.com/hokan-db/hokan/engine/policy"
 )
@@ -491,5 +492,45 @@ func TestRepairOfAnUpload(t *testing.T) {
 	}
 	if faults, _ := verifyFaults(t, fs); len(faults) > 0 {
 		t.Error(faults)
+	}
+}
+
+// TestDeletionsOutliveTheirFiles loses the catalog while a block still stands
+// whose rows were all deleted: they stay so.
+func TestDeletionsOutliveTheirFiles(t *testing.T) {
+	ctx := context.Background()
+	fs := vfs.NewMem()
+	files := disktest.New(fs)
+	o := manualOptions(files)
+	o.SegmentBytes = 300 // so that the log is trimmed
+	db := openManual(t, o)
+	write(t, db, "a", 0, 1, 2, 3)
+	must(t, db.Flush(ctx))
+	must(t, db.Checkpoint(ctx))
+	a, err := db.Channels(ctx, "t", nil)
+	must(t, err)
+	must(t, db.DeleteChannels(ctx, "t", []model.ChannelID{a[0].ID}))
+	files.Count(func(op disktest.Op) bool { return op.Kind == "remove" && strings.Contains(op.Path, "/blocks/") })
+	files.FailFrom(0, errors.New("it stays"))
+	must(t, db.Compact(ctx))
+	if files.Failed() == 0 {
+		t.Fatal("no block was to be removed")
+	}
+	for at := range int64(40) { // the deletion leaves the log
+		write(t, db, "b", at, float64(at))
+		must(t, db.Checkpoint(ctx))
+	}
+	want, _ := channelBits(t, db, model.AllTime())
+	must(t, db.Close())
+	if first, _ := db.log.Bounds(); first == 1 {
+		t.Error("the log holds everything")
+	}
+	remove(t, fs, "data/catalog")
+	o.FS = fs
+	report, err := Repair(ctx, o)
+	must(t, err)
+	db = openManual(t, o)
+	if got, _ := channelBits(t, db, model.AllTime()); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, want %v; %+v", got, want, report)
 	}
 }
