@@ -2,7 +2,6 @@ package text
 
 import (
 	"bytes"
-	"strconv"
 
 	"github.com/hokan-db/hokan/engine/model"
 	"github.com/hokan-db/hokan/ingest/refusal"
@@ -192,12 +191,22 @@ func (r *Reader) parseCell(cell []byte) (float64, bool) {
 
 // parseHexadecimal reads up to 52 bits, with or without 0x.
 func parseHexadecimal(cell []byte) (float64, bool) {
-	text := string(cell)
-	if len(text) > 2 && text[0] == '0' && text[1]|0x20 == 'x' {
-		text = text[2:]
+	if len(cell) > 2 && cell[0] == '0' && cell[1]|0x20 == 'x' {
+		cell = cell[2:]
 	}
-	bits, err := strconv.ParseUint(text, 16, 52)
-	return float64(bits), err == nil
+	bits := uint64(0)
+	for _, c := range cell {
+		digit := c - '0'
+		if letter := c | 0x20; digit > 9 {
+			if digit = letter - 'a' + 10; letter < 'a' || letter > 'f' {
+				return 0, false
+			}
+		}
+		if bits = bits<<4 | uint64(digit); bits >= 1<<52 {
+			return 0, false
+		}
+	}
+	return float64(bits), len(cell) > 0
 }
 
 // parseLevels reads letters L and H, the first of which is the lowest bit.
