@@ -131,6 +131,7 @@ func TestRealTables(t *testing.T) {
 			}
 			table.compare(t, file, k)
 			table.mapSuffices(t, file, result)
+			readsBack(t, file, m, k)
 		})
 	}
 }

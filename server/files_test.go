@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hokan-db/hokan/engine"
 	"github.com/hokan-db/hokan/server/api"
 )
 
@@ -89,4 +90,9 @@ func TestFilesGoThroughAdmission(t *testing.T) {
 		len(got.Files[0].Errors) != 6 {
 		t.Errorf("%+v", got)
 	}
+}
+
+func TestFilesInTheFormatHOKAreRefused(t *testing.T) {
+	f := start(t)
+	f.imported(415, engine.Magic+"\x01", url.Values{"instrument": {"pond"}})
 }

@@ -74,8 +74,7 @@ func guessSeparator(lines [][]byte) byte {
 }
 
 // guessHeader returns the place of the first line of data and notes in the map
-// which line names the columns: the last one before the data, if none of its
-// cells is a number or a time.
+// which line names the columns.
 func (m *Map) guessHeader(lines [][]byte) (first int) {
 	if m.Data > 0 {
 		first = m.Data - 1
@@ -85,15 +84,7 @@ func (m *Map) guessHeader(lines [][]byte) (first int) {
 		first = firstData(lines, m.Separator)
 	}
 	if m.Header < 0 {
-		m.Header = 0
-		for i := min(first, len(lines)) - 1; i >= 0; i-- {
-			if line := bytes.TrimRight(lines[i], "\r"); len(bytes.TrimSpace(line)) > 0 {
-				if cells, _ := text.SplitCells(line, m.Separator); len(cells) > 1 {
-					m.Header = i + 1
-				}
-				break
-			}
-		}
+		m.Header = headerAbove(lines[:min(first, len(lines))], len(cellsOf(lines, first, m.Separator)), m.Separator)
 	}
 	if m.Data == 0 && first != m.Header {
 		m.Data = first + 1
@@ -101,17 +92,48 @@ func (m *Map) guessHeader(lines [][]byte) (first int) {
 	return first
 }
 
+// headerAbove returns which line, from 1, names the columns of data that begin
+// behind lines: the first of those right above the data that have as many cells,
+// as units and the like may stand between; or the last, if it has several cells;
+// 0 for none.
+func headerAbove(lines [][]byte, cells int, separator byte) int {
+	header := 0
+	for i := len(lines) - 1; i >= 0; i-- {
+		own := cellsOf(lines, i, separator)
+		switch {
+		case len(own) == 1 && len(own[0]) == 0 && header == 0:
+			continue // blank
+		case header == 0 && len(own) > 1:
+			header = i + 1
+		case header > 0 && len(own) == cells && !slices.ContainsFunc(own, isDatum):
+			header = i + 1
+		default:
+			return header
+		}
+	}
+	return header
+}
+
+// cellsOf returns the cells of the line in place i.
+func cellsOf(lines [][]byte, i int, separator byte) [][]byte {
+	if i >= len(lines) {
+		return nil
+	}
+	cells, _ := text.SplitCells(bytes.Trim(lines[i], "\r\x00"), separator)
+	return cells
+}
+
 // firstData returns the place of the first line that has as many cells as most
-// of those with a cell that begins with a digit, as numbers and times do.
+// of those with a number or a time.
 func firstData(lines [][]byte, separator byte) int {
 	counts := map[int]int{}
 	most := 0
 	head := lines[:min(len(lines), 500)]
-	digits := make([]int, len(head)) // cells of lines that have such a cell
-	for i, line := range head {
-		cells, _ := text.SplitCells(bytes.Trim(line, "\r\x00"), separator)
-		if len(cells) > 1 && slices.ContainsFunc(cells, beginsWithDigit) {
-			digits[i] = len(cells)
+	counted := make([]int, len(head)) // cells of lines that have such a cell
+	for i := range head {
+		cells := cellsOf(head, i, separator)
+		if len(cells) > 1 && slices.ContainsFunc(cells, isDatum) {
+			counted[i] = len(cells)
 			if counts[len(cells)]++; counts[len(cells)] > counts[most] {
 				most = len(cells)
 			}
@@ -120,12 +142,27 @@ func firstData(lines [][]byte, separator byte) int {
 	if most == 0 {
 		return 0
 	}
-	return slices.Index(digits, most)
+	return slices.Index(counted, most)
 }
 
-func beginsWithDigit(cell []byte) bool {
+// isDatum reports whether a cell seems to be a number or a time: it begins with
+// a digit, and its letters are such as times have. "10cm" is a name.
+func isDatum(cell []byte) bool {
 	cell = bytes.TrimLeft(cell, "'+-.")
-	return len(cell) > 0 && cell[0]-'0' <= 9
+	if len(cell) == 0 || cell[0]-'0' > 9 {
+		return false
+	}
+	var letters []byte
+	for _, c := range cell {
+		if c |= 0x20; c >= 'a' && c <= 'z' {
+			letters = append(letters, c)
+		}
+	}
+	switch string(letters) {
+	case "", "e", "t", "z", "tz", "am", "pm":
+		return true
+	}
+	return len(letters) == 3 && strings.Contains("jan feb mar apr may jun jul aug sep oct nov dec", string(letters))
 }
 
 func newSample(lines [][]byte, separator byte) *sample {

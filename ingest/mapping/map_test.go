@@ -147,6 +147,10 @@ func TestGuessedHeaders(t *testing.T) {
 	f("t|x\n\n2024-01-02|1\n", "separator=pipe,decimal=point,header=1,data=3,"+rest)
 	f("\"t\",\"x\"\n\"1\",\"2024-01-02\",1\n", "separator=comma,decimal=point,header=1,"+rest)
 	f("2024-01-02,1,on\n2024-01-03,2,off\n", "separator=comma,decimal=point,header=0,time=1,format=YYYY-MM-DD,channel=2+3,missing=,words=off:0+on:1")
+	f("t,x\n,[V]\n2024-01-02,1\n2024-01-03,1\n", "separator=comma,decimal=point,header=1,data=3,"+rest)
+	f("\"TOA5\",\"roof\",\"CR1000\",\"1234\"\n\"t\",\"x\"\n\"TS\",\"Volts\"\n\"\",\"Avg\"\n\"2024-01-02\",1\n\"2024-01-03\",\"NAN\"\n",
+		"separator=comma,decimal=point,header=2,data=5,time=t,format=YYYY-MM-DD,channel=x,missing=NAN,words=")
+	f("t,10cm,2-4[V]\n2024-01-02,1,2\n", "separator=comma,decimal=point,header=1,time=t,format=YYYY-MM-DD,channel=10cm+2-4[V],missing=,words=")
 	f("\x00\x002024-01-02,1\n2024-01-03,2\n", "separator=comma,decimal=point,header=0,time=1,format=YYYY-MM-DD,channel=2,missing=,words=")
 	f("t,x,note,x,e\n2024-01-02,NA,hello,-999,\n2024-01-03,5,you,7,\n",
 		"separator=comma,decimal=point,header=1,time=t,format=YYYY-MM-DD,channel=2+4+e,missing=-999+NA,words=")

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"sync"
 
+	"github.com/hokan-db/hokan/engine"
 	"github.com/hokan-db/hokan/engine/model"
 	"github.com/hokan-db/hokan/engine/policy"
 	"github.com/hokan-db/hokan/ingest"
@@ -73,6 +74,9 @@ func (w *Writer) Import(ctx context.Context, tenant model.Tenant, q url.Values, 
 	}
 	if err := m.body.Read(ctx, tenant, encoding, from, most); err != nil {
 		return nil, err
+	}
+	if bytes.HasPrefix(m.body.Bytes, []byte(engine.Magic)) {
+		return nil, api.NewError("unsupported_media_type", "the file is in the format hok: hokan import --server brings it in")
 	}
 	one := &one{Writer: w, request: &m.request}
 	result, err := ingest.ImportFile(ctx, one.append, bytes.NewReader(m.body.Bytes), name, *options)
