@@ -36,6 +36,8 @@ type answer struct {
 	notFound  func() error // what a 404 of the handler becomes
 	dropping  bool         // the handler's own body is not sent
 
+	refused func(http.ResponseWriter, *http.Request, *Problem) // of the operation
+
 	held    bool           // the header waits for the first piece of the body
 	packer  io.WriteCloser // nil: the body goes out as it is
 	recycle func()         // lets another answer use the packer
@@ -70,6 +72,10 @@ func (a *answer) fail(err error) {
 		panic(http.ErrAbortHandler)
 	}
 	a.notFound = nil
+	if a.refused != nil {
+		a.refused(a, a.request, p)
+		return
+	}
 	p.write(a)
 }
 

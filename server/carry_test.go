@@ -55,7 +55,7 @@ func TestHeaders(t *testing.T) {
 	}
 	for path, want := range map[string]int{
 		"/": 200, "/monitor": 200, "/viewer": 200, "/alarms": 200, "/login": 200, "/none": 404, "/api/v1/none": 404, "/write": 404,
-		"/query": 404, "/ping": 404, "/health": 404, "/api/v2/write": 404, "/v1/metrics": 404, "/healthz": 200, "/readyz": 200,
+		"/query": 404, "/ping": 404, "/health": 404, "/api/v2/write": 404, "/v1/metrics": 405, "/v1/traces": 404, "/healthz": 200, "/readyz": 200,
 	} {
 		if answer, text := f.ask("GET", path, "", ""); answer.StatusCode != want {
 			t.Errorf("GET %s: %d, want %d: %.100s", path, answer.StatusCode, want, text)

@@ -113,7 +113,7 @@ const (
 )
 
 // reserved are paths of other programs' protocols. Pages never have them.
-var reserved = []string{"/write", "/query", "/ping", "/health", "/v1/metrics", "/metrics", "/healthz", "/readyz"}
+var reserved = []string{"/write", "/query", "/ping", "/health", "/v1/traces", "/v1/logs", "/metrics", "/healthz", "/readyz"}
 
 // dispatch finds who answers: an operation, or the pages.
 func (s *Server) dispatch(a *answer, r *http.Request) {
@@ -201,6 +201,9 @@ type operation struct {
 	body    int64    // most bytes of a request's body
 	quiet   bool     // not worth a line in the log
 	query   []string // names that a request's query may have, of operations of the API
+	// refused answers with a problem in the terms of another program's protocol;
+	// nil: as all answers do.
+	refused func(http.ResponseWriter, *http.Request, *Problem)
 }
 
 // checkQuery refuses what a query says that the operation does not read: a
@@ -239,7 +242,7 @@ func queryOf(op *huma.Operation) (names []string) {
 func (s *Server) handle(o operation, handler func(http.ResponseWriter, *http.Request) error) {
 	s.mux.HandleFunc(o.pattern, func(w http.ResponseWriter, r *http.Request) {
 		a := w.(*answer)
-		a.route, a.quiet = o.pattern, o.quiet
+		a.route, a.quiet, a.refused = o.pattern, o.quiet, o.refused
 		if err := s.guarded(o, a, r, handler); err != nil {
 			a.fail(err)
 		}

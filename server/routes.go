@@ -172,6 +172,7 @@ func (s *Server) addRoutes() error {
 	s.addDeletions()
 	s.addBulk()
 	s.addCopies()
+	s.addOTLP()
 	s.addPlain()
 	return s.finishDocument()
 }

@@ -27,6 +27,7 @@ import (
 	"github.com/hokan-db/hokan/server/auth"
 	"github.com/hokan-db/hokan/server/files"
 	"github.com/hokan-db/hokan/server/live"
+	"github.com/hokan-db/hokan/server/otlp"
 	"github.com/hokan-db/hokan/server/samples"
 	"github.com/hokan-db/hokan/server/tenants"
 	"github.com/hokan-db/hokan/server/web"
@@ -62,6 +63,7 @@ type Server struct {
 	writer   *admit.Writer // the one way in for samples
 	samples  *samples.Writer
 	files    *files.Writer
+	otlp     *otlp.Writer
 	live     *live.Streamer
 	mux      *http.ServeMux
 	pages    http.Handler
@@ -118,6 +120,7 @@ func New(o Options) (*Server, error) {
 	}
 	s.samples = &samples.Writer{To: s.writer, MaxBody: s.limits.BodyBytes}
 	s.files = &files.Writer{To: s.writer, MaxBody: s.limits.BodyBytes}
+	s.otlp = &otlp.Writer{To: s.writer, MaxBody: s.limits.BodyBytes}
 	s.live = &live.Streamer{DB: o.DB, Clock: o.Clock}
 	s.running.answers = map[*answer]struct{}{}
 	s.tokens.OnRevoke(s.running.revoke)

@@ -49,6 +49,7 @@ var allowed = []struct {
 	{"github.com/RoaringBitmap/roaring/v2", "postings and channel sets", []string{"engine"}},
 	{"github.com/klauspost/compress", "Huffman, zstd and s2", []string{"engine/chunk", "engine/entry", "ingest", "query", "server"}},
 	{"github.com/vmihailenco/msgpack/v5", "catalog records and the gateways' write format", []string{"engine/catalog", "ingest", "server/client", "server/samples"}},
+	{"google.golang.org/protobuf/encoding/protowire", "reading protobuf", []string{"ingest"}},
 	{"github.com/prometheus/client_golang", "metrics", []string{"server"}},
 	{"github.com/danielgtaylor/huma/v2", "OpenAPI and problems from handlers", []string{"server"}},
 	{"github.com/alecthomas/kong", "command line", []string{"tools/hokan"}},

@@ -1,0 +1,52 @@
+package server
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	protocol "github.com/hokan-db/hokan/ingest/otlp"
+)
+
+// addOTLP adds the path to which OpenTelemetry's exporters send metrics.
+func (s *Server) addOTLP() {
+	s.handle(operation{pattern: "POST /v1/metrics", access: writeTenant, bulk: true, body: s.limits.BodyBytes, refused: refuseOTLP},
+		func(w http.ResponseWriter, r *http.Request) error {
+			contentType := r.Header.Get("Content-Type")
+			answer, err := s.otlp.Write(r.Context(), tenantOf(r.Context()), contentType, r.Header.Get("Content-Encoding"), r.Body)
+			if err != nil {
+				return err
+			}
+			encoding, _ := protocol.EncodingOf(contentType)
+			w.Header().Set("Content-Type", encoding.ContentType())
+			_, err = w.Write(answer)
+			return err
+		})
+}
+
+// retryLater is when a sender that met a fault of the server should try again.
+const retryLater = 10 * time.Second
+
+// refuseOTLP answers with a problem as the protocol wants it: with a
+// google.rpc.Status in the encoding of the request, in JSON if it had none. A
+// sender tries again only after 429 and 503, and drops the data after all other
+// errors: so what is no fault of the request is one of the two.
+func refuseOTLP(w http.ResponseWriter, r *http.Request, p *Problem) {
+	encoding, _ := protocol.EncodingOf(r.Header.Get("Content-Type"))
+	status := p.Status
+	h := w.Header()
+	switch {
+	case status >= http.StatusInternalServerError:
+		status = http.StatusServiceUnavailable
+		h.Set("Retry-After", strconv.Itoa(max(p.seconds(), int(retryLater/time.Second))))
+	case status == http.StatusTooManyRequests:
+		h.Set("Retry-After", strconv.Itoa(p.seconds()))
+	case status == http.StatusUnprocessableEntity:
+		status = http.StatusBadRequest
+	}
+	h.Set("Content-Type", encoding.ContentType())
+	h.Set("Cache-Control", "no-store")
+	h.Del("Content-Encoding")
+	w.WriteHeader(status)
+	_, _ = w.Write(protocol.AppendStatus(nil, encoding, status, p.Code+": "+p.Detail)) // the client may be gone
+}
