@@ -52,6 +52,8 @@ func (db *DB) DeleteTenant(ctx context.Context, name model.Tenant) (TenantDeleti
 	}
 	body := e.Body.(*entry.DeleteTenant)
 	done := TenantDeletion{Tenant: name, Offset: e.Offset, Time: e.Time, Bytes: body.Bytes, Channels: body.Channels}
+	t.writing.Lock() // until its last block is written, which is then discarded
+	defer t.writing.Unlock()
 	t.choosing.Lock() // until the queries that chose its blocks have opened them
 	defer t.choosing.Unlock()
 	db.burying.Lock()
@@ -107,6 +109,7 @@ func (a *applier) deleteTenant(p *partition, t *tenant, e *entry.Entry, body *en
 	a.db.tenantsMu.Lock()
 	delete(a.db.tenants, t.name)
 	a.db.tenantsMu.Unlock()
+	t.end()
 	a.empty(t)
 	delete(a.events, t.name) // of the group, not stored yet
 	p.graves = append(p.graves, grave{t.name, e.Offset})

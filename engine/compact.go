@@ -186,6 +186,11 @@ func (db *DB) compactionRoom() uint64 {
 // and of what is flushed meanwhile or later, each is older than all of them or
 // newer.
 func (db *DB) doJob(ctx context.Context, t *tenant, job *maintain.Job, old []block.Meta, pace *pace) error {
+	t.writing.RLock()
+	defer t.writing.RUnlock()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(t.life, cancel)()
 	if err := db.catalog.Err(); err != nil {
 		return err // the result could not be committed: do not write it
 	}

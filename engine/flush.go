@@ -241,6 +241,8 @@ func (db *DB) Flush(ctx context.Context) error {
 func (db *DB) flushTenant(ctx context.Context, t *tenant) error {
 	db.flusher.flushing.Lock()
 	defer db.flusher.flushing.Unlock()
+	t.writing.RLock()
+	defer t.writing.RUnlock()
 	for {
 		t.mu.RLock()
 		var oldest *frozenHead

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"sort"
 	"sync"
 	"sync/atomic"
@@ -78,6 +79,13 @@ type tenant struct {
 	// that there must be none any more. It comes before mu.
 	committing sync.Mutex
 
+	// writing is held shared while blocks of the tenant are written. life ends
+	// when it is deleted, and with it a job on its blocks: whoever then holds
+	// writing knows that no more come.
+	writing sync.RWMutex
+	life    context.Context
+	end     context.CancelFunc
+
 	// choosing is held shared while a query chooses blocks and opens them.
 	// Holding it for a moment waits for every query that may still open a
 	// block which the manifest no longer names. Queries that begin meanwhile
@@ -113,7 +121,10 @@ type frozenHead struct {
 }
 
 func newTenant(name model.Tenant, p *partition) *tenant {
+	life, end := context.WithCancel(context.Background())
 	return &tenant{
+		life:      life,
+		end:       end,
 		name:      name,
 		partition: p,
 		index:     index.New(),
