@@ -50,12 +50,16 @@ var bodies = map[string]string{
 	"POST /api/v1/alarms":     `{"name":"a","match":"{channel=\"CH1\"}","operator":">","threshold":1}`,
 	"PUT /api/v1/alarms/{id}": `{"enabled":false}`,
 	"POST /api/v1/samples":    `{"channels":[{"labels":{"instrument":"logger","channel":"CH1"},"times":[1700000000000],"values":[1]}]}`,
+	"POST /api/v1/files":      "\"Time\",\"CH1[V]\"\n0.0,1.5\n1.0,2.5\n",
 	"POST /api/v1/tokens":     `{"tenant":"lake"}`,
 	"POST /api/v1/session":    `{"token":"hkn_x"}`,
 
 	"PUT /api/v1/tenants/{tenant}": `{"quota":{"bytes":1}}`,
 	"PUT /api/v1/retention":        `{"rules":[{"scope":"tenant","raw":"100y"}]}`,
 }
+
+// writes are the routes that write samples: what another tenant sends is its own.
+var writes = []string{"POST /api/v1/samples", "POST /api/v1/files"}
 
 // address fills a route with IDs that exist, and what it requires.
 func (d documented) address(alarm, token string) string {
@@ -67,6 +71,8 @@ func (d documented) address(alarm, token string) string {
 	switch {
 	case strings.HasSuffix(path, "/export"):
 		path += "?format=csv"
+	case strings.HasSuffix(path, "/files"):
+		path += "?instrument=logger&zone=UTC&start=" + url.QueryEscape("2023-11-14 00:00:00")
 	case strings.HasSuffix(path, "/live"):
 		path += "?match=" + url.QueryEscape(`{instrument=~"l.+r"}`)
 	case d.Method == "DELETE" && (strings.HasSuffix(path, "/samples") || strings.HasSuffix(path, "/channels")):
@@ -198,7 +204,7 @@ func (f *fixture) another(routes []documented, alarm, victim string) {
 	f.Helper()
 	for _, r := range routes {
 		name := r.Method + " " + r.Path
-		if r.open || r.Path == "/api/v1/session" || r.forAdmins() || name == "POST /api/v1/samples" {
+		if r.open || r.Path == "/api/v1/session" || r.forAdmins() || slices.Contains(writes, name) {
 			continue // no data, an administrator's, or the other's own
 		}
 		answer, text := f.ask(r.Method, r.address(alarm, victim), f.other, bodies[name])
@@ -229,8 +235,12 @@ func (f *fixture) another(routes []documented, alarm, victim string) {
 		}
 	}
 	// What it writes under the same labels is its own.
-	if answer, text := f.ask("POST", "/api/v1/samples", f.other, bodies["POST /api/v1/samples"]); answer.StatusCode != http.StatusOK {
-		f.Errorf("another tenant's write: %d %s", answer.StatusCode, text)
+	for _, name := range writes {
+		method, path, _ := strings.Cut(name, " ")
+		path = documented{Method: method, Path: path}.address(alarm, victim)
+		if answer, text := f.ask(method, path, f.other, bodies[name]); answer.StatusCode != http.StatusOK {
+			f.Errorf("another tenant's write: %s: %d %s", name, answer.StatusCode, text)
+		}
 	}
 }
 
