@@ -58,7 +58,8 @@ func Read(l *text.Lines, o *text.Options) (*text.Layout, *refusal.Error) {
 	}
 	layout := &text.Layout{
 		Dialect: "keyence-nr500", Charset: text.DetectCharset(header), Separator: ',', Mark: '.',
-		ColumnLine: l.Number, EmptyIsNo: true, End: "#",
+		ColumnLine: l.Number, EmptyIsNo: true,
+		End: "#", EndLines: 3, // #BeginMark, names, #EndMark
 	}
 	rows := map[string][]string{} // of the table, by number as in the column line
 	for _, line := range header {

@@ -45,9 +45,11 @@ func (s *sample) guessTime(m *Map) {
 	if m.Time != nil {
 		if m.Format == "" {
 			m.Format = s.formatOf(m.Time)
+			m.doubt = s.otherOrder(m)
 		}
 		return
 	}
+	told := m.Format != ""
 	for _, try := range []func() ([]int, string){s.stampColumn, s.dateAndTime, s.parts, s.numberColumn, s.durationColumn} {
 		columns, format := try()
 		if format == "" || m.Format != "" && m.Format != format {
@@ -57,8 +59,35 @@ func (s *sample) guessTime(m *Map) {
 		for _, i := range columns {
 			m.Time = append(m.Time, refAt(i, s.names))
 		}
+		if !told {
+			m.doubt = s.otherOrder(m)
+		}
 		return
 	}
+}
+
+// otherOrder returns the format with day and month the other way round, if the
+// times fit it as well, and "" if they do not.
+func (s *sample) otherOrder(m *Map) string {
+	swapped := strings.NewReplacer("DD/MM", "MM/DD", "MM/DD", "DD/MM", "DD-MM", "MM-DD", "DD.MM", "MM.DD").Replace(m.Format)
+	if swapped == m.Format || strings.HasPrefix(m.Format, "Y") {
+		return ""
+	}
+	var columns []int
+	for _, ref := range m.Time {
+		i, _ := ref.find(s.names, 0)
+		columns = append(columns, i)
+	}
+	one, err := text.ParseFormat(m.Format)
+	other, err2 := text.ParseFormat(swapped)
+	if err != nil || err2 != nil {
+		return ""
+	}
+	most, _ := s.judge(one, columns)
+	if back, ok := s.judge(other, columns); !ok || back != most {
+		return ""
+	}
+	return swapped
 }
 
 // formatOf returns how the columns that the map names are written.

@@ -49,6 +49,7 @@ type Map struct {
 	Words     []Word
 	missing   bool // Missing is told, if only as none
 	words     bool
+	doubt     string // a format that fits the file as well as the one guessed
 }
 
 // Ref is a column by its number from 1 or, where that is 0, by its name.

@@ -155,3 +155,23 @@ func TestGuessedHeaders(t *testing.T) {
 	f("t,x,note,x,e\n2024-01-02,NA,hello,-999,\n2024-01-03,5,you,7,\n",
 		"separator=comma,decimal=point,header=1,time=t,format=YYYY-MM-DD,channel=2+4+e,missing=-999+NA,words=")
 }
+
+// Where day and month could be the other way round, it is said.
+func TestDoubtOfDayAndMonth(t *testing.T) {
+	f := func(table, maps, doubt string) {
+		t.Helper()
+		m, err := Parse(maps)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := m.Guess([]byte(table), true).doubt; got != doubt {
+			t.Errorf("%q: %q, want %q", table, got, doubt)
+		}
+	}
+	f("d,x\n01/02/2024 01:02,1\n", "auto", "MM/DD/YYYY hh:mm")
+	f("d,x\n01/02/2024 01:02,1\n", "time=d", "MM/DD/YYYY hh:mm")
+	f("d,x\n01/02/2024 01:02,1\n", "format=DD/MM/YYYY hh:mm", "")
+	f("d,x\n13/02/2024 01:02,1\n", "auto", "")
+	f("d,x\n2024-01-02 01:02,1\n", "auto", "")
+	f("d,x\n01/02/2024,1\n01/03/2024,1\n02/01/2024,3\n", "auto", "")
+}

@@ -47,6 +47,9 @@ func (m *Map) Read(l *text.Lines, o *text.Options) (*text.Layout, *refusal.Error
 		return nil, refused
 	}
 	m.cells(layout)
+	if m.doubt != "" {
+		layout.Warnings = append(layout.Warnings, fmt.Sprintf("it is guessed that times are %s; %s would fit as well: say which with format=", m.Format, m.doubt))
+	}
 	return layout, m.clock(layout, o, l.Peek())
 }
 

@@ -15,6 +15,7 @@ type dirt struct {
 	backward, firstBackward     int
 	farthest                    int64 // step back, ns
 	same, firstSame             int
+	behind                      int // lines after the data that say something
 }
 
 // cutNULs cuts off the NUL bytes that a line begins with: a file grew, its
@@ -62,6 +63,9 @@ func (d *dirt) describe(twice int64) []string {
 	if d.same > 0 {
 		add("%d %s with the time of the row before, first line %d: of rows with one time a channel keeps the last value",
 			d.same, plural(d.same, "row"), d.firstSame)
+	}
+	if d.behind > 0 {
+		add("%d %s behind the data, of marks or messages, not imported", d.behind, plural(d.behind, "line"))
 	}
 	if twice > 0 {
 		add("%d %s at times that clocks showed twice, as they were set back: they are taken in the order of the file",

@@ -59,6 +59,7 @@ type Layout struct {
 	Missing    []float64          // numbers that stand for no data
 	EmptyIsNo  bool               // an empty cell is quality "nodata"; else no sample
 	End        string             // what the first line behind the data begins with; "": the data reach to the end
+	EndLines   int                // how many lines stand there where they say nothing
 	Warnings   []string           // what the header says that looks wrong
 }
 

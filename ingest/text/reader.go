@@ -235,11 +235,16 @@ func (r *Reader) isBlank(line []byte) bool {
 	return true
 }
 
-// passRest reads what stands behind the data.
+// passRest reads what stands behind the data, whose first line was read.
 func (r *Reader) passRest() error {
-	for {
-		if _, err := r.lines.next(); err != nil && !errors.Is(err, errLongLine) {
+	for n := 1; ; n++ {
+		line, err := r.lines.next()
+		if err != nil && !errors.Is(err, errLongLine) {
+			r.dirt.behind = max(0, n-r.layout.EndLines)
 			return err
+		}
+		if err == nil && len(line) == 0 {
+			n--
 		}
 	}
 }

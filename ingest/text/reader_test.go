@@ -142,7 +142,10 @@ func TestDirt(t *testing.T) {
 // The data end where the layout says, and what follows is read as nothing.
 func TestEndOfData(t *testing.T) {
 	data := "1,1\n#Mark\n2,2\n"
-	rows, report := table(t, data, Layout{Columns: columns(Time, Number), Clock: Clock{Unit: 1e9}, End: "#"})
+	rows, report := table(t, data, Layout{Columns: columns(Time, Number), Clock: Clock{Unit: 1e9}, End: "#", EndLines: 1})
+	if len(report.Warnings) != 1 || !strings.HasPrefix(report.Warnings[0], "1 line behind the data") {
+		t.Errorf("%q", report.Warnings)
+	}
 	if rows != "c1 01T00:00:01 1" || report.Bytes != int64(len(data)) || report.Rejected != 0 {
 		t.Errorf("%s %+v", rows, report)
 	}

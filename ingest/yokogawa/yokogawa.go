@@ -50,7 +50,7 @@ var words = map[string]float64{
 
 // Read reads the header.
 func Read(l *text.Lines, o *text.Options) (*text.Layout, *refusal.Error) {
-	layout := &text.Layout{Dialect: "yokogawa-yrec", Separator: '\t', Mark: '.', EmptyIsNo: true, Words: words, End: "M"}
+	layout := &text.Layout{Dialect: "yokogawa-yrec", Separator: '\t', Mark: '.', EmptyIsNo: true, Words: words, End: "M", EndLines: 1}
 	rows := map[string][]string{}
 	for room := maxHeaderBytes; ; {
 		line, refused := l.HeaderLine(room, "samples, which begin with a date")
