@@ -9,6 +9,7 @@ import (
 	"github.com/hokan-db/hokan/engine/alarm"
 	"github.com/hokan-db/hokan/engine/entry"
 	"github.com/hokan-db/hokan/engine/model"
+	"github.com/hokan-db/hokan/engine/receipt"
 	"github.com/hokan-db/hokan/engine/wal"
 )
 
@@ -112,6 +113,9 @@ func estimateBytes(e *entry.Entry) int64 {
 	if r, ok := e.Body.(*entry.Rows); ok {
 		return int64(64 + 10*r.Rows() + 100*len(r.Definitions))
 	}
+	if r, ok := e.Body.(*entry.PutReceipt); ok {
+		return int64(128 + len(r.ID.Key) + len(r.ID.Producer) + len(r.Header) + len(r.Answer))
+	}
 	return 256
 }
 
@@ -163,6 +167,12 @@ func (a *applier) apply(p *partition, e *entry.Entry) (err error) {
 		return t.alarms.Switch(body)
 	case *entry.DeleteAlarm:
 		return t.alarms.Delete(body.ID)
+	case *entry.PutReceipt:
+		t.receipts.Put(&receipt.Receipt{
+			ID: body.ID, Fingerprint: body.Fingerprint, Time: e.Time,
+			Status: body.Status, Header: body.Header, Answer: body.Answer,
+		}, t.clock)
+		return nil
 	}
 	return fmt.Errorf("%w: entry of kind %d", ErrInvalid, e.Body.Kind())
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/hokan-db/hokan/engine/head"
 	"github.com/hokan-db/hokan/engine/index"
 	"github.com/hokan-db/hokan/engine/model"
+	"github.com/hokan-db/hokan/engine/receipt"
 )
 
 // TenantDeletion is what there is to say of a tenant that was deleted.
@@ -130,7 +131,7 @@ func (a *applier) empty(t *tenant) {
 	}
 	a.db.headBytes.Add(-int64(bytes))
 	t.active, t.frozen, t.blocks, t.latest = head.New(), nil, nil, nil
-	t.index, t.policy, t.pinned = index.New(), nil, nil
+	t.index, t.policy, t.pinned, t.receipts = index.New(), nil, nil, &receipt.Set{}
 	clear(t.pending)
 	t.setTombstones(nil)
 	for _, tap := range t.taps {

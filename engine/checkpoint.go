@@ -18,6 +18,7 @@ import (
 	"github.com/hokan-db/hokan/engine/head"
 	"github.com/hokan-db/hokan/engine/model"
 	"github.com/hokan-db/hokan/engine/policy"
+	"github.com/hokan-db/hokan/engine/receipt"
 )
 
 // A checkpoint is one immutable object per partition: the fold state and the
@@ -52,6 +53,7 @@ import (
 //	    latest   u8: 0 none, 1 known, 2 deleted; then if not 0: time i64 LE; and
 //	             if 1: value u64 LE (bits)
 //	  alarms     counted (alarm.Set.AppendTo)
+//	  receipts   counted (receipt.Set.AppendTo); not in version 2
 //	  heads      uvarint, then for each, oldest first; the last one is the active
 //	             one if its offset is applied:
 //	    offset   u64 LE   of the last entry it may hold
@@ -96,6 +98,7 @@ type tenantState struct {
 	channels []model.Channel
 	latest   []latestSample
 	alarms   []byte
+	receipts []byte
 	heads    []headState
 }
 
@@ -173,6 +176,7 @@ func (t *tenant) capture() tenantState {
 		channels: make([]model.Channel, 0, t.index.Len()),
 		latest:   append([]latestSample(nil), t.latest...),
 		alarms:   t.alarms.AppendTo(nil),
+		receipts: t.receipts.AppendTo(nil),
 	}
 	for id := model.ChannelID(1); id <= t.index.MaxID(); id++ {
 		if c := t.index.Get(id); c != nil {
@@ -337,6 +341,7 @@ func (s *tenantState) encode(w io.Writer) error {
 		}
 	}
 	b = appendCounted(b, string(s.alarms))
+	b = appendCounted(b, string(s.receipts))
 	b = binary.AppendUvarint(b, uint64(len(s.heads)))
 	if _, err := w.Write(b); err != nil {
 		return err
@@ -429,9 +434,10 @@ func boolByte(v bool) byte {
 
 // checkpointReader reads the stream; the first error sticks.
 type checkpointReader struct {
-	r    *bufio.Reader
-	size uint64 // of the file: no part of it is longer
-	err  error
+	r       *bufio.Reader
+	version uint16
+	size    uint64 // of the file: no part of it is longer
+	err     error
 	// part is the memory of what bytes returns. Most of a checkpoint is heads,
 	// which are copied: memory for each would be as much again.
 	part []byte
@@ -486,8 +492,9 @@ func (r *checkpointReader) counted() []byte { return r.bytes(r.uvarint()) }
 // tenantCheckpoint is a tenant as a checkpoint gives it back.
 type tenantCheckpoint struct {
 	tenantState
-	alarmSet *alarm.Set
-	restored []*frozenHead // the active head last
+	alarmSet   *alarm.Set
+	receiptSet *receipt.Set
+	restored   []*frozenHead // the active head last
 }
 
 // checkpointHead is what a checkpoint says of its partition.
@@ -503,7 +510,7 @@ func decodeCheckpoint(o disk.Object, path string, visit func(*tenantCheckpoint) 
 	if err != nil {
 		return checkpointHead{}, err
 	}
-	r := &checkpointReader{r: bufio.NewReaderSize(frames, checkpointFrame), size: uint64(o.Size())}
+	r := &checkpointReader{r: bufio.NewReaderSize(frames, checkpointFrame), version: frames.Version(), size: uint64(o.Size())}
 	head := r.head()
 	tenants := r.uvarint()
 	for i := uint64(0); i < tenants && r.err == nil; i++ {
@@ -577,6 +584,16 @@ func (r *checkpointReader) tenant() (*tenantCheckpoint, error) {
 	}
 	var err error
 	if t.alarmSet, err = alarm.DecodeSet(alarms); err != nil {
+		return nil, err
+	}
+	var receipts []byte
+	if r.version > 2 {
+		receipts = r.counted()
+	}
+	if r.err != nil {
+		return nil, r.err
+	}
+	if t.receiptSet, err = receipt.DecodeSet(receipts); err != nil {
 		return nil, err
 	}
 	heads := r.uvarint()

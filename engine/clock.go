@@ -151,7 +151,7 @@ func (db *DB) resumeClock() error {
 func (db *DB) entryTime(body entry.Body) int64 {
 	now := db.now() // it is the latest that readers have seen
 	switch body := body.(type) {
-	case *entry.SetRetention, *entry.Define:
+	case *entry.SetRetention, *entry.Define, *entry.PutReceipt:
 		return now
 	case *entry.Rows:
 		if len(body.Definitions) > 0 {

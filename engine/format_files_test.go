@@ -318,14 +318,14 @@ func dumpCheckpoint(t *testing.T) string {
 			{ID: 2, Labels: formatLabels("2")},
 		},
 		latest: []latestSample{{}, {}, {time: formatTime, value: 20.5, state: latestKnown}},
-		alarms: alarm.NewSet().AppendTo(nil),
-		heads:  []headState{{lastOffset: 41, rows: h.Snapshot()}},
+		alarms: alarm.NewSet().AppendTo(nil), receipts: formatReceipts(),
+		heads: []headState{{lastOffset: 41, rows: h.Snapshot()}},
 	}}}
 	var file bytes.Buffer
 	must(t, encodeCheckpoint(&file, 2, state))
 	// The salt is random, and nothing behind the header depends on it
 	// (TestCheckpointSalt).
-	header, err := disk.ReadHeader(file.Bytes(), disk.KindCheckpoint, 2)
+	header, err := disk.ReadHeader(file.Bytes(), disk.KindCheckpoint, 3)
 	must(t, err)
 	header.Salt = formatSalt()
 	b := disk.AppendHeader(nil, header)
@@ -393,6 +393,10 @@ func (d *dump) tenant() {
 	end := int(d.uvarint("bytes of the alarms"))
 	end += d.at
 	d.alarms()
+	d.ends(end)
+	end = int(d.uvarint("bytes of the receipts"))
+	end += d.at
+	d.receipts()
 	d.ends(end)
 	for range d.uvarint("heads") {
 		d.u64("offset of the last entry that it may hold")

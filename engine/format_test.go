@@ -43,6 +43,7 @@ var formatDumps = map[string]func(*testing.T) string{
 	"entry-delete-channels": dumpEntry(&entry.DeleteChannels{Channels: []model.ChannelID{2, 300}}, (*dump).channelIDs),
 	"entry-delete-tenant":   dumpEntry(&entry.DeleteTenant{Bytes: 8000, Channels: 2}, (*dump).deleteTenant),
 	"entry-set-retention":   dumpEntry(&entry.SetRetention{Rules: formatRules()}, (*dump).setRetention),
+	"entry-put-receipt":     dumpEntry(formatReceipt(), (*dump).putReceipt),
 	"chunk":                 dumpChunk,
 	"column-times":          dumpTimesColumn(formatClock(), chunk.Small),
 	"column-readings":       dumpValuesColumn(formatReadings(20), chunk.Fast),

@@ -21,7 +21,7 @@ import (
 // create makes a tenant in both.
 func (m *machine) create(name model.Tenant) {
 	m.must(m.db.CreateTenant(context.Background(), name))
-	m.tenants[name] = &naiveTenant{rows: map[string]map[int64]uint64{}, floors: map[string]int64{}}
+	m.tenants[name] = &naiveTenant{rows: map[string]map[int64]uint64{}, floors: map[string]int64{}, answers: map[RequestID]naiveAnswer{}}
 }
 
 // tenant chooses a tenant, and makes it where it was deleted.
@@ -110,6 +110,52 @@ func (m *machine) deleteTenant(t *rapid.T) {
 		m.t.Fatalf("deletion %+v of a tenant with channels %v", deleted, m.tenants[name].order)
 	}
 	delete(m.tenants, name)
+}
+
+// request sends a request that may have been sent before: then it gets the
+// answer that it got, until that is too old.
+func (m *machine) request(t *rapid.T) {
+	name := m.tenant(t)
+	n, now := m.tenants[name], m.now.Load()
+	id := RequestID{Key: rapid.SampledFrom([]string{"", "k", "l"}).Draw(t, "key")}
+	age := model.Day
+	if id.Key == "" {
+		id, age = RequestID{Producer: "p", Sequence: rapid.Uint64Range(1, 9).Draw(t, "sequence")}, 7*model.Day
+		for other, was := range n.answers { // they live as long as their producer
+			if answer := n.answers[id]; other.Producer != "" && answer.text != "" && was.at > answer.at {
+				n.answers[id] = naiveAnswer{answer.text, was.at}
+			}
+		}
+	}
+	claim, done, err := m.db.ClaimRequest(name, id)
+	m.must(err)
+	if known := n.answers[id]; known.text != "" && now-known.at < age {
+		if claim != nil || string(done.Answer) != known.text {
+			m.t.Fatalf("%+v gets %+v, want %+v at %d", id, done, known, now)
+		}
+		return
+	}
+	if claim == nil {
+		m.t.Fatalf("%+v was answered %+v at %d, which is too old or never was", id, done, now)
+	}
+	defer claim.Release()
+	if _, _, err := m.db.ClaimRequest(name, id); !errors.Is(err, ErrInProgress) {
+		m.t.Fatalf("%+v is claimed twice: %v", id, err)
+	}
+	if rapid.Bool().Draw(t, "fails") {
+		return
+	}
+	if id.Producer != "" { // it may have been forgotten, with all that it did
+		for other, was := range n.answers {
+			if other.Producer != "" && now-was.at >= age {
+				delete(n.answers, other)
+			}
+		}
+	}
+	m.seed++
+	text := fmt.Sprint("answer ", m.seed)
+	m.must(claim.Keep(Fingerprint{}, 200, "", []byte(text)))
+	n.answers[id] = naiveAnswer{text, now}
 }
 
 // checkGone asks for everything of a tenant that was deleted.

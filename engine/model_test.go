@@ -50,6 +50,8 @@ type naiveTenant struct {
 	rules  policy.Rules
 	floors map[string]int64 // channel → the time before which all has expired
 	quota  int              // channels; 0: none
+
+	answers map[RequestID]naiveAnswer
 }
 
 func (n *naiveTenant) channel(name string) map[int64]uint64 {
@@ -128,6 +130,12 @@ func (n *naiveTenant) judge(a *naiveAlarm, at int64, v float64, entry uint64) {
 	case !holds:
 		a.state = alarm.Normal
 	}
+}
+
+// naiveAnswer is what was answered to a request, and when.
+type naiveAnswer struct {
+	text string
+	at   int64
 }
 
 // machine runs operations on a database and on the naive model.
@@ -590,6 +598,7 @@ func TestModel(t *testing.T) {
 			"HOK":             m.exchange,
 			"alarm":           m.putAlarm,
 			"switch":          m.switchAlarm,
+			"request":         m.request,
 			"flush":           func(*rapid.T) { m.must(m.db.Flush(context.Background())) },
 			"compact":         func(*rapid.T) { m.must(m.db.Compact(context.Background())) },
 			"hold":            m.hold,

@@ -144,7 +144,7 @@ func (db *DB) restoreTenant(p *partition, c *tenantCheckpoint) error {
 		}
 	}
 	t.nextID = max(c.nextID, t.index.MaxID()+1)
-	t.alarms = c.alarmSet
+	t.alarms, t.receipts = c.alarmSet, c.receiptSet
 	t.lastApplied = c.applied
 	t.activeSince = c.since
 	t.born, t.clock = c.born, c.clock

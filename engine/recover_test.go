@@ -229,6 +229,7 @@ func checkpointBytes(tb testing.TB) []byte {
 		heads:  []headState{{98, h.Snapshot(), h.Bytes()}},
 	}}}
 	state.tenants[0].alarms = newTenant("t", nil).alarms.AppendTo(nil)
+	state.tenants[0].receipts = formatReceipts()
 	var b bytes.Buffer
 	if err := encodeCheckpoint(&b, 1, state); err != nil {
 		tb.Fatal(err)

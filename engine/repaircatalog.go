@@ -259,7 +259,7 @@ func (r *repairer) remake(p model.Partition, next catalog.PartitionRecord, manif
 	next.Checkpoint = disk.CheckpointName(p, r.epoch, state.offset)
 	err = r.local.Put(next.Checkpoint, func(w io.Writer) error { return encodeCheckpoint(w, r.epoch, state) })
 	r.rebuilt(next.Checkpoint, "the state of %d tenants, from what blocks say", len(state.tenants))
-	r.unknown(next.Checkpoint, "alarms, and rows and channels that were in no block and whose log entries are gone")
+	r.unknown(next.Checkpoint, "alarms, answers to requests that may come again, and rows and channels that were in no block and whose log entries are gone")
 	return next, err
 }
 
@@ -315,7 +315,7 @@ func (r *repairer) remakeTenant(t *tenantState, offset uint64) error {
 	return nil
 }
 
-// skeleton is a checkpoint without channels, alarms and rows: what hides rows,
+// skeleton is a checkpoint without channels, alarms, receipts and rows: what hides rows,
 // and which IDs were used. It stands in the partition's record too, so that a
 // checkpoint that is lost brings nothing back that was deleted.
 func (s *partitionState) skeleton() []byte {
@@ -323,7 +323,7 @@ func (s *partitionState) skeleton() []byte {
 	none := alarm.NewSet().AppendTo(nil)
 	for i := range s.tenants {
 		t := s.tenants[i]
-		t.channels, t.latest, t.alarms, t.heads = nil, nil, none, nil
+		t.channels, t.latest, t.alarms, t.receipts, t.heads = nil, nil, none, nil, nil
 		bare.tenants = append(bare.tenants, t)
 	}
 	var b bytesWriter

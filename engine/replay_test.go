@@ -16,6 +16,7 @@ import (
 	"github.com/hokan-db/hokan/engine/disk"
 	"github.com/hokan-db/hokan/engine/entry"
 	"github.com/hokan-db/hokan/engine/model"
+	"github.com/hokan-db/hokan/engine/receipt"
 )
 
 // TestReplayEqualsApply holds apply(decode(encode(e))) to apply(e). A database
@@ -73,7 +74,7 @@ func (w *foldWriter) write(db *DB, e entry.Entry) error {
 // so that they meet each other. Some cannot be applied.
 var foldEntries = rapid.Custom(func(t *rapid.T) entry.Entry {
 	e := entry.Entry{Tenant: rapid.SampledFrom([]model.Tenant{"lake", "lake", "roof", "nobody"}).Draw(t, "tenant")}
-	switch kind := rapid.SampledFrom([]entry.Kind{1, 1, 1, 1, 1, 2, 3, 3, 4, 4, 5, 6}).Draw(t, "kind"); kind {
+	switch kind := rapid.SampledFrom([]entry.Kind{1, 1, 1, 1, 1, 2, 3, 3, 4, 4, 5, 6, 12, 12}).Draw(t, "kind"); kind {
 	case entry.KindRows:
 		e.Body = foldRows(t)
 	case entry.KindDefine:
@@ -94,11 +95,21 @@ var foldEntries = rapid.Custom(func(t *rapid.T) entry.Entry {
 		}
 	case entry.KindSwitchAlarm:
 		e.Body = &entry.SwitchAlarm{ID: rapid.Uint64Range(0, 9).Draw(t, "alarm"), Enabled: rapid.Bool().Draw(t, "enabled")}
+	case entry.KindPutReceipt:
+		e.Body = foldReceipt(t)
 	case entry.KindDeleteAlarm:
 		e.Body = &entry.DeleteAlarm{ID: rapid.Uint64Range(0, 9).Draw(t, "alarm")}
 	}
 	return e
 })
+
+func foldReceipt(t *rapid.T) *entry.PutReceipt {
+	id := receipt.ID{Key: rapid.SampledFrom([]string{"", "k", "l"}).Draw(t, "key")}
+	if id.Key == "" {
+		id.Producer, id.Sequence = "p", rapid.SampledFrom([]uint64{1, 2, 3, 64, 65, 66, 200}).Draw(t, "sequence")
+	}
+	return &entry.PutReceipt{ID: id, Status: rapid.SampledFrom([]uint16{0, 200}).Draw(t, "status"), Answer: []byte("a")}
+}
 
 var foldChannels = rapid.SampledFrom([]model.ChannelID{1, 1, 1, 2, 2, 3, 70, 300})
 

@@ -12,6 +12,7 @@ import (
 	"github.com/hokan-db/hokan/engine/index"
 	"github.com/hokan-db/hokan/engine/model"
 	"github.com/hokan-db/hokan/engine/policy"
+	"github.com/hokan-db/hokan/engine/receipt"
 )
 
 // tenant is the state of one tenant: what the fold over its entries made (the
@@ -35,6 +36,12 @@ type tenant struct {
 	latest []latestSample // by channel ID
 	alarms *alarm.Set
 	taps   []*Tap
+
+	receipts *receipt.Set
+	// claimed are the requests that are being answered: those with a key, and
+	// the sequences of producers.
+	claimed     map[receipt.ID]struct{}
+	claimedKeys int
 
 	// What was deleted and how long the rest stays. Lists are replaced whole
 	// when they change, never changed in place.
@@ -129,6 +136,8 @@ func newTenant(name model.Tenant, p *partition) *tenant {
 		partition: p,
 		index:     index.New(),
 		alarms:    alarm.NewSet(),
+		receipts:  &receipt.Set{},
+		claimed:   map[receipt.ID]struct{}{},
 		pending:   map[model.Labels]model.ChannelID{},
 		nextID:    1,
 		active:    head.New(),

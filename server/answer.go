@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -36,7 +37,8 @@ type answer struct {
 	notFound  func() error // what a 404 of the handler becomes
 	dropping  bool         // the handler's own body is not sent
 
-	refused func(http.ResponseWriter, *http.Request, *Problem) // of the operation
+	refused  func(http.ResponseWriter, *http.Request, *Problem) // of the operation
+	recorded *recorded                                          // what is answered goes here, nil: to the client
 
 	held    bool           // the header waits for the first piece of the body
 	packer  io.WriteCloser // nil: the body goes out as it is
@@ -105,7 +107,7 @@ func (a *answer) takeBack() bool {
 	if a.status != 0 && !a.held {
 		return false
 	}
-	a.status, a.held = 0, false
+	a.status, a.held, a.recorded = 0, false, nil
 	return true
 }
 
@@ -116,6 +118,10 @@ func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 func (a *answer) WriteHeader(status int) {
 	if status < 200 {
 		a.ResponseWriter.WriteHeader(status)
+		return
+	}
+	if a.recorded != nil {
+		a.recorded.status = cmp.Or(a.recorded.status, status)
 		return
 	}
 	if a.status != 0 {
@@ -160,6 +166,11 @@ func (a *answer) WriteHeader(status int) {
 
 // Write implements http.ResponseWriter.
 func (a *answer) Write(b []byte) (int, error) {
+	if a.recorded != nil {
+		a.WriteHeader(http.StatusOK) // if nothing else was said
+		a.recorded.body = append(a.recorded.body, b...)
+		return len(b), nil
+	}
 	if a.status == 0 {
 		a.WriteHeader(http.StatusOK)
 	}
@@ -212,6 +223,9 @@ func (a *answer) lose(err error) {
 
 // FlushError sends what was written, for http.ResponseController.
 func (a *answer) FlushError() error {
+	if a.recorded != nil {
+		return nil
+	}
 	if a.status == 0 {
 		a.WriteHeader(http.StatusOK)
 	}

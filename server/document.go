@@ -110,6 +110,19 @@ func query(name, doc string, required bool) *huma.Param {
 	return &huma.Param{Name: name, In: "query", Description: doc, Required: required, Schema: &huma.Schema{Type: huma.TypeString}}
 }
 
+// nameParameters describe how a request names itself, so that it can be sent
+// again.
+func nameParameters() []*huma.Param {
+	header := func(name, doc string) *huma.Param {
+		return &huma.Param{Name: name, In: "header", Description: doc, Schema: &huma.Schema{Type: huma.TypeString}}
+	}
+	return []*huma.Param{
+		header(keyHeader, "A name for this request, new for each: sent again with it within 24 hours, it gets the answer of the first and does nothing"),
+		header(producerHeader, "The name of a sender that counts its requests, instead of a key"),
+		header(sequenceHeader, "Its count, from 1"),
+	}
+}
+
 // content describes an answer.
 func content(status int, description, media string, schema *huma.Schema) map[string]*huma.Response {
 	r := &huma.Response{Description: description}
@@ -127,10 +140,10 @@ func (s *Server) addBulk() {
 	written := s.schema(reflect.TypeFor[api.SamplesBody]())
 	write := s.op("POST", "/samples", "write", "Write samples; what is kept is durable on return", writeTenant,
 		http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusInsufficientStorage)
-	write.Parameters = []*huma.Param{{
+	write.Parameters = append(write.Parameters, &huma.Param{
 		Name: "Content-Encoding", In: "header", Description: "How the body is packed",
 		Schema: &huma.Schema{Type: huma.TypeString, Enum: []any{"zstd", "gzip", "snappy", "identity"}},
-	}}
+	})
 	write.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
 		"application/json":    {Schema: samplesSchema()},
 		"application/msgpack": {Schema: binary()},

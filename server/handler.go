@@ -303,7 +303,7 @@ func (s *Server) guarded(o operation, a *answer, r *http.Request, handler func(h
 	}
 	r = r.WithContext(ctx)
 	r.Body = body
-	return handler(a, r)
+	return s.once(a, r, handler)
 }
 
 // admit counts a request as in progress until leave is called, or refuses it.

@@ -86,6 +86,10 @@ func LimitTable() []LimitRow {
 		{policy.Streams, metricStreams},
 		{policy.TenantStreams, metricRefused},
 		{policy.AheadTime, metricRejected},
+		// Parts of the format, which nobody sets:
+		{policy.IdempotencyKeys, metricRefused},
+		{policy.Producers, metricRefused},
+		{policy.ReceiptBytes, metricRefused},
 	}
 }
 

@@ -29,6 +29,7 @@ type metrics struct {
 	sent     prometheus.Counter
 	refused  *prometheus.CounterVec // limit
 	panics   prometheus.Counter
+	replayed prometheus.Counter
 	accepted prometheus.Counter
 	rejected *prometheus.CounterVec // reason
 
@@ -50,6 +51,7 @@ func newMetrics(s *Server) *metrics {
 		sent:        prometheus.NewCounter(prometheus.CounterOpts{Name: "hokan_http_sent_bytes_total", Help: "Bytes of bodies sent."}),
 		refused:     counter(metricRefused, "Requests refused, by the limit that they met.", "limit"),
 		panics:      prometheus.NewCounter(prometheus.CounterOpts{Name: "hokan_http_panics_total", Help: "Handlers that panicked."}),
+		replayed:    prometheus.NewCounter(prometheus.CounterOpts{Name: "hokan_http_replayed_total", Help: "Requests answered as the same was before."}),
 		accepted:    prometheus.NewCounter(prometheus.CounterOpts{Name: "hokan_samples_accepted_total", Help: "Samples written."}),
 		rejected:    counter(metricRejected, "Samples refused, by reason.", "reason"),
 		connections: map[net.Conn]struct{}{},
@@ -58,7 +60,7 @@ func newMetrics(s *Server) *metrics {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)
 	}
 	m.registry.MustRegister(
-		m.requests, m.seconds, m.sent, m.refused, m.panics, m.accepted, m.rejected,
+		m.requests, m.seconds, m.sent, m.refused, m.panics, m.replayed, m.accepted, m.rejected,
 		gauge(metricConnections, "Open connections.", func() float64 { return float64(m.open()) }),
 		gauge(metricRequests, "Requests in progress that show a token, streams apart.", func() float64 { return float64(s.admitted.now().requests) }),
 		gauge(metricOpen, "Requests in progress that show no token.", func() float64 { return float64(s.admitted.now().open) }),

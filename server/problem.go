@@ -93,6 +93,12 @@ func problemOf(err error) *Problem {
 	return p
 }
 
+// because notes what p was made from, and returns p.
+func (p *Problem) because(cause error) *Problem {
+	p.cause = cause
+	return p
+}
+
 // write sends the problem as the answer.
 func (p *Problem) write(w http.ResponseWriter) {
 	h := w.Header()
@@ -109,10 +115,10 @@ func (p *Problem) write(w http.ResponseWriter) {
 }
 
 func (p *Problem) addHeaders(h http.Header) {
-	switch p.Status {
-	case http.StatusTooManyRequests:
+	switch {
+	case p.Status == http.StatusTooManyRequests || p.after > 0:
 		h.Set("Retry-After", strconv.Itoa(p.seconds()))
-	case http.StatusUnauthorized:
+	case p.Status == http.StatusUnauthorized:
 		h.Set("WWW-Authenticate", "Bearer")
 	}
 }

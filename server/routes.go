@@ -189,6 +189,10 @@ func (s *Server) op(method, path, id, summary string, a access, errors ...int) h
 		o.Security = []map[string][]string{{"token": {}}, {"session": {}}}
 		o.Errors = append(o.Errors, http.StatusUnauthorized, http.StatusForbidden)
 	}
+	if method == http.MethodPost && (a == writeTenant || a == writeAbout) {
+		o.Parameters = nameParameters()
+		o.Errors = append(o.Errors, http.StatusConflict, http.StatusUnprocessableEntity)
+	}
 	return o
 }
 

@@ -11,12 +11,13 @@ import (
 // the stream, and a last frame with an empty payload that says that nothing is
 // missing.
 
-// streamVersion returns the version in the header of stream files of a kind.
-func streamVersion(kind FileKind) uint16 {
+// streamVersions returns the oldest version of stream files of a kind that is
+// read, and the one that is written.
+func streamVersions(kind FileKind) (oldest, newest uint16) {
 	if kind == KindCheckpoint {
-		return 2
+		return 2, 3
 	}
-	return 1
+	return 1, 1
 }
 
 // StreamWriter writes a stream file. It must be closed to be complete.
@@ -30,7 +31,8 @@ type StreamWriter struct {
 // NewStreamWriter writes the header of a stream file of the given kind to w.
 // size is the number of payload bytes per frame.
 func NewStreamWriter(w io.Writer, kind FileKind, size int) (*StreamWriter, error) {
-	header := AppendHeader(nil, FileHeader{Kind: kind, Version: streamVersion(kind), Salt: NewSalt()})
+	_, version := streamVersions(kind)
+	header := AppendHeader(nil, FileHeader{Kind: kind, Version: version, Salt: NewSalt()})
 	if _, err := w.Write(header); err != nil {
 		return nil, err
 	}
@@ -78,13 +80,14 @@ func (s *StreamWriter) Close() error {
 // StreamReader reads a stream file. Its errors name the place in the file, and
 // io.EOF comes only after a complete end.
 type StreamReader struct {
-	o      Object
-	path   string
-	at     int64  // of the next frame
-	number uint32 // of the next frame
-	frame  []byte
-	rest   []byte // of the frame's payload
-	ended  bool
+	o       Object
+	path    string
+	version uint16
+	at      int64  // of the next frame
+	number  uint32 // of the next frame
+	frame   []byte
+	rest    []byte // of the frame's payload
+	ended   bool
 }
 
 // NewStreamReader checks the header of the stream file o, called path in
@@ -95,10 +98,11 @@ func NewStreamReader(o Object, path string, kind FileKind) (*StreamReader, error
 	if err != nil {
 		return nil, err
 	}
-	version := streamVersion(kind)
-	h, err := ReadHeader(header, kind, version)
+	oldest, newest := streamVersions(kind)
+	h, err := ReadHeader(header, kind, newest)
+	s.version = h.Version
 	switch {
-	case err == nil && h.Version < version:
+	case err == nil && h.Version < oldest:
 		return nil, fmt.Errorf("%s: %w", path, BeforeFreeze(kind, h.Version))
 	case errors.Is(err, ErrVersion):
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -108,6 +112,9 @@ func NewStreamReader(o Object, path string, kind FileKind) (*StreamReader, error
 	s.at = HeaderSize
 	return s, nil
 }
+
+// Version returns the version in the file's header.
+func (s *StreamReader) Version() uint16 { return s.version }
 
 // Position returns the offset in the file of the first byte not read yet.
 func (s *StreamReader) Position() int64 { return s.at - int64(len(s.rest)) }

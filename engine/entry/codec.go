@@ -25,6 +25,9 @@ package entry
 //	8 delete channels channel IDs
 //	9 delete tenant  uvarint bytes, uvarint channels
 //	10 set retention the rules, as engine/policy/retention.go says
+//	12 put receipt   counted key, counted producer (one of the two is empty),
+//	                 uvarint sequence (0 with a key, else not), 16 bytes
+//	                 fingerprint, u16 status, counted header, counted answer
 //
 // Channel IDs are a uvarint count, at least 1, then each, ascending: uvarint ID
 // minus the one before, the first minus 0.
@@ -108,6 +111,8 @@ func (e *Entry) AppendTo(dst []byte) ([]byte, error) {
 		out = appendBool(out, body.Enabled)
 	case *DeleteAlarm:
 		out = binary.LittleEndian.AppendUint64(out, body.ID)
+	case *PutReceipt:
+		out, err = body.appendTo(out)
 	default:
 		out, err = appendDeletion(out, e.Body)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/hokan-db/hokan/engine/entry"
 	"github.com/hokan-db/hokan/engine/model"
 	"github.com/hokan-db/hokan/engine/policy"
+	"github.com/hokan-db/hokan/engine/receipt"
 )
 
 func mustLabels(t testing.TB, channel string) model.Labels {
@@ -89,7 +90,7 @@ func anyBody() *rapid.Generator[entry.Body] {
 	return rapid.Custom(func(t *rapid.T) entry.Body {
 		id := rapid.Uint64().Draw(t, "alarm")
 		enabled := rapid.Bool().Draw(t, "enabled")
-		switch rapid.IntRange(1, 10).Draw(t, "kind") {
+		switch rapid.IntRange(1, 11).Draw(t, "kind") {
 		case 1:
 			return &entry.Rows{Definitions: anyDefinitions().Draw(t, "definitions"), Columns: anyColumns().Draw(t, "columns")}
 		case 2:
@@ -116,9 +117,28 @@ func anyBody() *rapid.Generator[entry.Body] {
 			return &entry.DeleteChannels{Channels: anyIDs().Draw(t, "channels")}
 		case 9:
 			return &entry.DeleteTenant{Bytes: id, Channels: rapid.Uint64().Draw(t, "channels")}
+		case 10:
+			return anyReceipt().Draw(t, "receipt")
 		default:
 			return &entry.SetRetention{Rules: anyRules().Draw(t, "rules")}
 		}
+	})
+}
+
+func anyReceipt() *rapid.Generator[*entry.PutReceipt] {
+	return rapid.Custom(func(t *rapid.T) *entry.PutReceipt {
+		r := &entry.PutReceipt{
+			Fingerprint: receipt.Fingerprint(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "fingerprint")),
+			Status:      rapid.Uint16().Draw(t, "status"), Header: rapid.String().Draw(t, "header"),
+			Answer: rapid.SliceOf(rapid.Byte()).Draw(t, "answer"),
+		}
+		name := rapid.StringMatching(`[ -~]{1,40}`).Draw(t, "name")
+		if rapid.Bool().Draw(t, "has a key") {
+			r.ID.Key = name
+		} else {
+			r.ID.Producer, r.ID.Sequence = name, rapid.Uint64Min(1).Draw(t, "sequence")
+		}
+		return r
 	})
 }
 
@@ -269,6 +289,8 @@ func TestWhatCannotBeEncodedIsRefused(t *testing.T) {
 		"unsorted channels": {Tenant: "t", Body: &entry.DeleteChannels{Channels: []model.ChannelID{2, 1}}},
 		"channel deleted 0": {Tenant: "t", Body: &entry.DeleteChannels{Channels: []model.ChannelID{0}}},
 		"rule of nothing":   {Tenant: "t", Body: &entry.SetRetention{Rules: policy.Rules{{Scope: policy.ScopeTenant}}}},
+		"receipt of none":   {Tenant: "t", Body: &entry.PutReceipt{}},
+		"large answer":      {Tenant: "t", Body: &entry.PutReceipt{ID: receipt.ID{Key: "k"}, Answer: make([]byte, 16<<10+1)}},
 		"rows, definitions": {Tenant: "t", Body: &entry.Rows{Definitions: []model.Definition{{ID: 1}}}},
 	} {
 		if b, err := e.AppendTo([]byte("kept")); !errors.Is(err, entry.ErrMalformed) || string(b) != "kept" {
@@ -294,6 +316,9 @@ func TestMalformedBytesAreRefusedByPosition(t *testing.T) {
 		{"wild channel", head + "\x08" + rest + "\x01\x80\x80\x80\x80\x10", "byte 26: not the ID"},
 		{"more channels", head + "\x08" + rest + "\x05\x01", "byte 21: no channels, or more"},
 		{"rules", head + "\x0a" + rest + "\x01\x00", "byte 20: bad retention"},
+		{"receipt of none", head + "\x0c" + rest + "\x00\x00\x00" + eight + eight + "\xc8\x00\x00\x00", "byte 43: a request has a key"},
+		{"receipt of both", head + "\x0c" + rest + "\x01k\x01p\x01" + eight + eight + "\xc8\x00\x00\x00", "byte 45: a request has a key"},
+		{"receipt cut short", head + "\x0c" + rest + "\x01k\x00\x00" + eight + eight + "\xc8\x00\x00\x05abc", "cut short"},
 		{"after the rules", head + "\x0a" + rest + "\x00\x00x", "byte 20: bad retention"},
 		{"tenant", head + "\x03" + string(make([]byte, 8)) + "\x01/", "byte 18: bad tenant"},
 		{"no tenant", head + "\x03" + string(make([]byte, 8)) + "\x00", "byte 18: bad tenant"},
@@ -408,6 +433,10 @@ func samples(t testing.TB) []*entry.Entry {
 		&entry.DeleteRows{Span: model.Span{From: 1, To: 2}, Channels: []model.ChannelID{1, 300}},
 		&entry.DeleteChannels{Channels: []model.ChannelID{1}}, &entry.DeleteChannels{Channels: []model.ChannelID{2}},
 		&entry.DeleteTenant{}, &entry.DeleteTenant{Bytes: 1}, &entry.DeleteTenant{Channels: 1},
+		&entry.PutReceipt{ID: receipt.ID{Key: "k"}}, &entry.PutReceipt{ID: receipt.ID{Key: "l"}},
+		&entry.PutReceipt{ID: receipt.ID{Producer: "k", Sequence: 1}}, &entry.PutReceipt{ID: receipt.ID{Producer: "k", Sequence: 300}},
+		&entry.PutReceipt{ID: receipt.ID{Key: "k"}, Fingerprint: receipt.Fingerprint{1}}, &entry.PutReceipt{ID: receipt.ID{Key: "k"}, Status: 200},
+		&entry.PutReceipt{ID: receipt.ID{Key: "k"}, Header: "h"}, &entry.PutReceipt{ID: receipt.ID{Key: "k"}, Answer: []byte("a")},
 		&entry.SetRetention{}, &entry.SetRetention{Rules: policy.Rules{rule}}, &entry.SetRetention{Rules: policy.Rules{other}},
 	)
 	all := []*entry.Entry{

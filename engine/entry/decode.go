@@ -98,6 +98,8 @@ func (d *decoder) body(kind Kind, into *Entry) Body {
 		return &DeleteTenant{Bytes: d.uvarint(), Channels: d.uvarint()}
 	case KindSetRetention:
 		return d.setRetention()
+	case KindPutReceipt:
+		return d.putReceipt()
 	}
 	d.failAt(9, "no such kind")
 	return nil

@@ -8,6 +8,7 @@ package entry
 import (
 	"github.com/hokan-db/hokan/engine/model"
 	"github.com/hokan-db/hokan/engine/policy"
+	"github.com/hokan-db/hokan/engine/receipt"
 )
 
 // Kind tells what an entry says.
@@ -27,6 +28,9 @@ const (
 	KindDeleteTenant   Kind = 9
 	KindSetRetention   Kind = 10
 	// Kind 11 is reserved for ticks of the clock.
+
+	// KindPutReceipt notes what was answered to a request that may come again.
+	KindPutReceipt Kind = 12
 )
 
 // MaxBytes bounds an encoded entry.
@@ -45,7 +49,7 @@ type Entry struct {
 
 // Body is what an entry of one kind says: *Rows, *Define, *CreateTenant,
 // *PutAlarm, *SwitchAlarm, *DeleteAlarm, *DeleteRows, *DeleteChannels,
-// *DeleteTenant or *SetRetention.
+// *DeleteTenant, *SetRetention or *PutReceipt.
 type Body interface{ Kind() Kind }
 
 // Rows are columns of samples, and the definitions of those channels that were
@@ -116,6 +120,16 @@ type DeleteTenant struct {
 // SetRetention puts rules in place of all that there were.
 type SetRetention struct{ Rules policy.Rules }
 
+// PutReceipt notes that a request was done and what was answered. Its time is the
+// entry's.
+type PutReceipt struct {
+	ID          receipt.ID
+	Fingerprint receipt.Fingerprint
+	Status      uint16 // of HTTP; 0: the answer was too large to be kept
+	Header      string // with Answer at most policy.AnswerKept bytes
+	Answer      []byte
+}
+
 // Kind implements Body.
 func (*Rows) Kind() Kind { return KindRows }
 
@@ -145,6 +159,9 @@ func (*DeleteTenant) Kind() Kind { return KindDeleteTenant }
 
 // Kind implements Body.
 func (*SetRetention) Kind() Kind { return KindSetRetention }
+
+// Kind implements Body.
+func (*PutReceipt) Kind() Kind { return KindPutReceipt }
 
 // Rows returns the number of samples in the columns.
 func (r *Rows) Rows() int {

@@ -1,6 +1,7 @@
 package entry
 
 import (
+	"bytes"
 	"math"
 	"slices"
 
@@ -47,6 +48,9 @@ func (e *Entry) Equal(o *Entry) bool {
 	case *SetRetention:
 		b, ok := o.Body.(*SetRetention)
 		return ok && a.Rules.Equal(b.Rules)
+	case *PutReceipt:
+		b, ok := o.Body.(*PutReceipt)
+		return ok && a.ID == b.ID && a.Fingerprint == b.Fingerprint && a.Status == b.Status && a.Header == b.Header && bytes.Equal(a.Answer, b.Answer)
 	}
 	return false
 }

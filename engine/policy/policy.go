@@ -75,6 +75,27 @@ var (
 		"channels that one log entry of a deletion names; larger deletions are split"}
 )
 
+// Limits on what is kept of requests that may come again.
+var (
+	IdempotencyKeys = Limit{"idempotency_keys", 4096, CodeIdempotencyLimit,
+		"requests of one tenant with an Idempotency-Key whose answers are kept; more are refused until the first are old enough"}
+	KeyAge = Limit{"idempotency_key_age_ns", int64(24 * time.Hour), "",
+		"time for which the answer to a request with an Idempotency-Key is kept"}
+	KeyBytes = Limit{"idempotency_key_bytes", 255, "malformed",
+		"bytes of an Idempotency-Key, or of a producer's name"}
+	Producers = Limit{"producers", 10_000, CodeIdempotencyLimit,
+		"producers of one tenant whose sequences are told apart; more are refused until one was idle for long enough"}
+	ProducerAge = Limit{"producer_age_ns", int64(7 * 24 * time.Hour), "",
+		"time after which a producer that sends nothing is forgotten"}
+	ReceiptBytes = Limit{"receipt_bytes", 4 << 20, CodeIdempotencyLimit,
+		"bytes of the answers that are kept of one tenant; those to producers go first"}
+	AnswerKept = Limit{"answer_kept_bytes", 16 << 10, "",
+		"bytes of an answer that is kept; of a larger one that it was given"}
+)
+
+// CodeIdempotencyLimit is the code of a request for whose answer there is no room.
+const CodeIdempotencyLimit = "idempotency_limit"
+
 // Limits of the HTTP server.
 var (
 	BodyBytes = Limit{"body_bytes", 32 << 20, "body_too_large",
@@ -170,6 +191,7 @@ var limits = []Limit{
 	BodyBytes, SmallBodyBytes, HeaderBytes, HeaderTime, RequestTime, ExportTime, WriteTime, IdleTime, ShutdownTime,
 	Connections, Requests, TenantRequests, InFlightBytes, TenantInFlightBytes, Streams, TenantStreams, AheadTime,
 	LiveRows, LiveBytes, LiveMemory,
+	IdempotencyKeys, KeyAge, KeyBytes, Producers, ProducerAge, ReceiptBytes, AnswerKept,
 	RetentionRules, Tombstones, TombstoneChannels, DeletionChannels,
 	TenantChannels, TenantFiles, FileNameBytes, FreeReserve, Memory,
 	HeadRows, HeadMemory, FlushAge, CheckpointBytes, CheckpointAge, ReplayBytes, CompactionRate, ScrubRate,

@@ -16,7 +16,7 @@ import (
 var codes = strings.Fields(`
 	malformed bad_selector bad_span bad_time unauthorized forbidden not_found no_channel conflict locked
 	body_too_large unsupported_media_type too_many_channels nothing_accepted invalid rate_limited busy
-	corrupt internal disk_full over_quota
+	corrupt internal disk_full over_quota idempotency_limit
 	too_far_ahead before_retention not_a_number channel_limit instrument_limit bad_label`)
 
 func TestLimits(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 // A segment, integers in little endian; frames and the file header as package
 // disk has them:
 //
-//	byte  0  48   file header, kind segment, version 2
+//	byte  0  48   file header, kind segment, version 3 (2 has no receipts)
 //	byte 48  24   frame 0. Payload: u64 offset of the segment's first entry
 //	byte 72       frames 1, 2, …: one for each entry. Payload:
 //	                u64 tag: the first 8 bytes of the file header's salt
@@ -52,7 +52,8 @@ import (
 //     entry too, and what is in entries others decide. The tag, which nobody
 //     knows, keeps them from writing a frame into one.
 const (
-	segmentVersion = 2
+	segmentVersion = 3
+	oldestVersion  = 2                                          // that is read
 	segmentHead    = disk.HeaderSize + disk.FrameHeaderSize + 8 // bytes before the first entry
 	tagSize        = 8
 	prefixSize     = tagSize + 4 // bytes before the entry in a payload
@@ -98,7 +99,7 @@ func readSegmentHead(data []byte) (id identity, at int64, err error) {
 	if frameErr == nil {
 		id.first = binary.LittleEndian.Uint64(payload)
 	}
-	if err == nil && header.Version < segmentVersion {
+	if err == nil && header.Version < oldestVersion {
 		err = disk.BeforeFreeze(disk.KindSegment, header.Version)
 	}
 	if err != nil {

@@ -10,6 +10,7 @@ const module = "github.com/hokan-db/hokan"
 var storage = []string{
 	"engine/model",
 	"engine/policy",
+	"engine/receipt",
 	"engine/turns",
 	"engine/disk",
 	"engine/chunk",
