@@ -83,6 +83,10 @@ func (s *script) end(db *DB, i int) {
 			_, err := db.Append(ctx, &model.Batch{Tenant: "t", Columns: []model.Column{{Labels: testLabels("c"), Times: []int64{7}, Values: []float64{7}}}})
 			return err
 		})
+	case 2:
+		s.try("receipt", func() error { return keepReceipt(db, "early") })
+	case 8:
+		s.try("late receipt", func() error { return keepReceipt(db, "late") })
 	case 4:
 		s.try("file", func() error {
 			_, err := db.PutFile(ctx, "t", "report", strings.NewReader("content"))
@@ -125,6 +129,28 @@ func (s *script) end(db *DB, i int) {
 	}
 }
 
+// keepReceipt answers a request with its key.
+func keepReceipt(db *DB, key string) error {
+	claim, done, err := db.ClaimRequest("t", RequestID{Key: key})
+	if err != nil || done != nil {
+		return err
+	}
+	defer claim.Release()
+	return claim.Keep(Fingerprint{}, 200, "", []byte(key))
+}
+
+// verifyReceipt checks that a request whose answer was kept gets it again.
+func verifyReceipt(db *DB, key string) error {
+	claim, done, err := db.ClaimRequest("t", RequestID{Key: key})
+	if err == nil && (done == nil || string(done.Answer) != key) {
+		err = fmt.Errorf("request %q gets the answer %+v", key, done)
+	}
+	if claim != nil {
+		claim.Release()
+	}
+	return err
+}
+
 // verifyEndings checks what was ended, and the copy that was made.
 func (s *script) verifyEndings(db *DB, fs disk.FS) error {
 	ctx, e := context.Background(), s.life
@@ -144,6 +170,13 @@ func (s *script) verifyEndings(db *DB, fs disk.FS) error {
 		}
 		if len(channels) == 0 && e.done["channel"] && !e.begun["delete channel"] {
 			return fmt.Errorf("the third channel is lost")
+		}
+	}
+	for name, key := range map[string]string{"receipt": "early", "late receipt": "late"} {
+		if e.done[name] {
+			if err := verifyReceipt(db, key); err != nil {
+				return err
+			}
 		}
 	}
 	if e.done["file"] {
