@@ -64,6 +64,20 @@ func (c *Cache[V]) After(s *Entry[V], text []byte) *Entry[V] {
 	return next
 }
 
+// Next returns what came after s the last time, nil where that is not known. It
+// is for bytes that begin alike and need not be compared as a whole again; the
+// caller compares the Text.
+func (c *Cache[V]) Next(s *Entry[V]) *Entry[V] {
+	if s == nil {
+		return nil
+	}
+	next := s.next.Load()
+	if next == nil || next.generation.Load() != c.generation.Load() {
+		return nil
+	}
+	return next
+}
+
 // Follows notes what comes after s. Both may be nil.
 func (c *Cache[V]) Follows(s, next *Entry[V]) {
 	if s == nil || next == nil || s.next.Load() == next {
@@ -121,6 +135,9 @@ func (c *Cache[V]) add(s *Entry[V]) *Entry[V] {
 
 // Length returns how many bytes it was made from.
 func (s *Entry[V]) Length() int { return len(s.key.text) }
+
+// Text returns the bytes it was made from.
+func (s *Entry[V]) Text() string { return s.key.text }
 
 // size is about how many bytes s takes: what was made is about as long as what
 // it was made from.
