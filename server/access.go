@@ -57,11 +57,12 @@ func answerOf(ctx context.Context) *answer {
 }
 
 // callerOf returns who sends r, as far as the route asks for that.
-func (s *Server) callerOf(r *http.Request, a access) (caller, error) {
+func (s *Server) callerOf(r *http.Request, o *operation) (caller, error) {
+	a := o.access
 	if a == open || a == adminOrLocal && isLocal(r) {
 		return caller{}, nil
 	}
-	secret, byCookie, err := secretOf(r)
+	secret, byCookie, err := o.secretOf(r)
 	if err != nil {
 		return caller{}, err
 	}
@@ -104,6 +105,17 @@ func aboutWhom(t *auth.Token, named string) (model.Tenant, error) {
 	}
 	name := model.Tenant(named)
 	return name, name.Validate()
+}
+
+// secretOf returns the secret that r shows, as the operation has it.
+func (o *operation) secretOf(r *http.Request) (secret string, byCookie bool, err error) {
+	if o.secret == nil {
+		return secretOf(r)
+	}
+	if secret = o.secret(r); secret == "" {
+		return "", false, newProblem("unauthorized", "a token is missing")
+	}
+	return secret, false, nil
 }
 
 // secretOf returns the secret that r shows: in a header, or in the page's

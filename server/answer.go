@@ -92,6 +92,8 @@ func (a *answer) note(p *Problem) {
 	switch {
 	case p.limit != "":
 		a.limit = p.limit
+	case a.body != nil && a.body.refused != nil: // which what unpacks it tells by its code alone
+		a.limit = problemOf(a.body.refused).limit
 	case p.Code == policy.BodyBytes.Code:
 		a.limit = a.bodyLimit
 	}

@@ -29,7 +29,7 @@ func TestHeaders(t *testing.T) {
 	f := start(t)
 	for _, path := range []string{
 		"/", "/monitor", "/login", "/none", "/static/none", "/api/v1/none", "/api/v1/channels", "/api/v1/docs", "/api/v1/openapi.json",
-		"/healthz", "/readyz", "/metrics", "/write", "/api/v2/write", "/api/v1/query",
+		"/healthz", "/readyz", "/metrics", "/api/v1/query",
 	} {
 		for _, method := range []string{"GET", "POST", "OPTIONS", "HEAD"} {
 			answer, text := f.ask(method, path, "", "")
@@ -54,8 +54,8 @@ func TestHeaders(t *testing.T) {
 		}
 	}
 	for path, want := range map[string]int{
-		"/": 200, "/monitor": 200, "/viewer": 200, "/alarms": 200, "/login": 200, "/none": 404, "/api/v1/none": 404, "/write": 404,
-		"/query": 404, "/ping": 404, "/health": 404, "/api/v2/write": 404, "/v1/metrics": 405, "/v1/traces": 404, "/healthz": 200, "/readyz": 200,
+		"/": 200, "/monitor": 200, "/viewer": 200, "/alarms": 200, "/login": 200, "/none": 404, "/api/v1/none": 404, "/write": 405,
+		"/query": 401, "/ping": 204, "/health": 200, "/api/v2/write": 405, "/v1/metrics": 405, "/v1/traces": 404, "/healthz": 200, "/readyz": 200,
 	} {
 		if answer, text := f.ask("GET", path, "", ""); answer.StatusCode != want {
 			t.Errorf("GET %s: %d, want %d: %.100s", path, answer.StatusCode, want, text)

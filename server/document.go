@@ -266,13 +266,22 @@ func (s *Server) addPlain() {
 // ready tells whether requests should be sent here.
 func (s *Server) ready(w http.ResponseWriter, _ *http.Request) error {
 	status, state := http.StatusOK, "ready"
-	if s.draining.Load() {
-		status, state = http.StatusServiceUnavailable, "stopping"
-	} else if err := s.options.DB.Err(); err != nil {
-		status, state = http.StatusServiceUnavailable, "writes are refused"
-		s.log.Error("not ready", "error", err)
+	if why := s.notReady(); why != "" {
+		status, state = http.StatusServiceUnavailable, why
 	}
 	return sendJSON(w, status, map[string]string{"status": state})
+}
+
+// notReady says why requests should not be sent here, "" if they should.
+func (s *Server) notReady() string {
+	if s.draining.Load() {
+		return "stopping"
+	}
+	if err := s.options.DB.Err(); err != nil {
+		s.log.Error("not ready", "error", err)
+		return "writes are refused"
+	}
+	return ""
 }
 
 // finishDocument writes the document down, once.

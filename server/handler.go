@@ -204,6 +204,9 @@ type operation struct {
 	// refused answers with a problem in the terms of another program's protocol;
 	// nil: as all answers do.
 	refused func(http.ResponseWriter, *http.Request, *Problem)
+	// secret returns what another program's protocol shows as a token, "" for
+	// none; nil: as all requests do.
+	secret func(*http.Request) string
 }
 
 // checkQuery refuses what a query says that the operation does not read: a
@@ -254,9 +257,9 @@ func (s *Server) guarded(o operation, a *answer, r *http.Request, handler func(h
 	if a.bodyLimit = policy.SmallBodyBytes.Name; o.bulk {
 		a.bodyLimit = policy.BodyBytes.Name
 	}
-	err := s.running.identify(a, func() (caller, error) { return s.callerOf(r, o.access) })
+	err := s.running.identify(a, func() (caller, error) { return s.callerOf(r, &o) })
 	if err != nil {
-		if _, byCookie, _ := secretOf(r); byCookie && problemOf(err).Status == http.StatusUnauthorized {
+		if _, byCookie, _ := o.secretOf(r); byCookie && problemOf(err).Status == http.StatusUnauthorized {
 			http.SetCookie(a, endedSession(r))
 		}
 		return err

@@ -173,6 +173,7 @@ func (s *Server) addRoutes() error {
 	s.addBulk()
 	s.addCopies()
 	s.addOTLP()
+	s.addInflux()
 	s.addPlain()
 	return s.finishDocument()
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/hokan-db/hokan/server/api"
 	"github.com/hokan-db/hokan/server/auth"
 	"github.com/hokan-db/hokan/server/files"
+	"github.com/hokan-db/hokan/server/influx"
 	"github.com/hokan-db/hokan/server/live"
 	"github.com/hokan-db/hokan/server/otlp"
 	"github.com/hokan-db/hokan/server/samples"
@@ -64,6 +65,7 @@ type Server struct {
 	samples  *samples.Writer
 	files    *files.Writer
 	otlp     *otlp.Writer
+	influx   *influx.Writer
 	live     *live.Streamer
 	mux      *http.ServeMux
 	pages    http.Handler
@@ -121,6 +123,7 @@ func New(o Options) (*Server, error) {
 	s.samples = &samples.Writer{To: s.writer, MaxBody: s.limits.BodyBytes}
 	s.files = &files.Writer{To: s.writer, MaxBody: s.limits.BodyBytes}
 	s.otlp = &otlp.Writer{To: s.writer, MaxBody: s.limits.BodyBytes}
+	s.influx = &influx.Writer{To: s.writer, MaxBody: s.limits.BodyBytes}
 	s.live = &live.Streamer{DB: o.DB, Clock: o.Clock}
 	s.running.answers = map[*answer]struct{}{}
 	s.tokens.OnRevoke(s.running.revoke)

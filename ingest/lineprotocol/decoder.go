@@ -141,8 +141,11 @@ func (d *Decoder) Line(channel, index int) int {
 	return int(d.lines[int(from)+index])
 }
 
+// Release ends the request, and lets go of what no ordinary one needs.
+func (d *Decoder) Release() { d.reset() }
+
 func (d *Decoder) reset() {
-	if cap(d.samples) > mostKept {
+	if cap(d.samples) > mostKept || cap(d.key) > mostKept {
 		*d = Decoder{request: admit.Request{UnitHint: d.request.UnitHint, Judged: d.request.Judged}}
 	}
 	d.request.Reset()
@@ -151,6 +154,7 @@ func (d *Decoder) reset() {
 	d.positions.reset()
 	clear(d.uncached)
 	d.at, d.labels, d.last, d.timeText = 0, 0, nil, nil
+	clear(d.head.tags)
 	d.head = head{tags: d.head.tags[:0]}
 }
 
