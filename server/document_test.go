@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/hokan-db/hokan/ingest/remotewrite/remotewritetest"
 )
 
 // asked is a request whose answer is held to the document.
@@ -35,6 +37,7 @@ func (f *fixture) requests() []asked {
 	fails := func(path string, status int, code string) asked {
 		return asked{method: "GET", path: path, token: r, status: status, code: code}
 	}
+	remoteBody := snappy(remotewritetest.Encode1([]remotewritetest.Series{remoteSeries("up", "remote", 1_700_000_000_000, 1)}))
 	send := func(method, path, token, body string, status int, code string, headers ...string) asked {
 		return asked{method, path, token, body, status, code, headers}
 	}
@@ -67,6 +70,8 @@ func (f *fixture) requests() []asked {
 		send("POST", "/samples", w, strings.Replace(sample, `[1]}`, `["x"]}`, 1), invalid, ""),
 		send("POST", "/samples", w, sample, 415, "unsupported_media_type", "Content-Type", "text/csv"),
 		send("POST", "/samples", w, sample, 415, "unsupported_media_type", "Content-Encoding", "br"),
+		send("POST", "/write", w, remoteBody, 204, "", "Content-Type", protoType1), send("POST", "/write", w, "x", bad, "malformed", "Content-Type", protoType1),
+		send("POST", "/write", w, remoteBody, 415, "unsupported_media_type"), send("POST", "/write", r, remoteBody, 403, "forbidden"),
 		send("POST", "/files?instrument=file&zone=UTC", w, loggerText, 200, ""), send("POST", "/files?instrument=file", w, loggerText, bad, "zone_required"),
 		send("POST", "/files?instrument=file&zone=UTC&map=x", w, loggerText, bad, "malformed"), send("POST", "/files?zone=UTC", w, loggerText, bad, "bad_label"),
 		send("POST", "/files?instrument=file&zone=UTC", w, tableText, bad, "map_required"), send("POST", "/files?instrument=file&zone=UTC", w, "", bad, "malformed"),

@@ -24,14 +24,15 @@ type metrics struct {
 	registry *prometheus.Registry
 	handler  http.Handler
 
-	requests *prometheus.CounterVec   // route, method, code
-	seconds  *prometheus.HistogramVec // route
-	sent     prometheus.Counter
-	refused  *prometheus.CounterVec // limit
-	panics   prometheus.Counter
-	replayed prometheus.Counter
-	accepted prometheus.Counter
-	rejected *prometheus.CounterVec // reason
+	requests  *prometheus.CounterVec   // route, method, code
+	seconds   *prometheus.HistogramVec // route
+	sent      prometheus.Counter
+	refused   *prometheus.CounterVec // limit
+	panics    prometheus.Counter
+	exemplars prometheus.Counter
+	replayed  prometheus.Counter
+	accepted  prometheus.Counter
+	rejected  *prometheus.CounterVec // reason
 
 	mu          sync.Mutex
 	connections map[net.Conn]struct{}
@@ -51,6 +52,7 @@ func newMetrics(s *Server) *metrics {
 		sent:        prometheus.NewCounter(prometheus.CounterOpts{Name: "hokan_http_sent_bytes_total", Help: "Bytes of bodies sent."}),
 		refused:     counter(metricRefused, "Requests refused, by the limit that they met.", "limit"),
 		panics:      prometheus.NewCounter(prometheus.CounterOpts{Name: "hokan_http_panics_total", Help: "Handlers that panicked."}),
+		exemplars:   prometheus.NewCounter(prometheus.CounterOpts{Name: "hokan_exemplars_ignored_total", Help: "Exemplars that came with samples and are not kept."}),
 		replayed:    prometheus.NewCounter(prometheus.CounterOpts{Name: "hokan_http_replayed_total", Help: "Requests answered as the same was before."}),
 		accepted:    prometheus.NewCounter(prometheus.CounterOpts{Name: "hokan_samples_accepted_total", Help: "Samples written."}),
 		rejected:    counter(metricRejected, "Samples refused, by reason.", "reason"),
@@ -60,7 +62,7 @@ func newMetrics(s *Server) *metrics {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)
 	}
 	m.registry.MustRegister(
-		m.requests, m.seconds, m.sent, m.refused, m.panics, m.replayed, m.accepted, m.rejected,
+		m.requests, m.seconds, m.sent, m.refused, m.panics, m.exemplars, m.replayed, m.accepted, m.rejected,
 		gauge(metricConnections, "Open connections.", func() float64 { return float64(m.open()) }),
 		gauge(metricRequests, "Requests in progress that show a token, streams apart.", func() float64 { return float64(s.admitted.now().requests) }),
 		gauge(metricOpen, "Requests in progress that show no token.", func() float64 { return float64(s.admitted.now().open) }),

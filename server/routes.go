@@ -174,6 +174,7 @@ func (s *Server) addRoutes() error {
 	s.addCopies()
 	s.addOTLP()
 	s.addInflux()
+	s.addRemoteWrite()
 	s.addPlain()
 	return s.finishDocument()
 }

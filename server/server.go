@@ -29,6 +29,7 @@ import (
 	"github.com/hokan-db/hokan/server/influx"
 	"github.com/hokan-db/hokan/server/live"
 	"github.com/hokan-db/hokan/server/otlp"
+	"github.com/hokan-db/hokan/server/remotewrite"
 	"github.com/hokan-db/hokan/server/samples"
 	"github.com/hokan-db/hokan/server/tenants"
 	"github.com/hokan-db/hokan/server/web"
@@ -66,6 +67,7 @@ type Server struct {
 	files    *files.Writer
 	otlp     *otlp.Writer
 	influx   *influx.Writer
+	remote   *remotewrite.Writer
 	live     *live.Streamer
 	mux      *http.ServeMux
 	pages    http.Handler
@@ -130,6 +132,7 @@ func New(o Options) (*Server, error) {
 	s.admitted = newAdmission(&s.limits)
 	s.metrics = newMetrics(s)
 	s.writer.Count = s.metrics.written
+	s.remote = &remotewrite.Writer{To: s.writer, MaxBody: s.limits.BodyBytes, Exemplars: func(n int) { s.metrics.exemplars.Add(float64(n)) }}
 	return s, s.addRoutes()
 }
 

@@ -1,8 +1,11 @@
-package remotewrite
+package remotewrite_test
 
 import (
 	"fmt"
 	"testing"
+
+	"github.com/hokan-db/hokan/ingest/remotewrite"
+	"github.com/hokan-db/hokan/ingest/remotewrite/remotewritetest"
 )
 
 // BenchmarkDecode reads bodies of 1,000 samples, of series that were seen before.
@@ -10,14 +13,14 @@ import (
 //	go test -run '^$' -bench Decode ./ingest/remotewrite
 func BenchmarkDecode(b *testing.B) {
 	for _, rows := range []int{1, 10, 100} {
-		series := scrape(10, 100/rows, rows, 1.7e12)
+		series := remotewritetest.Scrape(10, 100/rows, rows, 1.7e12)
 		for _, c := range []struct {
 			name    string
-			message Message
+			message remotewrite.Message
 			body    []byte
-		}{{"1.0", WriteRequest, encode1(series)}, {"2.0", Request2, encode2(series)}} {
+		}{{"1.0", remotewrite.WriteRequest, remotewritetest.Encode1(series)}, {"2.0", remotewrite.Request2, remotewritetest.Encode2(series)}} {
 			b.Run(fmt.Sprintf("%s/rows=%d", c.name, rows), func(b *testing.B) {
-				var d Decoder
+				var d remotewrite.Decoder
 				b.SetBytes(int64(len(c.body)))
 				b.ReportAllocs()
 				for b.Loop() {
