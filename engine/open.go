@@ -49,21 +49,20 @@ func Open(o Options) (db *DB, err error) {
 	db.clock.trusted = math.MinInt64 // nothing is freed before the log is replayed
 	db.helping = make(chan struct{}, runtime.GOMAXPROCS(0)/2)
 	db.queryRows = uint64(policy.QueryRows.Default)
+	var stored []string
 	steps := []struct {
 		name string
 		run  func() error
 	}{
 		{"folder", db.openFolder},
-		{"leftovers", db.findLeftovers},
 		{"catalog", db.openCatalog},
 		{"making", db.finishMaking},
-		{"manifests", db.loadManifests},
-		{"checkpoints", db.loadCheckpoints},
+		{"state", func() (err error) { stored, err = db.loadState(); return err }},
 		{"log", db.openLog},
 		{"replay", db.replay},
 		{"clock", db.resumeClock},
 		{"deletions", db.finishDeletions},
-		{"blocks", db.findBlocks},
+		{"blocks", func() error { return db.findBlocks(stored) }},
 	}
 	for _, step := range steps {
 		if err := step.run(); err != nil {

@@ -128,20 +128,21 @@ func kindOf(name string) string {
 	return KindFile
 }
 
-// findLeftovers removes what interrupted Puts left, where it may, and learns
-// what earlier openings set aside.
-func (db *DB) findLeftovers() error {
-	temporary, names, err := db.local.Leftovers()
+// findFiles returns the names of what is stored, ascending. It removes what
+// interrupted Puts left, where it may, and learns what earlier openings set
+// aside.
+func (db *DB) findFiles() (stored []string, err error) {
+	stored, temporary, names, err := db.local.Contents()
 	if err == nil && !db.options.ReadOnly {
 		err = db.local.RemoveTemporaries(temporary)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, dir := range []string{"", disk.LogDir} {
 		found, err := db.fs.List(path.Join(db.options.Dir, dir))
 		if err = disk.Wrap(err); err != nil && !errors.Is(err, disk.ErrNotFound) {
-			return err
+			return nil, err
 		}
 		for _, base := range found {
 			if disk.IsQuarantined(base) {
@@ -153,7 +154,7 @@ func (db *DB) findLeftovers() error {
 		name = strings.TrimSuffix(name, disk.QuarantineSuffix)
 		db.quarantine.add(name, kindOf(name))
 	}
-	return nil
+	return stored, nil
 }
 
 // setAside renames a damaged object, once, and counts it.

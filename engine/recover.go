@@ -14,8 +14,58 @@ import (
 )
 
 // Recovery, in the order of the steps in Open: which blocks are live
-// (manifests), the fold state as of each partition's checkpoint, and the
+// (manifests) with the fold state as of each partition's checkpoint, and the
 // entries of the log after it.
+
+// loadState learns which files there are, each tenant's live blocks and how far
+// they reach, and each partition's fold state as of its checkpoint. It reads
+// them side by side, on all cores: that is most of what opening a database of
+// many tenants takes. A checkpoint that cannot be read costs its partition,
+// which then serves nothing and keeps its log; the others are not touched.
+func (db *DB) loadState() (stored []string, err error) {
+	if err := db.loadRecords(); err != nil {
+		return nil, err
+	}
+	var loaded [model.Partitions]loadedCheckpoint
+	jobs := []func() error{
+		func() (err error) { stored, err = db.findFiles(); return err },
+		db.loadManifests,
+	}
+	for _, p := range db.partitions {
+		if p.record.Checkpoint != "" {
+			jobs = append(jobs, func() error { loaded[p.id] = db.decodeCheckpoint(p); return nil })
+		}
+	}
+	if err := db.sideBySide(jobs); err != nil {
+		return nil, err
+	}
+	for i, p := range db.partitions {
+		if err := db.restorePartition(p, &loaded[i]); err != nil {
+			return nil, err
+		}
+	}
+	return stored, nil
+}
+
+// sideBySide does jobs on all cores, beginning them in their order.
+func (db *DB) sideBySide(jobs []func() error) error {
+	workers := applierCount()
+	if db.options.Manual {
+		workers = 1
+	}
+	errs := make([]error, len(jobs))
+	var next atomic.Int32
+	var working sync.WaitGroup
+	for range workers {
+		working.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(jobs); i = int(next.Add(1)) - 1 {
+				errs[i] = jobs[i]()
+			}
+		})
+	}
+	working.Wait()
+	return errors.Join(errs...)
+}
 
 // loadManifests learns each tenant's live blocks and how far they reach.
 func (db *DB) loadManifests() error {
@@ -27,10 +77,8 @@ func (db *DB) loadManifests() error {
 	})
 }
 
-// loadCheckpoints restores each partition's fold state. A checkpoint that
-// cannot be read costs its partition, which then serves nothing and keeps its
-// log; the others are not touched.
-func (db *DB) loadCheckpoints() error {
+// loadRecords learns each partition's checkpoint.
+func (db *DB) loadRecords() error {
 	for _, p := range db.partitions {
 		record, err := db.catalog.LoadPartition(p.id)
 		if err != nil {
@@ -41,29 +89,19 @@ func (db *DB) loadCheckpoints() error {
 			db.faults.add(disk.Corrupt(disk.LogDir, 0, "entry %d of partition %d could not be applied", p.keepFrom, p.id))
 		}
 	}
-	loaded := db.decodeCheckpoints()
-	for i, p := range db.partitions {
-		if err := db.restorePartition(p, loaded[i]); err != nil {
-			return err
-		}
-		loaded[i].tenants = nil
-	}
 	return nil
 }
 
-func (db *DB) restorePartition(p *partition, l loadedCheckpoint) error {
+// restorePartition puts in place what a partition's checkpoint holds.
+func (db *DB) restorePartition(p *partition, l *loadedCheckpoint) error {
 	name, err := p.record.Checkpoint, l.err
 	p.schedule.last = l.size
-	if err == nil {
-		db.placeGraves(p, l.graves)
-	}
-	for _, c := range l.tenants {
-		if err == nil {
-			err = db.restoreTenant(p, c)
-		}
-	}
 	switch {
 	case err == nil:
+		db.placeGraves(p, l.graves)
+		for i := range l.tenants {
+			db.restoreTenant(l.tenants[i], l.heads[i])
+		}
 		return nil
 	case errors.Is(err, disk.ErrNotFound):
 		err = disk.Corrupt(name, 0, "the checkpoint is missing")
@@ -82,32 +120,10 @@ func (db *DB) restorePartition(p *partition, l loadedCheckpoint) error {
 // all of it is known to be good.
 type loadedCheckpoint struct {
 	graves  []grave
-	tenants []*tenantCheckpoint
-	size    int64 // of the file
+	tenants []*tenant
+	heads   [][]*frozenHead // of each tenant, the active one last
+	size    int64           // of the file
 	err     error
-}
-
-// decodeCheckpoints reads every partition's checkpoint, on all cores: that is
-// most of what opening a database of many tenants takes.
-func (db *DB) decodeCheckpoints() *[model.Partitions]loadedCheckpoint {
-	loaded := new([model.Partitions]loadedCheckpoint)
-	workers := applierCount()
-	if db.options.Manual {
-		workers = 1
-	}
-	var next atomic.Int32
-	var working sync.WaitGroup
-	for range workers {
-		working.Go(func() {
-			for i := int(next.Add(1)) - 1; i < len(loaded); i = int(next.Add(1)) - 1 {
-				if p := db.partitions[i]; p.record.Checkpoint != "" {
-					loaded[i] = db.decodeCheckpoint(p)
-				}
-			}
-		})
-	}
-	working.Wait()
-	return loaded
 }
 
 func (db *DB) decodeCheckpoint(p *partition) (l loadedCheckpoint) {
@@ -119,8 +135,9 @@ func (db *DB) decodeCheckpoint(p *partition) (l loadedCheckpoint) {
 	defer o.Close()
 	l.size = o.Size()
 	head, err := decodeCheckpoint(o, name, func(c *tenantCheckpoint) error {
-		l.tenants = append(l.tenants, c)
-		return nil
+		t, err := c.restore(p)
+		l.tenants, l.heads = append(l.tenants, t), append(l.heads, c.restored)
+		return err
 	})
 	if err == nil && (head.partition != p.id || head.offset != p.record.Offset) {
 		err = disk.Corrupt(name, 0, "it is of partition %d at offset %d, the catalog names %d at %d",
@@ -130,19 +147,13 @@ func (db *DB) decodeCheckpoint(p *partition) (l loadedCheckpoint) {
 	return l
 }
 
-// restoreTenant puts a checkpoint's tenant in place. Heads whose rows have
-// reached blocks since are dropped.
-func (db *DB) restoreTenant(p *partition, c *tenantCheckpoint) error {
-	t := db.tenants[c.name]
-	if t == nil {
-		t = newTenant(c.name, p)
-		db.tenants[c.name] = t
+// restore makes a tenant as a checkpoint has it, but for its heads.
+func (c *tenantCheckpoint) restore(p *partition) (*tenant, error) {
+	t := newTenant(c.name, p)
+	if err := t.index.Restore(c.channels); err != nil {
+		return nil, err
 	}
-	for i := range c.channels {
-		if err := t.restoreChannel(&c.channels[i], c.latest[i]); err != nil {
-			return err
-		}
-	}
+	t.latest = c.latestByID()
 	t.nextID = max(c.nextID, t.index.MaxID()+1)
 	t.alarms, t.receipts = c.alarmSet, c.receiptSet
 	t.lastApplied = c.applied
@@ -150,24 +161,46 @@ func (db *DB) restoreTenant(p *partition, c *tenantCheckpoint) error {
 	t.born, t.clock = c.born, c.clock
 	t.setTombstones(c.tombstones)
 	t.pinned = c.pinned
-	if len(c.rules) > 0 {
-		var err error
-		if t.policy, err = c.rules.Compile(); err != nil {
-			return err
-		}
+	if len(c.rules) == 0 {
+		return t, nil
 	}
-	for i, h := range c.restored {
+	var err error
+	t.policy, err = c.rules.Compile()
+	return t, err
+}
+
+// latestByID returns the channels' newest rows with each in the place of its ID.
+func (c *tenantCheckpoint) latestByID() []latestSample {
+	most := model.ChannelID(0)
+	for i := range c.channels {
+		most = max(most, c.channels[i].ID)
+	}
+	byID := make([]latestSample, uint64(most)+1)
+	for i := range c.channels {
+		byID[c.channels[i].ID] = c.latest[i]
+	}
+	return byID
+}
+
+// restoreTenant puts a checkpoint's tenant in the place of one of which only
+// the manifest is known. Heads whose rows have reached blocks since are
+// dropped.
+func (db *DB) restoreTenant(t *tenant, heads []*frozenHead) {
+	if m := db.tenants[t.name]; m != nil {
+		t.revision, t.flushedTo, t.blocks, t.dropped = m.revision, m.flushedTo, m.blocks, m.dropped
+	}
+	db.tenants[t.name] = t
+	for i, h := range heads {
 		switch {
 		case h.lastOffset <= t.flushedTo:
 			continue
-		case i+1 == len(c.restored) && h.lastOffset == c.applied:
+		case i+1 == len(heads) && h.lastOffset == t.lastApplied:
 			t.active = h.Head
 		default:
 			t.frozen = append(t.frozen, h)
 		}
 		db.headBytes.Add(int64(h.Bytes()))
 	}
-	return nil
 }
 
 func (t *tenant) restoreChannel(c *model.Channel, latest latestSample) error {
@@ -213,8 +246,8 @@ func (db *DB) placeGraves(p *partition, graves []grave) {
 // holds, and checkpoints that no record names. Anything else that nothing names
 // is left alone, and so is everything where any damage was found: it may be all
 // that is left. Found is what opening finds: missing blocks, and damage to the
-// log, checkpoints and manifests. Of blocks, stored, only those are read that
-// take the place of others.
+// log, checkpoints and manifests. Of the blocks among what is stored only those
+// are read that take the place of others.
 func (db *DB) removeUnnamed(stored []string) error {
 	if faults, _ := db.listFaults(); len(faults) > 0 || db.options.ReadOnly {
 		return nil
@@ -229,23 +262,21 @@ func (db *DB) removeUnnamed(stored []string) error {
 		named[p.record.Checkpoint] = true
 	}
 	for _, name := range stored {
-		b, ok := disk.ParseBlockName(name)
-		if !ok || named[name] {
+		if named[name] {
 			continue
 		}
-		if !db.isGarbage(b, checked) {
+		if b, ok := disk.ParseBlockName(name); !ok || !db.isGarbage(b, checked) {
 			continue
 		}
 		if err := db.blocks.Delete(name); err != nil {
 			return err
 		}
 	}
-	checkpoints, err := db.blocks.List(disk.CheckpointsDir)
-	if err != nil {
-		return err
-	}
-	for _, name := range checkpoints {
-		if _, _, _, ok := disk.ParseCheckpointName(name); ok && !named[name] {
+	for _, name := range stored {
+		if named[name] {
+			continue
+		}
+		if _, _, _, ok := disk.ParseCheckpointName(name); ok {
 			if err := db.blocks.Delete(name); err != nil {
 				return err
 			}
@@ -277,23 +308,20 @@ func (db *DB) isGarbage(b disk.BlockName, checked map[string]bool) bool {
 	return ok || slices.Contains(t.dropped, b.String())
 }
 
-// findBlocks compares the blocks that are stored with those that manifests
-// name.
-func (db *DB) findBlocks() error {
-	stored, err := db.blocks.List(disk.BlocksDir)
-	if err != nil {
-		return err
-	}
+// findBlocks compares the blocks that were stored before the log was replayed
+// with those that manifests name.
+func (db *DB) findBlocks(stored []string) error {
 	db.findMissing(stored)
 	db.relearnChannels()
 	return db.removeUnnamed(stored)
 }
 
-// findMissing names the blocks that are missing or were set aside.
+// findMissing names the blocks that are missing or were set aside. Those that
+// replaying has written, or set aside, are looked at one by one.
 func (db *DB) findMissing(stored []string) {
 	for _, t := range db.tenants {
 		for _, m := range t.blocks {
-			if _, ok := slices.BinarySearch(stored, m.Name); ok {
+			if _, ok := slices.BinarySearch(stored, m.Name); ok && !db.quarantine.has(m.Name) || db.isStored(m.Name) {
 				continue
 			}
 			if db.quarantine.has(m.Name) {
@@ -304,6 +332,15 @@ func (db *DB) findMissing(stored []string) {
 			db.faults.add(disk.Corrupt(m.Name, 0, "the block is missing"))
 		}
 	}
+}
+
+// isStored reports whether there is an object of this name, or that cannot be told.
+func (db *DB) isStored(name string) bool {
+	o, err := db.blocks.Open(name)
+	if err == nil {
+		o.Close() // nothing was read
+	}
+	return !errors.Is(err, disk.ErrNotFound)
 }
 
 // relearnChannels defines the channels that only blocks know any more, because

@@ -31,6 +31,7 @@ const (
 	scaleFolder  = "HOKAN_TEST_SCALE_FOLDER"
 	scaleTenants = "HOKAN_TEST_SCALE_TENANTS" // default 10,000
 	scaleHours   = "HOKAN_TEST_SCALE_HOURS"   // default 24
+	scaleFrom    = "HOKAN_TEST_SCALE_FROM"    // minutes that the folder has already, default 0
 	scaleBatch   = "HOKAN_TEST_SCALE_BATCH"   // minutes of an append before the calm ones, default 1
 	scaleCalm    = "HOKAN_TEST_SCALE_CALM"    // the last minutes, written at a pace, default 10
 	scaleSpeed   = "HOKAN_TEST_SCALE_SPEED"   // that pace, in times real speed, default 1
@@ -186,7 +187,7 @@ func (s *scale) run(folder string) error {
 	}
 	s.begin("at once")
 	calm := max(s.hours*60-s.calm, 0)
-	for minute := 0; minute < calm; minute += s.batch {
+	for minute := numberOr(scaleFrom, 0); minute < calm; minute += s.batch {
 		batch := min(s.batch, calm-minute)
 		if err := s.minutes(minute, batch, 0); err != nil {
 			return err

@@ -144,7 +144,13 @@ func (c *Catalog) LoadManifest(t model.Tenant) (Manifest, error) {
 	if err != nil || !found {
 		return Manifest{}, err
 	}
-	return c.loadBlocks(snapshot, t, head)
+	var m Manifest
+	prefix := tenantKey(keyBlock, t)
+	err = c.iterate(snapshot, prefix, keyAfter(prefix), func(records *pebble.Iterator) (err error) {
+		m, err = c.loadBlocks(records, t, head)
+		return err
+	})
+	return m, err
 }
 
 // Manifests visits every tenant's manifest in the order of their names, as
@@ -156,33 +162,39 @@ func (c *Catalog) Manifests(visit func(model.Tenant, Manifest) error) error {
 	defer c.leave()
 	snapshot := c.db.NewSnapshot()
 	defer snapshot.Close()
-	prefix := []byte{keyManifest}
-	return c.scan(snapshot, prefix, keyAfter(prefix), func(key, value []byte) (bool, error) {
-		var head manifestHead
-		if err := decodeRecord(key, value, &head); err != nil {
-			return false, c.badRecord(key, err)
-		}
-		tenant := model.Tenant(key[1:])
-		manifest, err := c.loadBlocks(snapshot, tenant, head)
-		if err != nil {
-			return false, err
-		}
-		return true, visit(tenant, manifest)
+	blocks := []byte{keyBlock}
+	return c.iterate(snapshot, blocks, keyAfter(blocks), func(records *pebble.Iterator) error {
+		prefix := []byte{keyManifest}
+		return c.scan(snapshot, prefix, keyAfter(prefix), func(key, value []byte) (bool, error) {
+			var head manifestHead
+			if err := decodeRecord(key, value, &head); err != nil {
+				return false, c.badRecord(key, err)
+			}
+			tenant := model.Tenant(key[1:])
+			manifest, err := c.loadBlocks(records, tenant, head)
+			if err != nil {
+				return false, err
+			}
+			return true, visit(tenant, manifest)
+		})
 	})
 }
 
-// loadBlocks completes head with its blocks.
-func (c *Catalog) loadBlocks(from pebble.Reader, t model.Tenant, head manifestHead) (Manifest, error) {
+// loadBlocks completes head with its blocks, from an iterator that reaches all
+// of them.
+func (c *Catalog) loadBlocks(records *pebble.Iterator, t model.Tenant, head manifestHead) (Manifest, error) {
 	m := Manifest{Revision: head.Revision, Epoch: head.Epoch, FlushedTo: head.FlushedTo, Dropped: head.Dropped}
 	var sum uint64
 	prefix := tenantKey(keyBlock, t)
-	err := c.scan(from, prefix, keyAfter(prefix), func(key, value []byte) (bool, error) {
-		var meta block.Meta
-		if err := decodeRecord(key, value, &meta); err != nil {
+	err := c.visit(records, prefix, func(key, value []byte) (bool, error) {
+		if !bytes.HasPrefix(key, prefix) {
+			return false, nil
+		}
+		m.Blocks = append(m.Blocks, block.Meta{})
+		if err := decodeRecord(key, value, &m.Blocks[len(m.Blocks)-1]); err != nil {
 			return false, c.badRecord(key, err)
 		}
 		sum += uint64(binary.LittleEndian.Uint32(value))
-		m.Blocks = append(m.Blocks, meta)
 		return true, nil
 	})
 	if err != nil {

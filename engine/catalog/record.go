@@ -146,22 +146,41 @@ func (c *Catalog) get(from pebble.Reader, key []byte, record any) (bool, error) 
 // scan visits the records in [from, to) in the order of their keys until visit
 // returns false or an error. Key and value are valid during the visit only.
 func (c *Catalog) scan(in pebble.Reader, from, to []byte, visit func(key, value []byte) (bool, error)) error {
+	return c.iterate(in, from, to, func(records *pebble.Iterator) error { return c.visit(records, from, visit) })
+}
+
+// iterate gives use an iterator over the records in [from, to).
+func (c *Catalog) iterate(in pebble.Reader, from, to []byte, use func(*pebble.Iterator) error) error {
+	var iterator *pebble.Iterator
+	err := protect(func() (err error) {
+		iterator, err = in.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: to})
+		return err
+	})
+	if err != nil {
+		return c.readError(err)
+	}
+	used := use(iterator)
+	err = protect(iterator.Close)
+	if used != nil {
+		return used
+	}
+	return c.readError(err)
+}
+
+// visit visits the records of an iterator from a key on, as scan does.
+func (c *Catalog) visit(records *pebble.Iterator, from []byte, visit func(key, value []byte) (bool, error)) error {
 	var visitErr error
 	err := protect(func() error {
-		iterator, err := in.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: to})
-		if err != nil {
-			return err
-		}
-		for more := iterator.First(); more && visitErr == nil; {
-			value, err := iterator.ValueAndErr()
+		for more := records.SeekGE(from); more && visitErr == nil; {
+			value, err := records.ValueAndErr()
 			if err != nil {
-				return errors.Join(err, iterator.Close())
+				return err
 			}
-			if more, visitErr = visit(iterator.Key(), value); more {
-				more = iterator.Next()
+			if more, visitErr = visit(records.Key(), value); more {
+				more = records.Next()
 			}
 		}
-		return iterator.Close()
+		return records.Error()
 	})
 	if visitErr != nil {
 		return visitErr

@@ -16,6 +16,8 @@ type Pages struct {
 	next  uint32 // address of the first free byte of the last slab
 	free  uint32 // bytes free there
 	used  int    // bytes handed out
+
+	expected uint32 // length of the next slab, if it is more than it would be
 }
 
 // An address counts units of 8 bytes: slab<<slabBits | place in the slab.
@@ -33,15 +35,23 @@ const (
 // Bytes returns the number of bytes in pages handed out.
 func (p *Pages) Bytes() int { return p.used }
 
+// Expect says that about so many bytes are to be taken at once, so that they
+// come in one piece.
+func (p *Pages) Expect(bytes int) {
+	p.expected = uint32(min((bytes+addressUnit-1)/addressUnit*addressUnit, maxSlab))
+}
+
 // take returns the address of a new page of size bytes.
 func (p *Pages) take(size uint32) uint32 {
 	if size > p.free {
 		// Slabs grow with what is there, so that neither small heads nor large
 		// ones waste more than a quarter: there are ten thousand of them.
-		slab := uint32(firstSlab)
-		for slab < maxSlab && int(slab)*2 <= p.used/4 {
+		slab := max(firstSlab, p.expected)
+		for slab < maxSlab && (slab < size || int(slab)*2 <= p.used/4) {
 			slab *= 2
 		}
+		slab = min(slab, maxSlab)
+		p.expected = 0
 		p.next, p.free = uint32(len(p.slabs))<<slabBits, slab
 		p.slabs = append(p.slabs, make([]byte, slab))
 	}

@@ -96,60 +96,76 @@ func (s *Stream) nextPage(p *Pages) {
 	s.last, s.length, s.size = next, 0, uint16(size-pageHeader)
 }
 
-// Restore gives a stream without rows those of a chunk, as if they had been
-// appended: the chunk's bytes go into pages as they are, and all of them are
-// read on the way. Bytes that Decode refuses are refused with the same error;
-// the stream and its Pages are good for nothing then.
+// restoredPage is how many bytes of a chunk one page holds at most.
+const restoredPage = 4 << 10
+
+// Restore gives a stream without rows those of a chunk: its bytes go into pages
+// as they are, few large ones and a last one of the size that it would have if
+// the rows had been appended, and all of them are read on the way. Bytes that
+// Decode refuses are refused with the same error; the stream and its Pages are
+// good for nothing then.
 func (s *Stream) Restore(p *Pages, payload []byte, rows int) error {
 	if err := plausible(payload, rows); err != nil || rows == 0 {
 		return err
 	}
-	s.begin(p, int64(binary.LittleEndian.Uint64(payload)), math.Float64frombits(binary.LittleEndian.Uint64(payload[8:])))
+	s.row = encoder{time: int64(binary.LittleEndian.Uint64(payload)), value: binary.LittleEndian.Uint64(payload[8:])}
+	s.rows = uint32(rows)
 	var times [groupRows]int64
 	var values [groupRows]float64
-	var copied [2 * maxGroupBytes]byte // of the end, as in decode
-	at := firstRowBytes
-	for left := rows - 1; left > 0; {
+	var copied [2 * maxGroupBytes]byte     // of the end, as in decode
+	at, group, kept := firstRowBytes, 0, 0 // of the next group, of the last one, and what is in pages
+	for left := rows - 1; left > 0; left -= groupRows {
 		src := payload[at:]
 		if len(src) < maxGroupBytes {
 			src = copied[:copy(copied[:], src)]
 		}
-		group := min(left, groupRows)
-		n := s.row.take((*[maxGroupBytes]byte)(src[:maxGroupBytes]), times[:group], values[:group])
+		taken := min(left, groupRows)
+		n := s.row.take((*[maxGroupBytes]byte)(src[:maxGroupBytes]), times[:taken], values[:taken])
 		if n == 0 || n > len(src) {
 			return fmt.Errorf("%w: in the rows from byte %d on", ErrCorrupt, at)
 		}
-		s.putGroup(p, src[:n], group)
+		if at+n-kept > restoredPage {
+			s.addPage(p, payload[kept:at], 0)
+			kept = at
+		}
+		group = at
 		at += n
-		left -= group
 	}
 	if at != len(payload) {
 		return fmt.Errorf("%w: bytes after the last row, from byte %d on", ErrCorrupt, at)
 	}
+	s.restoreEnd(p, payload, kept, group)
 	return nil
 }
 
-// putGroup copies the bytes of a group of rows into pages.
-func (s *Stream) putGroup(p *Pages, group []byte, rows int) {
-	s.beginGroup(p)
-	s.control = binary.LittleEndian.Uint64(group)
-	binary.LittleEndian.PutUint64(at(p.slabs, s.controlPage, s.controlAt), s.control)
-	s.rows += uint32(rows)
-	group = group[controlBytes:]
-	if len(group) <= int(s.size-s.length) {
-		copy(at(p.slabs, s.last, s.length), group)
-		s.length += uint16(len(group))
-		return
+// restoreEnd puts what is left of a chunk, from kept on, into pages: the last
+// group, if there is any, begins the last one, unless all fits there.
+func (s *Stream) restoreEnd(p *Pages, payload []byte, kept, group int) {
+	size := uint32(firstPage)
+	for left := len(payload); left > int(size-pageHeader); size = min(size+pageGrowth, largestPage) {
+		left -= int(size - pageHeader)
 	}
-	for i := range rows {
-		n := rowLength(s.control>>(4*i)&15, group)
-		if n > int(s.size-s.length) {
-			s.nextPage(p)
-		}
-		copy(at(p.slabs, s.last, s.length), group[:n])
-		s.length += uint16(n)
-		group = group[n:]
+	if group > kept && len(payload)-kept > int(size-pageHeader) {
+		s.addPage(p, payload[kept:group], 0)
+		kept = group
 	}
+	s.addPage(p, payload[kept:], size)
+	if group > 0 {
+		s.control, s.controlPage, s.controlAt = binary.LittleEndian.Uint64(payload[group:]), s.last, uint16(group-kept)
+	}
+}
+
+// addPage puts bytes into a page of their own, of at least a size.
+func (s *Stream) addPage(p *Pages, data []byte, size uint32) {
+	size = max(size, (uint32(len(data))+pageHeader+addressUnit-1)/addressUnit*addressUnit)
+	page := p.take(size)
+	if s.size == 0 {
+		s.first = page
+	} else {
+		p.putHeader(s.last, page, s.length)
+	}
+	s.last, s.size, s.length = page, uint16(size-pageHeader), uint16(len(data))
+	copy(at(p.slabs, page, 0), data)
 }
 
 // View is the rows that a stream had at one time. It stays valid whatever

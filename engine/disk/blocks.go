@@ -178,19 +178,29 @@ func (b *LocalBlocks) List(prefix string) ([]string, error) {
 	return b.list(prefix, func(name string) bool { return !IsTemporary(name) && !IsQuarantined(name) })
 }
 
-// Leftovers returns the names of temporary files and of files set aside as
-// damaged, ascending.
-func (b *LocalBlocks) Leftovers() (temporary, quarantined []string, err error) {
-	_, err = b.list("", func(name string) bool {
-		if IsTemporary(name) {
+// Contents returns the names of every object, of temporary files and of files
+// set aside as damaged, each ascending.
+func (b *LocalBlocks) Contents() (stored, temporary, quarantined []string, err error) {
+	stored, err = b.list("", func(name string) bool {
+		switch {
+		case IsTemporary(name):
 			temporary = append(temporary, name)
-		} else if IsQuarantined(name) {
+		case IsQuarantined(name):
 			quarantined = append(quarantined, name)
+		default:
+			return true
 		}
 		return false
 	})
 	slices.Sort(temporary)
 	slices.Sort(quarantined)
+	return stored, temporary, quarantined, err
+}
+
+// Leftovers returns the names of temporary files and of files set aside as
+// damaged, ascending.
+func (b *LocalBlocks) Leftovers() (temporary, quarantined []string, err error) {
+	_, temporary, quarantined, err = b.Contents()
 	return temporary, quarantined, err
 }
 

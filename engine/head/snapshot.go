@@ -24,6 +24,10 @@ import (
 //	   …  the late rows in order of arrival: time int64, float64 bits
 const snapshotVersion = 1
 
+// lastPageBytes is about what the last page of a channel has room for beyond its
+// rows.
+const lastPageBytes = 96
+
 // ErrCorrupt is wrapped by every refusal of bytes that AppendTo did not make.
 var ErrCorrupt = errors.New("corrupt head")
 
@@ -88,6 +92,7 @@ func Decode(b []byte) (*Head, error) {
 	}
 	d.at = 1
 	channels := d.uvarint()
+	d.head.pages.Expect(len(b) + int(min(channels, uint64(len(b))))*lastPageBytes)
 	var id uint64
 	for ; channels > 0 && d.err == nil; channels-- {
 		step := d.uvarint()

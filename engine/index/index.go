@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/RoaringBitmap/roaring/v2"
 
@@ -25,18 +26,49 @@ const maxGap = 1 << 24
 type Index struct {
 	channels []*model.Channel // by ID; nil where there is none
 	ids      map[model.Labels]model.ChannelID
-	all      *roaring.Bitmap                // every ID
-	labels   map[string]map[string]*posting // who has a label of this name and value
-	removed  int                            // channels that were taken out so far
+	removed  int // channels that were taken out so far
+
+	making   sync.Mutex // held by readers of what is made for them
+	postings *postings  // nil until they are first asked
+}
+
+// postings are what selectors are answered from. Of the channels of ten thousand
+// tenants few are ever selected, so they are made when the first selector comes.
+type postings struct {
+	all    *roaring.Bitmap                // every ID
+	labels map[string]map[string]*posting // who has a label of this name and value
 }
 
 // New returns an index without channels.
-func New() *Index {
-	return &Index{
-		ids:    map[model.Labels]model.ChannelID{},
-		all:    roaring.New(),
-		labels: map[string]map[string]*posting{},
+func New() *Index { return &Index{ids: map[model.Labels]model.ChannelID{}} }
+
+// Restore makes channels of an index that has none, in any order, with their
+// properties. What it refuses Define would refuse; the index is good for nothing
+// then. The channels are the index's afterwards.
+func (x *Index) Restore(channels []model.Channel) error {
+	x.ids = make(map[model.Labels]model.ChannelID, len(channels))
+	x.channels = make([]*model.Channel, 0, len(channels)+1)
+	for i := range channels {
+		if err := x.create(&channels[i]); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+// sets returns the postings. They stay those of the index as it changes.
+func (x *Index) sets() *postings {
+	x.making.Lock()
+	defer x.making.Unlock()
+	if x.postings == nil {
+		x.postings = &postings{roaring.New(), map[string]map[string]*posting{}}
+		for _, c := range x.channels {
+			if c != nil {
+				x.postings.add(c)
+			}
+		}
+	}
+	return x.postings
 }
 
 // Lookup returns the channel that has exactly these labels.
@@ -67,7 +99,8 @@ func (x *Index) MaxID() model.ChannelID { return model.ChannelID(max(len(x.chann
 func (x *Index) Define(d model.Definition) (changed bool, err error) {
 	c := x.Get(d.ID)
 	if c == nil {
-		if c, err = x.create(d); err != nil {
+		c = &model.Channel{ID: d.ID, Labels: d.Labels}
+		if err := x.create(c); err != nil {
 			return false, err
 		}
 		changed = true
@@ -89,43 +122,48 @@ func same(a, b model.History) bool {
 	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
-func (x *Index) create(d model.Definition) (*model.Channel, error) {
+// create puts in a channel that is not there.
+func (x *Index) create(c *model.Channel) error {
 	switch {
-	case d.ID == 0 || d.Labels.IsZero():
-		return nil, fmt.Errorf("%w: channel %d, labels %s", ErrConflict, d.ID, d.Labels)
-	case uint64(d.ID) > uint64(x.MaxID())+maxGap:
-		return nil, fmt.Errorf("%w: channel %d after %d", ErrConflict, d.ID, x.MaxID())
+	case c.ID == 0 || c.Labels.IsZero() || x.Get(c.ID) != nil:
+		return fmt.Errorf("%w: channel %d, labels %s", ErrConflict, c.ID, c.Labels)
+	case uint64(c.ID) > uint64(x.MaxID())+maxGap:
+		return fmt.Errorf("%w: channel %d after %d", ErrConflict, c.ID, x.MaxID())
 	}
-	if id, exists := x.ids[d.Labels]; exists {
-		return nil, fmt.Errorf("%w: %s is channel %d, not %d", ErrConflict, d.Labels, id, d.ID)
+	if id, exists := x.ids[c.Labels]; exists {
+		return fmt.Errorf("%w: %s is channel %d, not %d", ErrConflict, c.Labels, id, c.ID)
 	}
-	c := &model.Channel{ID: d.ID, Labels: d.Labels}
-	if missing := int(d.ID) + 1 - len(x.channels); missing > 0 {
+	if missing := int(c.ID) + 1 - len(x.channels); missing > 0 {
 		x.channels = append(x.channels, make([]*model.Channel, missing)...)
 	}
-	x.channels[d.ID] = c
-	x.ids[d.Labels] = d.ID
-	x.all.Add(uint32(d.ID))
-	for name, value := range d.Labels.All() {
-		values := x.labels[name]
+	x.channels[c.ID], x.ids[c.Labels] = c, c.ID
+	if x.postings != nil {
+		x.postings.add(c)
+	}
+	return nil
+}
+
+// add puts in a channel.
+func (p *postings) add(c *model.Channel) {
+	p.all.Add(uint32(c.ID))
+	for name, value := range c.Labels.All() {
+		values := p.labels[name]
 		if values == nil {
 			values = map[string]*posting{}
-			x.labels[name] = values
+			p.labels[name] = values
 		}
-		p := values[value]
-		if p == nil {
-			p = &posting{}
-			values[value] = p
+		who := values[value]
+		if who == nil {
+			who = &posting{}
+			values[value] = who
 		}
-		p.add(uint32(d.ID))
+		who.add(uint32(c.ID))
 	}
-	return c, nil
 }
 
 // Remove takes channels out, with all that the index knows of them. IDs that it
 // does not know are left alone. What Get returned before stays as it is.
 func (x *Index) Remove(ids []model.ChannelID) {
-	gone := roaring.New()
 	for _, id := range ids {
 		c := x.Get(id)
 		if c == nil {
@@ -133,20 +171,26 @@ func (x *Index) Remove(ids []model.ChannelID) {
 		}
 		x.channels[id] = nil
 		delete(x.ids, c.Labels)
-		gone.Add(uint32(id))
-		for name, value := range c.Labels.All() {
-			values := x.labels[name]
-			p := values[value]
-			if p.remove(uint32(id)); p.count() > 0 {
-				continue
-			}
-			if delete(values, value); len(values) == 0 {
-				delete(x.labels, name)
-			}
+		x.removed++
+		if x.postings != nil {
+			x.postings.remove(c)
 		}
 	}
-	x.all.AndNot(gone)
-	x.removed += int(gone.GetCardinality())
+}
+
+// remove takes out a channel.
+func (p *postings) remove(c *model.Channel) {
+	p.all.Remove(uint32(c.ID))
+	for name, value := range c.Labels.All() {
+		values := p.labels[name]
+		who := values[value]
+		if who.remove(uint32(c.ID)); who.count() > 0 {
+			continue
+		}
+		if delete(values, value); len(values) == 0 {
+			delete(p.labels, name)
+		}
+	}
 }
 
 // Select returns the channels that s selects, ascending.
@@ -211,14 +255,15 @@ func askAll(s model.Selector, c *model.Channel, ask Asker) (bool, error) {
 // narrow returns channels among which are all that s selects, and the matchers
 // that are left to decide which of them.
 func (x *Index) narrow(s model.Selector, ask Asker) (found *posting, filters model.Selector, err error) {
-	found = &posting{many: x.all}
+	sets := x.sets()
+	found = &posting{many: sets.all}
 	var later model.Selector
 	for _, m := range s {
 		switch {
 		case model.IsProperty(m.Name): // properties change and have no postings
 			filters = append(filters, m)
 		case m.Op == model.MatchEqual && m.Value != "":
-			p := x.labels[m.Name][m.Value]
+			p := sets.labels[m.Name][m.Value]
 			if p == nil {
 				return &posting{}, nil, nil
 			}
@@ -231,7 +276,7 @@ func (x *Index) narrow(s model.Selector, ask Asker) (found *posting, filters mod
 		m := &later[i]
 		// Asking each channel costs about as much as asking each value and
 		// adding up who has it.
-		if found.many == nil || found.count() <= 2*len(x.labels[m.Name]) {
+		if found.many == nil || found.count() <= 2*len(sets.labels[m.Name]) {
 			filters = append(filters, *m)
 			continue
 		}
@@ -251,7 +296,7 @@ func (x *Index) matching(among *roaring.Bitmap, m *model.Matcher, ask Asker) (*p
 		return nil, err
 	}
 	set := roaring.New()
-	for value, p := range x.labels[m.Name] {
+	for value, p := range x.sets().labels[m.Name] {
 		matches, err := ask(m, value)
 		if err != nil {
 			return nil, err

@@ -308,3 +308,50 @@ func BenchmarkDefine(b *testing.B) {
 		i++
 	}
 }
+
+// TestRestore compares an index that was restored with one that was defined,
+// before and after both change.
+func TestRestore(t *testing.T) {
+	defined, restored := index.New(), index.New()
+	var channels []model.Channel
+	for i := range 300 {
+		d := model.Definition{ID: model.ChannelID(2*i + 1), Labels: labels(t, fmt.Sprint("i", i%7), fmt.Sprint("c", i)),
+			Properties: &model.Properties{Unit: fmt.Sprint("u", i%3)}, ValidFrom: 5}
+		define(t, defined, d)
+		channels = append(channels, *defined.Get(d.ID))
+	}
+	if err := restored.Restore(channels); err != nil {
+		t.Fatal(err)
+	}
+	same := func() {
+		t.Helper()
+		if restored.Len() != defined.Len() || restored.MaxID() != defined.MaxID() {
+			t.Errorf("%d channels up to %d, want %d up to %d", restored.Len(), restored.MaxID(), defined.Len(), defined.MaxID())
+		}
+		for _, text := range []string{`{}`, `{instrument="i3"}`, `{instrument!="i3",unit="u1"}`, `{channel=~"c1.*"}`} {
+			s := selector(t, text)
+			if got, want := restored.Select(s), defined.Select(s); !slices.Equal(got, want) {
+				t.Errorf("%s selects %v, want %v", text, got, want)
+			}
+		}
+		if got, want := restored.Count("instrument", "i3"), defined.Count("instrument", "i3"); got != want {
+			t.Errorf("%d channels of i3, want %d", got, want)
+		}
+	}
+	change := func(id model.ChannelID) {
+		for _, x := range []*index.Index{defined, restored} {
+			x.Remove([]model.ChannelID{1, 3, id})
+			define(t, x, model.Definition{ID: 900 + id, Labels: labels(t, "i3", fmt.Sprint("new", id))})
+		}
+	}
+	change(7) // before anybody asked
+	same()
+	change(11)
+	same()
+	twice := []model.Channel{channels[0], {ID: 9, Labels: channels[0].Labels}}
+	for _, bad := range [][]model.Channel{twice, {channels[0], channels[0]}, {{ID: 4}}, {{Labels: channels[0].Labels}}} {
+		if err := index.New().Restore(slices.Clone(bad)); !errors.Is(err, index.ErrConflict) {
+			t.Errorf("%v is restored: %v", bad, err)
+		}
+	}
+}
