@@ -239,10 +239,10 @@ func (db *DB) Flush(ctx context.Context) error {
 
 // flushTenant flushes t's frozen heads, oldest first.
 func (db *DB) flushTenant(ctx context.Context, t *tenant) error {
-	db.flusher.flushing.Lock()
-	defer db.flusher.flushing.Unlock()
 	t.writing.RLock()
 	defer t.writing.RUnlock()
+	db.flusher.flushing.Lock()
+	defer db.flusher.flushing.Unlock()
 	for {
 		t.mu.RLock()
 		var oldest *frozenHead

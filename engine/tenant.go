@@ -86,9 +86,9 @@ type tenant struct {
 	// that there must be none any more. It comes before mu.
 	committing sync.Mutex
 
-	// writing is held shared while blocks of the tenant are written. life ends
-	// when it is deleted, and with it a job on its blocks: whoever then holds
-	// writing knows that no more come.
+	// writing is held shared while blocks of the tenant are written; it comes
+	// before the flusher's lock. life ends when the tenant is deleted, and with it
+	// a job on its blocks: whoever then holds writing knows that no more come.
 	writing sync.RWMutex
 	life    context.Context
 	end     context.CancelFunc
