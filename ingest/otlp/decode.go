@@ -52,6 +52,7 @@ type Decoder struct {
 	times   []int64   // where the channels' lists are cut from
 	values  []float64 // of the same length
 	points  int       // data points so far, refused ones included
+	sets    int       // sets of attributes that were made labels of, or refused
 	wire    []byte    // what a body as JSON is as protobuf
 
 	resource layer
@@ -83,11 +84,13 @@ type metric struct {
 // run is the channel that is being read: data points that follow each other and
 // have the same attributes.
 type run struct {
-	key   []byte // see Decoder.key
-	from  int    // where its times and values begin
-	open  bool
-	next  []byte // the key of the data point that is being read
-	fixed int    // how much of next does not come from the data point
+	key  []byte // see Decoder.key
+	from int    // where its times and values begin
+	open bool
+	// refused is why key makes no labels, "" where it does: then the channel is none.
+	refused string
+	next    []byte // the key of the data point that is being read
+	fixed   int    // how much of next does not come from the data point
 }
 
 // Decode reads a body. The request is the decoder's: it is good until the next
@@ -344,9 +347,10 @@ func (d *Decoder) properties() *model.Properties {
 	return p
 }
 
-// mayAdd checks that one more channel may follow.
+// mayAdd checks that one more channel may follow, or set of attributes that makes
+// none: what each costs is bounded.
 func (d *Decoder) mayAdd() error {
-	if int64(len(d.request.Channels)) >= policy.BodyChannels.Default {
+	if most := int(policy.BodyChannels.Default); len(d.request.Channels) >= most || d.sets >= most {
 		return fmt.Errorf("%w: the request has more than %d: send several", ErrTooManyChannels, policy.BodyChannels.Default)
 	}
 	return nil

@@ -1,12 +1,15 @@
 package otlp_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
 	"strings"
 	"testing"
 	"time"
+
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/hokan-db/hokan/engine/model"
 	"github.com/hokan-db/hokan/ingest/admit"
@@ -245,8 +248,17 @@ func TestBounds(t *testing.T) {
 	if _, _, err := decode(t, []byte(body), otlp.JSON); !errors.Is(err, otlp.ErrTooManyChannels) {
 		t.Error(err)
 	}
-	body = request("", "", gauge("a", strings.TrimSuffix(strings.Repeat(`{"timeUnixNano":"1","asInt":1},`, 4_000_001), ",")))
-	if _, _, err := decode(t, []byte(body), otlp.JSON); !errors.Is(err, otlp.ErrTooLarge) {
+	// Attributes without a name, which make no labels.
+	body = request("", "", gauge("a", strings.ReplaceAll(strings.TrimSuffix(points.String(), ","), `"key":"k",`, "")))
+	if _, _, err := decode(t, []byte(body), otlp.JSON); !errors.Is(err, otlp.ErrTooManyChannels) {
+		t.Error(err)
+	}
+	// The same data point, of 20 bytes as protobuf, in the lists around it.
+	wire := bytes.Repeat([]byte("\x0a\x12\x19\x01\x00\x00\x00\x00\x00\x00\x00\x31\x01\x00\x00\x00\x00\x00\x00\x00"), 4_000_001)
+	for _, number := range []protowire.Number{5, 2, 2, 1} {
+		wire = protowire.AppendBytes(protowire.AppendTag(nil, number, protowire.BytesType), wire)
+	}
+	if _, _, err := decode(t, wire, otlp.Protobuf); !errors.Is(err, otlp.ErrTooLarge) {
 		t.Error(err)
 	}
 }

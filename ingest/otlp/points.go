@@ -62,6 +62,8 @@ func (d *Decoder) dataPoint(b []byte) error {
 		value, has = model.QualityNoData.NaN(), true
 	}
 	switch {
+	case int64(d.points) >= policy.BodySamples.Default:
+		return fmt.Errorf("%w: the request has more than %d data points: send several", ErrTooLarge, policy.BodySamples.Default)
 	case at == 0:
 		d.refuse(admit.BadTime, 1, "the data point has no time: timeUnixNano is 0")
 		return nil
@@ -79,26 +81,34 @@ func (d *Decoder) dataPoint(b []byte) error {
 func (d *Decoder) add(at int64, value float64) error {
 	c := &d.channel
 	if !c.open || !bytes.Equal(c.key, c.next) {
-		d.endRun()
-		labels, refused, err := d.labels()
-		if err != nil {
+		if err := d.beginRun(); err != nil {
 			return err
 		}
-		if refused != "" {
-			d.refuse(admit.BadLabel, 1, refused)
-			return nil
-		}
-		if err := d.mayAdd(); err != nil {
-			return err
-		}
-		d.request.Channels = append(d.request.Channels, admit.Channel{Labels: labels, Properties: d.metric.properties})
-		c.key, c.next, c.from, c.open = c.next, append(c.key[:0], c.next[:c.fixed]...), len(d.times), true
+	}
+	if c.refused != "" {
+		d.refuse(admit.BadLabel, 1, c.refused)
+		return nil
 	}
 	d.points++
 	d.times, d.values = append(d.times, at), append(d.values, value)
-	if int64(len(d.times)) > policy.BodySamples.Default {
-		return fmt.Errorf("%w: the request has more than %d data points: send several", ErrTooLarge, policy.BodySamples.Default)
+	return nil
+}
+
+// beginRun begins the channel that d.channel.next is the key of.
+func (d *Decoder) beginRun() error {
+	d.endRun()
+	if err := d.mayAdd(); err != nil {
+		return err
 	}
+	labels, refused, err := d.labels()
+	if err != nil {
+		return err
+	}
+	if refused == "" {
+		d.request.Channels = append(d.request.Channels, admit.Channel{Labels: labels, Properties: d.metric.properties})
+	}
+	c := &d.channel
+	c.key, c.next, c.from, c.open, c.refused = c.next, append(c.key[:0], c.next[:c.fixed]...), len(d.times), true, refused
 	return nil
 }
 
@@ -106,10 +116,10 @@ func (d *Decoder) add(at int64, value float64) error {
 // times of the one before.
 func (d *Decoder) endRun() {
 	c, r := &d.channel, &d.request
-	if !c.open {
+	open := c.open && c.refused == ""
+	if c.open = false; !open {
 		return
 	}
-	c.open = false
 	channel := &r.Channels[len(r.Channels)-1]
 	channel.Values = d.values[c.from:len(d.values):len(d.values)]
 	times := d.times[c.from:len(d.times):len(d.times)]
@@ -130,6 +140,7 @@ func (d *Decoder) labels() (labels model.Labels, refused string, err error) {
 	}
 	known := labelsSeen.Get(d.request.Tenant, key)
 	if known == nil {
+		d.sets++
 		if labels, refused, err = d.newLabels(key[d.channel.fixed:]); err != nil || refused != "" {
 			return labels, refused, err
 		}
