@@ -234,6 +234,7 @@ func (db *DB) write(p *partition, t model.Tenant, e *entry.Entry) (uint64, error
 		return 0, err
 	}
 	db.reserve.wrote(uint64(estimateBytes(e)))
+	db.appliers[int(p.id)%len(db.appliers)].catchUp(p, offset)
 	return offset, p.wait(offset)
 }
 

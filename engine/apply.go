@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -16,8 +15,9 @@ import (
 // applier folds the entries of its partitions into their state, in offset
 // order. There is one per core.
 type applier struct {
-	db     *DB
-	cursor wal.Cursor
+	db      *DB
+	folding sync.Mutex // held by who uses cursor and applies what it gives
+	cursor  wal.Cursor
 
 	// mu is held over a whole group of entries, the events they caused
 	// included: whoever holds it sees partitions between entries.
@@ -26,13 +26,19 @@ type applier struct {
 	events map[model.Tenant][]alarm.Event // of the group
 }
 
-// run applies entries as they become durable, until the log is closed or ctx
-// ends.
-func (a *applier) run(ctx context.Context) {
-	for {
-		entries, err := a.cursor.Next(ctx)
-		if err != nil {
-			return // io.EOF or ctx: the database is closing
+// catchUp applies what is durable until the entry of p at offset is applied.
+// Whoever wrote it does that: with a group of few entries, handing them to
+// another goroutine and being woken by it costs more than applying them.
+func (a *applier) catchUp(p *partition, offset uint64) {
+	if p.reached(offset) {
+		return // another writer of the group was here
+	}
+	a.folding.Lock()
+	defer a.folding.Unlock()
+	for !p.reached(offset) {
+		entries, err := a.cursor.TryNext()
+		if err != nil || entries == nil {
+			return
 		}
 		a.applyGroup(entries)
 	}

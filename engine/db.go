@@ -204,6 +204,13 @@ func (p *partition) advance(offset uint64) {
 	p.changed.Broadcast()
 }
 
+// reached reports whether the entry at offset is applied.
+func (p *partition) reached(offset uint64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.applied >= offset
+}
+
 // wait returns once the entry at offset is applied, with the reason if it was
 // quarantined.
 func (p *partition) wait(offset uint64) error {

@@ -204,12 +204,10 @@ func (db *DB) openLog() error {
 	return nil
 }
 
-// startBackground runs the appliers on live entries and the keeper of time.
+// startBackground runs what works beside the calls: the flusher, the keeper of
+// time, the scrubber and the compactor.
 func (db *DB) startBackground() {
 	ctx := db.life
-	for _, a := range db.appliers {
-		db.background.Go(func() { a.run(ctx) })
-	}
 	if db.options.Manual {
 		return
 	}
