@@ -34,8 +34,11 @@ type compactor struct {
 
 	mu sync.Mutex
 	// due holds, of each tenant that has blocks, the clock time at which it is
-	// to be looked at: of ten thousand, few are at any time.
+	// to be looked at: of ten thousand, few are at any time. None is due before
+	// first. Those of touched are due at once.
 	due     map[*tenant]int64
+	first   int64
+	touched map[*tenant]bool
 	changed chan struct{} // holds an element when a tenant became due
 	// facts are what is known of blocks of tenants that deleted rows, or do not
 	// keep all of them, by name.
@@ -50,7 +53,7 @@ func (c *compactor) init() {
 	c.running = make(chan struct{}, 1)
 	c.changed = make(chan struct{}, 1)
 	c.bytes, c.blocks, c.chunks = partBytes, mergeBlocks, groupChunks
-	c.due = map[*tenant]int64{}
+	c.due, c.first, c.touched = map[*tenant]int64{}, maintain.Never, map[*tenant]bool{}
 	c.facts, c.floors = map[string]blockFacts{}, map[*tenant]tenantFloors{}
 	c.failed = map[string]int64{}
 }
@@ -70,7 +73,7 @@ func (c *compactor) release() { <-c.running }
 // touch has t looked at soon: its blocks, or what hides rows of them, changed.
 func (c *compactor) touch(t *tenant) {
 	c.mu.Lock()
-	c.due[t] = math.MinInt64
+	c.touched[t] = true
 	c.mu.Unlock()
 	select {
 	case c.changed <- struct{}{}:
@@ -82,8 +85,9 @@ func (c *compactor) touch(t *tenant) {
 func (c *compactor) wait(t *tenant, until int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, touched := c.due[t]; !touched && until != maintain.Never {
+	if until != maintain.Never {
 		c.due[t] = until
+		c.first = min(c.first, until)
 	}
 }
 
@@ -101,18 +105,27 @@ func (c *compactor) forget(t *tenant) {
 func (c *compactor) takeDue(now int64) []*tenant {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var due []*tenant
-	for t, at := range c.due {
-		if at <= now {
-			due = append(due, t)
+	due := slices.Collect(maps.Keys(c.touched))
+	at := make(map[*tenant]int64, len(due))
+	for _, t := range due {
+		at[t] = math.MinInt64
+		delete(c.due, t)
+	}
+	clear(c.touched)
+	if now >= c.first {
+		c.first = maintain.Never
+		for t, until := range c.due {
+			if until > now {
+				c.first = min(c.first, until)
+				continue
+			}
+			due, at[t] = append(due, t), until
+			delete(c.due, t)
 		}
 	}
 	slices.SortFunc(due, func(a, b *tenant) int {
-		return cmp.Or(cmp.Compare(c.due[a], c.due[b]), cmp.Compare(a.name, b.name))
+		return cmp.Or(cmp.Compare(at[a], at[b]), cmp.Compare(a.name, b.name))
 	})
-	for _, t := range due {
-		delete(c.due, t)
-	}
 	return due
 }
 
