@@ -12,7 +12,7 @@ import (
 
 // maxIdleReaders bounds how many block files stay open while no query reads
 // them.
-const maxIdleReaders = 512
+const maxIdleReaders = 400
 
 // readerCache keeps block files open between queries.
 type readerCache struct {

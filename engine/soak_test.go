@@ -23,7 +23,7 @@ import (
 const (
 	soakHeap        = 256 << 20
 	soakFiles       = 200 // and four for each month
-	soakDescriptors = 200
+	soakDescriptors = maxIdleReaders + 100 // blocks that were read, and all else
 	soakDisk        = 3.0 // bytes a row, the log and what waits to be compacted apart
 	soakSlack       = 256 << 20
 )
