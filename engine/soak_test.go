@@ -22,9 +22,9 @@ import (
 // and channels there are, not by the hours written.
 const (
 	soakHeap        = 256 << 20
-	soakFiles       = 200 // and four for each month
+	soakFiles       = 200                  // and four for each month
 	soakDescriptors = maxIdleReaders + 100 // blocks that were read, and all else
-	soakDisk        = 3.0 // bytes a row, the log and what waits to be compacted apart
+	soakDisk        = 3.0                  // bytes a row, the log and what waits to be compacted apart
 	soakSlack       = 256 << 20
 )
 
