@@ -242,15 +242,6 @@ func plausible(payload []byte, rows int) error {
 	return nil
 }
 
-// rowLength returns the length of a row's data, which begins src, by its
-// control.
-func rowLength(control uint64, src []byte) int {
-	if control != controlTime {
-		return int(windows[control].size)
-	}
-	return 1 + int(timeUnits[src[0]>>4].size) + int(windows[src[0]&15].size)
-}
-
 // decode fills times and values, which have the same length, at least 1.
 func decode(src []byte, times []int64, values []float64) error {
 	d := encoder{time: int64(binary.LittleEndian.Uint64(src)), value: binary.LittleEndian.Uint64(src[8:])}

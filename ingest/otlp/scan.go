@@ -237,7 +237,7 @@ func (s *scanner) integer() (int64, error) {
 		return n, nil
 	}
 	v, err := strconv.ParseFloat(string(text), 64) // such as 1e3
-	if err != nil || v != math.Trunc(v) || v < -(1<<63) || v >= 1<<63 || bytes.IndexAny(text, ".eE") < 0 {
+	if err != nil || v != math.Trunc(v) || v < -(1<<63) || v >= 1<<63 || !bytes.ContainsAny(text, ".eE") {
 		s.i = from
 		return 0, s.fail("a whole number of 64 bits")
 	}
@@ -255,7 +255,7 @@ func (s *scanner) unsigned() (uint64, error) {
 		return n, nil
 	}
 	v, err := strconv.ParseFloat(string(text), 64)
-	if err != nil || v != math.Trunc(v) || v < 0 || v >= 1<<64 || bytes.IndexAny(text, ".eE") < 0 {
+	if err != nil || v != math.Trunc(v) || v < 0 || v >= 1<<64 || !bytes.ContainsAny(text, ".eE") {
 		s.i = from
 		return 0, s.fail("a whole number of 64 bits, not negative")
 	}
