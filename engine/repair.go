@@ -101,6 +101,9 @@ type foundCheckpoint struct {
 	offset  uint64
 	graves  []grave
 	tenants []*tenantCheckpoint // without heads
+	// heads are the offsets to which the heads of each tenant go: rows of
+	// entries up to its own offset that are not in them were in blocks.
+	heads map[model.Tenant][]uint64
 }
 
 func (r *repairer) rebuilt(path, format string, args ...any) {
@@ -298,12 +301,15 @@ func (r *repairer) readCheckpoint(name string) error {
 		return nil
 	}
 	r.epoch = max(r.epoch, epoch)
-	c := &foundCheckpoint{name: name, epoch: epoch, offset: offset}
+	c := &foundCheckpoint{name: name, epoch: epoch, offset: offset, heads: map[model.Tenant][]uint64{}}
 	o, err := r.local.Open(name)
 	if err != nil {
 		return err
 	}
 	head, err := decodeCheckpoint(o, name, func(t *tenantCheckpoint) error {
+		for _, h := range t.restored {
+			c.heads[t.name] = append(c.heads[t.name], h.lastOffset)
+		}
 		t.restored = nil
 		c.tenants = append(c.tenants, t)
 		return nil

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -527,6 +528,47 @@ func TestDeletionsOutliveTheirFiles(t *testing.T) {
 	}
 	remove(t, fs, "data/catalog")
 	o.FS = fs
+	report, err := Repair(ctx, o)
+	must(t, err)
+	db = openManual(t, o)
+	if got, _ := channelBits(t, db, model.AllTime()); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, want %v; %+v", got, want, report)
+	}
+}
+
+// TestRepairOfAFlushWithoutItsLastBlock loses the catalog after the last block of
+// a flush went with its rows: the others are no leftovers of a flush that was
+// broken off, although the log still has their entries.
+func TestRepairOfAFlushWithoutItsLastBlock(t *testing.T) {
+	ctx := context.Background()
+	fs := vfs.NewMem()
+	o := manualOptions(fs)
+	now := int64(1_772_388_000_000_000_000)
+	o.Clock = func() time.Time { return time.Unix(0, now) }
+	db := openManual(t, o)
+	write(t, db, "a", now-5*model.Day, 1)
+	must(t, db.Flush(ctx))
+	must(t, db.Checkpoint(ctx))
+	must(t, db.Close())
+	db = openManual(t, o) // begins another segment, and the first one goes
+	write(t, db, "a", now, 2)
+	write(t, db, "a", now+model.Day, 3)
+	must(t, db.Flush(ctx))
+	flushed := filesBelow(t, fs, "data/blocks/t", anyFile)
+	_, err := db.DeleteRows(ctx, "t", nil, model.Span{From: now + 1, To: now + 2*model.Day})
+	must(t, err)
+	db.compactor.touch(db.tenants["t"])
+	db.compactDue(ctx, nil)
+	if left := filesBelow(t, fs, "data/blocks/t", anyFile); len(left) >= len(flushed) {
+		t.Fatalf("of %v stay %v", flushed, left)
+	}
+	must(t, db.Checkpoint(ctx))
+	want, _ := channelBits(t, db, model.AllTime())
+	if first, last := db.log.Bounds(); first == 1 || first > last {
+		t.Errorf("the log has entries %d to %d", first, last)
+	}
+	must(t, db.Close())
+	remove(t, fs, "data/catalog")
 	report, err := Repair(ctx, o)
 	must(t, err)
 	db = openManual(t, o)

@@ -295,8 +295,9 @@ func timeText(at int64) string { return time.Unix(0, at).UTC().Format(time.RFC33
 // A flush or a compaction is complete if its last block is there. What a
 // complete compaction covers, in offsets and in time, was merged into it: of
 // two that cover the same, the one that was begun later. Blocks of a flush that
-// was not completed are left over, as the log holds their rows; should it not,
-// they are kept. Of a compaction that was not completed nothing is left out:
+// was not completed are left over if their rows are replayed; if not, they are
+// kept: then the flush was completed, and of its blocks the last has gone since,
+// all its rows deleted or expired. Of a compaction that was not completed nothing is left out:
 // rows that are in two blocks are the same rows, which count once.
 func (r *repairer) liveBlocks(t model.Tenant) (live, left []*foundBlock, flushedTo uint64) {
 	list := slices.Clone(r.blocks[t])
@@ -309,14 +310,13 @@ func (r *repairer) liveBlocks(t model.Tenant) (live, left []*foundBlock, flushed
 			flushedTo = max(flushedTo, b.LastOffset)
 		}
 	}
-	logged := func(b *foundBlock) bool { return r.logFirst <= b.FirstOffset && b.LastOffset <= r.logLast }
 	for i, b := range list {
 		superseded := slices.ContainsFunc(list, func(o *foundBlock) bool {
 			later := slices.Index(list, o) > i
 			return o != b && whole[o] && o.covers(b) && (later || !b.covers(o) || b.Level == block.Level)
 		})
 		switch {
-		case b.LastOffset < r.buried[t], superseded, !whole[b] && b.LastOffset > flushedTo && logged(b):
+		case b.LastOffset < r.buried[t], superseded, !whole[b] && b.LastOffset > flushedTo && r.replayed(b):
 			left = append(left, b)
 		default:
 			live = append(live, b)

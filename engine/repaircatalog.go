@@ -191,12 +191,7 @@ func (r *repairer) planPartition(p model.Partition, manifests map[model.Tenant]c
 	}
 	next := catalog.PartitionRecord{Revision: record.Revision + 1, Epoch: r.epoch}
 	where := fmt.Sprintf("partition %d", p)
-	var best *foundCheckpoint
-	for _, c := range r.checkpoints[p] {
-		if best == nil || c.offset > best.offset || c.offset == best.offset && c.epoch > best.epoch {
-			best = c
-		}
-	}
+	best := r.lastCheckpoint(p)
 	switch {
 	case r.logWhole:
 		if best != nil || record.Checkpoint != "" || r.replay[p] {
@@ -214,6 +209,32 @@ func (r *repairer) planPartition(p model.Partition, manifests map[model.Tenant]c
 		return next, nil
 	}
 	return r.remake(p, next, manifests)
+}
+
+// lastCheckpoint returns the last whole checkpoint of a partition, nil if there
+// is none.
+func (r *repairer) lastCheckpoint(p model.Partition) (last *foundCheckpoint) {
+	for _, c := range r.checkpoints[p] {
+		if last == nil || c.offset > last.offset || c.offset == last.offset && c.epoch > last.epoch {
+			last = c
+		}
+	}
+	return last
+}
+
+// replayed reports whether opening reads the rows of a flush block again: from
+// the heads of the checkpoint that it begins with, or from the log after that.
+func (r *repairer) replayed(b *foundBlock) bool {
+	if c := r.lastCheckpoint(b.Tenant.Partition()); c != nil && !r.logWhole {
+		if slices.Contains(c.heads[b.Tenant], b.LastOffset) {
+			return true
+		}
+		if b.LastOffset <= c.offset || c.offset+1 < r.logFirst {
+			return false
+		}
+		return b.LastOffset <= r.logLast
+	}
+	return r.logFirst <= b.FirstOffset && b.LastOffset <= r.logLast
 }
 
 // remake makes a checkpoint of what blocks and the catalog tell.
