@@ -69,10 +69,12 @@ func (db *DB) sideBySide(jobs []func() error) error {
 
 // loadManifests learns each tenant's live blocks and how far they reach.
 func (db *DB) loadManifests() error {
+	db.loadedTo = map[model.Tenant]uint64{}
 	return db.catalog.Manifests(func(name model.Tenant, m catalog.Manifest) error {
 		t := newTenant(name, db.partitions[name.Partition()])
 		t.revision, t.flushedTo, t.blocks, t.dropped = m.Revision, m.FlushedTo, m.Blocks, m.Dropped
 		db.tenants[name] = t
+		db.loadedTo[name] = m.FlushedTo
 		return nil
 	})
 }
@@ -291,8 +293,8 @@ func (db *DB) removeUnnamed(stored []string) error {
 // those are another copy. Checked are blocks that were read already.
 func (db *DB) isGarbage(b disk.BlockName, checked map[string]bool) bool {
 	t := db.tenants[b.Tenant]
-	if t == nil || b.LastOffset > t.flushedTo || b.LastOffset < t.born {
-		return true // of entries that the log holds, or of a tenant that was deleted
+	if t == nil || b.LastOffset > db.loadedTo[b.Tenant] || b.LastOffset < t.born {
+		return true // of entries that the log held, or of a tenant that was deleted
 	}
 	covering, ok := t.merged(b)
 	for _, name := range covering {
@@ -313,7 +315,9 @@ func (db *DB) isGarbage(b disk.BlockName, checked map[string]bool) bool {
 func (db *DB) findBlocks(stored []string) error {
 	db.findMissing(stored)
 	db.relearnChannels()
-	return db.removeUnnamed(stored)
+	err = db.removeUnnamed(stored)
+	db.loadedTo = nil
+	return err
 }
 
 // findMissing names the blocks that are missing or were set aside. Those that
