@@ -41,7 +41,7 @@ func (db *DB) Snapshot(ctx context.Context, dir string) (Copied, error) {
 	c := &copier{db: db, ctx: ctx, fs: db.fs, dir: dir, done: map[string]part{}, folders: map[string]bool{}}
 	made, err := c.begin()
 	if err != nil {
-		return Copied{}, fmt.Errorf("snapshot to %s: %w", dir, err)
+		return Copied{}, fmt.Errorf("snapshot to %s: %w", dir, impossible(err))
 	}
 	if err := c.run(); err != nil {
 		return Copied{}, errors.Join(fmt.Errorf("snapshot to %s: %w", dir, disk.Wrap(err)), c.undo(made))
@@ -81,6 +81,15 @@ func (c *copier) begin() (made bool, err error) {
 	return false, err
 }
 
+// impossible makes what keeps the folder of a copy from being made the fault of
+// who named it, unless the disk is full.
+func impossible(err error) error {
+	if err = disk.Wrap(err); errors.Is(err, ErrFull) || errors.Is(err, ErrInvalid) {
+		return err
+	}
+	return fmt.Errorf("%w: %v", ErrInvalid, err)
+}
+
 // undo removes what was made: a broken off copy is good for nothing.
 func (c *copier) undo(made bool) error {
 	if made {
@@ -100,7 +109,7 @@ func (c *copier) run() error {
 			continue
 		}
 		if err := c.fs.MkdirAll(path.Join(c.dir, sub), 0o755); err != nil {
-			return err
+			return impossible(err)
 		}
 	}
 	// Most of it first, while files come and go.

@@ -224,3 +224,18 @@ func TestSnapshotIsAllOrNothing(t *testing.T) {
 		t.Errorf("blocks of the copy: %v", linked)
 	}
 }
+
+// TestSnapshotIntoWhatCannotBe names who asked, not the database.
+func TestSnapshotIntoWhatCannotBe(t *testing.T) {
+	dir := t.TempDir()
+	o := manualOptions(vfs.Default)
+	o.Dir = dir + "/data"
+	db, err := Open(o)
+	must(t, err)
+	defer db.Close()
+	for _, out := range []string{dir + "/data/FORMAT", dir + "/data/FORMAT/copy", dir + "/data/copy", dir} {
+		if _, err := db.Snapshot(context.Background(), out); !errors.Is(err, ErrInvalid) || errors.Is(err, ErrReadOnly) {
+			t.Errorf("%s: %v", out, err)
+		}
+	}
+}

@@ -81,6 +81,7 @@ func (s *Server) account(a *answer, r *http.Request, begun time.Time) {
 	s.metrics.answered(a, r.Method, status, taken)
 	level := slog.LevelInfo
 	switch {
+	case a.err != nil && problemOf(a.err).Code == "over_quota": // a refusal, no failure
 	case status >= 500:
 		level = slog.LevelError
 	case a.route == routePages || a.quiet:

@@ -225,7 +225,8 @@ func (i *importer) note(body *api.SamplesBody, err error) error {
 		for code, n := range body.Reasons {
 			i.rejected.Reasons[code] += n
 		}
-		i.rejected.Errors = append(i.rejected.Errors, body.Errors...)
+		room := maxFileErrors - len(i.rejected.Errors)
+		i.rejected.Errors = append(i.rejected.Errors, body.Errors[:min(room, len(body.Errors))]...)
 		if err != nil && api.AsError(err).Code == "nothing_accepted" {
 			return nil
 		}

@@ -91,6 +91,8 @@ func TestTenantCommands(t *testing.T) {
 		{0, grid("pro", "700", "100", "TIME", "free", ""), "", words("tenant show")},
 		{0, grid("pro", "none", "100", "TIME", "free", ""), "", words("tenant set --bytes 0")},
 		{0, grid("pro", "none", "100", "", "keep", ""), "", []string{"tenant", "set", "--ends", ""}},
+		{0, grid("pro", "none", "100", "TIME", "keep", ""), "the contract of new has ended", words("tenant set --ends 2000-01-01T00:00:00Z --ending keep")},
+		{0, grid("pro", "none", "100", "", "keep", ""), "", []string{"tenant", "set", "--ends", ""}},
 		{2, "", `usage: --bytes: expected a valid 64 bit uint but got "-1"`, words("tenant set --bytes -1")},
 		{2, "", "invalid: a quota of 2305843009213693952 bytes, at most", words("tenant set --bytes 2305843009213693952")},
 		{2, "", "invalid: ceiling_percent 99 is not between 100 and 1000", words("tenant set --ceiling 99")},
@@ -110,6 +112,7 @@ func TestTenantCommands(t *testing.T) {
 		{0, grid("", "none", "none", "", "keep", ""), "", words("tenant create")}, // nothing is left of what was agreed
 	})
 	playBoth(t, "t", []step{
+		{2, "", `malformed: --by "" is none of tenant, group, channel`, []string{"usage", "--by", ""}},
 		{0, "tenant  deleted at                bytes  channels  reason   copies by\nt  TIME  18  3  request  TIME\n", "", words("tenant delete")},
 		{1, "", `not_found: unknown tenant "t": it was deleted at 2`, words("tenant show")},
 		{1, "", `not_found: unknown tenant "t"`, words("usage")},
@@ -234,7 +237,7 @@ func TestUsageCommand(t *testing.T) {
 		t.Errorf("compacted: %+v", days)
 	}
 	play(t, flags, []step{
-		{2, "", "usage: --by must be one of", words("usage --by sample")},
+		{2, "", `malformed: --by "sample" is none of tenant, group, channel`, words("usage --by sample")},
 		{2, "", `bad_time: unit "zz" is none of`, words("usage --unit zz")},
 		{2, "", `bad_time: unit "zz" is none of`, words("usage --by group --unit zz")},
 		{2, "", "usage: unexpected argument {}", words("usage {}")},

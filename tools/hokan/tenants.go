@@ -194,6 +194,17 @@ func (f *oneTenantFlags) put(t *terminal, on agreements, r *api.TenantRequest, h
 	if err != nil {
 		return err
 	}
+	if terms.Ends != nil && r.Ends != nil && *r.Ends <= clock().UnixNano() {
+		times := newTimePrinter(body.Unit)
+		switch {
+		case body.Deletes != nil:
+			t.note("the contract of %s has ended: everything of it is deleted at %s", f.Tenant, times.optional(body.Deletes))
+		case body.Closes != nil:
+			t.note("the contract of %s has ended: it is closed from %s on", f.Tenant, times.optional(body.Closes))
+		default:
+			t.note("the contract of %s has ended", f.Tenant)
+		}
+	}
 	return how.print(t, body, func() *grid { return tenantGrid(body) })
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strconv"
 
 	"github.com/hokan-db/hokan/server/api"
@@ -9,7 +10,7 @@ import (
 type usageCommand struct {
 	aboutFlags
 	outputFlags
-	By string `enum:"tenant,group,channel," default:"" placeholder:"WHAT" help:"Show each day by tenant, group or channel, instead of the sum."`
+	By *string `placeholder:"WHAT" help:"Show each day by tenant, group or channel, instead of the sum."`
 }
 
 // Help gives examples.
@@ -27,9 +28,12 @@ func (c *usageCommand) Run(t *terminal) error {
 	if err := c.checkUnit(); err != nil {
 		return err
 	}
+	if by := c.By; by != nil && *by != "tenant" && *by != "group" && *by != "channel" {
+		return api.NewError("malformed", fmt.Sprintf("--by %q is none of tenant, group, channel", *by))
+	}
 	return c.with(t, func(from source) error {
-		if c.By != "" {
-			body, err := from.usageDays(t.ctx, c.By)
+		if c.By != nil {
+			body, err := from.usageDays(t.ctx, *c.By)
 			if err != nil {
 				return err
 			}
