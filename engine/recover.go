@@ -315,7 +315,7 @@ func (db *DB) isGarbage(b disk.BlockName, checked map[string]bool) bool {
 func (db *DB) findBlocks(stored []string) error {
 	db.findMissing(stored)
 	db.relearnChannels()
-	err = db.removeUnnamed(stored)
+	err := db.removeUnnamed(stored)
 	db.loadedTo = nil
 	return err
 }
