@@ -576,3 +576,35 @@ func TestRepairOfAFlushWithoutItsLastBlock(t *testing.T) {
 		t.Errorf("got %v, want %v; %+v", got, want, report)
 	}
 }
+
+// TestRepairKeepsTheLastRules loses a checkpoint: the rules are those that were
+// set last, not those that the newest block tells.
+func TestRepairKeepsTheLastRules(t *testing.T) {
+	ctx := context.Background()
+	fs := vfs.NewMem()
+	o := manualOptions(fs)
+	db := openManual(t, o)
+	set := func(keep string) {
+		t.Helper()
+		must(t, db.SetRetention(ctx, "t", testRules(keep, "tenant", "")))
+	}
+	set("200y")
+	write(t, db, "a", 0, 1)
+	must(t, db.Flush(ctx))
+	set("100y")
+	must(t, db.Checkpoint(ctx))
+	must(t, db.Close())
+	db = openManual(t, o) // in another segment
+	write(t, db, "a", 1, 2)
+	must(t, db.Checkpoint(ctx))
+	must(t, db.Close())
+	for _, name := range filesBelow(t, fs, "data/checkpoints", anyFile) {
+		remove(t, fs, name)
+	}
+	report, err := Repair(ctx, o)
+	must(t, err)
+	db = openManual(t, o)
+	if rules, err := db.Retention("t"); err != nil || !rules.Equal(testRules("100y", "tenant", "")) {
+		t.Errorf("rules %v, %v; %+v", rules, err, report)
+	}
+}

@@ -244,12 +244,13 @@ func (r *repairer) remake(p model.Partition, next catalog.PartitionRecord, manif
 		state.offset = r.logFirst - 1
 	}
 	known := map[model.Tenant]*tenantState{}
+	remembered := map[model.Tenant]bool{} // by the catalog: rules among it, which may be none
 	skeleton, err := decodeSkeleton(r.records[p].Deletions)
 	told := err == nil && skeleton != nil
 	if told {
 		state.graves = skeleton.graves
 		for _, t := range skeleton.tenants {
-			known[t.name] = &t.tenantState
+			known[t.name], remembered[t.name] = &t.tenantState, true
 		}
 	}
 	for t := range r.blocks {
@@ -271,6 +272,9 @@ func (r *repairer) remake(p model.Partition, next catalog.PartitionRecord, manif
 	}
 	for _, name := range slices.Sorted(maps.Keys(known)) {
 		t := known[name]
+		if !remembered[name] {
+			t.rules = r.rulesInBlocks(name)
+		}
 		if err := r.remakeTenant(t, state.offset); err != nil {
 			return next, err
 		}
@@ -284,6 +288,17 @@ func (r *repairer) remake(p model.Partition, next catalog.PartitionRecord, manif
 	return next, err
 }
 
+// rulesInBlocks returns the rules that the newest of a tenant's blocks say.
+func (r *repairer) rulesInBlocks(t model.Tenant) (rules policy.Rules) {
+	newest := uint64(0)
+	for _, b := range r.blocks[t] {
+		if said, err := policy.DecodeRules(b.notes.Retention); err == nil && len(said) > 0 && b.LastOffset >= newest {
+			rules, newest = said, b.LastOffset
+		}
+	}
+	return rules
+}
+
 // remakeTenant completes a tenant with what its blocks say.
 func (r *repairer) remakeTenant(t *tenantState, offset uint64) error {
 	list := slices.Clone(r.blocks[t.name])
@@ -295,12 +310,6 @@ func (r *repairer) remakeTenant(t *tenantState, offset uint64) error {
 	for _, b := range list {
 		for _, s := range b.notes.Tombstones {
 			tombstones[s.Offset] = s
-		}
-	}
-	for i := len(list) - 1; i >= 0; i-- {
-		if rules, err := policy.DecodeRules(list[i].notes.Retention); err == nil && len(rules) > 0 {
-			t.rules = rules
-			break
 		}
 	}
 	t.tombstones = nil
