@@ -438,14 +438,18 @@ func sameBits(a, b float64) bool { return math.Float64bits(a) == math.Float64bit
 
 func (m *machine) checkRows(name model.Tenant, ids []model.ChannelID) {
 	for _, span := range []model.Span{model.AllTime(), {From: 0, To: 600e9}, {From: -model.Day, To: model.Day}} {
-		s, err := m.db.Select(context.Background(), name, ids, span)
-		m.must(err)
-		for i := range ids {
-			n := m.tenants[name]
-			times, values := n.sortedRows(n.order[i], span)
-			m.sameRows(fmt.Sprintf("%s channel %d in %v", name, i, span), s.Cursor(i), times, values)
-		}
-		s.Close()
+		m.checkSpan(name, ids, span)
+	}
+}
+
+func (m *machine) checkSpan(name model.Tenant, ids []model.ChannelID, span model.Span) {
+	s, err := m.db.Select(context.Background(), name, ids, span)
+	m.must(err)
+	defer s.Close() // after a failure too: closing the database waits for it
+	for i := range ids {
+		n := m.tenants[name]
+		times, values := n.sortedRows(n.order[i], span)
+		m.sameRows(fmt.Sprintf("%s channel %d in %v", name, i, span), s.Cursor(i), times, values)
 	}
 }
 
