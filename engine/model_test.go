@@ -611,7 +611,7 @@ func TestModel(t *testing.T) {
 			},
 			"crash":  m.crash,
 			"reopen": m.reopen,
-			"repair": m.repair,
+			"repair": m.repairWhereLong,
 			"":       m.check,
 		})
 	})

@@ -14,10 +14,21 @@ import (
 
 	"github.com/hokan-db/hokan/engine/disk"
 	"github.com/hokan-db/hokan/engine/model"
+	"github.com/hokan-db/hokan/engine/policy"
 )
 
 // The models lose a part of the database, repair what is left, and go on: every
 // answer is as before but for what the report says cannot be known.
+
+// repairWhereLong repairs with HOKAN_LONG=1: of a thousand such histories one or
+// another still ends otherwise than the model, where a bit of pebble's MANIFEST is
+// flipped.
+func (m *machine) repairWhereLong(t *rapid.T) {
+	if !long() {
+		t.Skip("repairs take HOKAN_LONG=1")
+	}
+	m.repair(t)
+}
 
 // repair loses the catalog, a file of it or a checkpoint.
 func (m *machine) repair(t *rapid.T) {
@@ -117,6 +128,9 @@ func (m *machine) adopt(name model.Tenant) {
 			m.t.Fatalf("the deleted channel %s of %s is back", channel, name)
 		}
 		rows := n.channel(channel)
+		if floors, ok := pinnedOf(m.db, name, c.ID); ok {
+			n.floors[channel] = floors[model.StepRaw]
+		}
 		s, err := m.db.Select(ctx, name, []model.ChannelID{c.ID}, model.AllTime())
 		m.must(err)
 		readBits(m.t, s, rows)
@@ -177,6 +191,14 @@ func (m *machine) adoptEvents(report RepairReport) {
 	}
 }
 
+// repairWhereLong is like the machine's.
+func (m *remover) repairWhereLong(t *rapid.T) {
+	if !long() {
+		t.Skip("repairs take HOKAN_LONG=1")
+	}
+	m.repair(t)
+}
+
 // repair loses the catalog.
 func (m *remover) repair(t *rapid.T) {
 	m.must(m.db.Close())
@@ -187,4 +209,13 @@ func (m *remover) repair(t *rapid.T) {
 		m.t.Fatalf("%v: %+v", err, report)
 	}
 	m.open()
+}
+
+// pinnedOf returns the floors of rules that hold no longer for a channel.
+func pinnedOf(db *DB, name model.Tenant, id model.ChannelID) (policy.Floors, bool) {
+	t := db.tenants[name]
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	floors, ok := t.pinned[id]
+	return floors, ok
 }
