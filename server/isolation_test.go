@@ -53,13 +53,14 @@ var bodies = map[string]string{
 	"POST /api/v1/files":      "\"Time\",\"CH1[V]\"\n0.0,1.5\n1.0,2.5\n",
 	"POST /api/v1/tokens":     `{"tenant":"lake"}`,
 	"POST /api/v1/session":    `{"token":"hkn_x"}`,
+	"POST /api/v1/write":      "\x00", // of no series, packed
 
 	"PUT /api/v1/tenants/{tenant}": `{"quota":{"bytes":1}}`,
 	"PUT /api/v1/retention":        `{"rules":[{"scope":"tenant","raw":"100y"}]}`,
 }
 
 // writes are the routes that write samples: what another tenant sends is its own.
-var writes = []string{"POST /api/v1/samples", "POST /api/v1/files"}
+var writes = []string{"POST /api/v1/samples", "POST /api/v1/files", "POST /api/v1/write"}
 
 // address fills a route with IDs that exist, and what it requires.
 func (d documented) address(alarm, token string) string {
@@ -186,6 +187,10 @@ func TestIsolation(t *testing.T) {
 		default:
 			want("a reader", f.reader, http.StatusForbidden)
 			want("an administrator", f.admin, http.StatusForbidden)
+			if name == "POST /api/v1/write" { // takes no cookies
+				want("a page", "", http.StatusUnauthorized, "Cookie", sessionCookie+"="+f.both)
+				continue
+			}
 			want("a page elsewhere", "", http.StatusForbidden, "Cookie", sessionCookie+"="+f.both, "Sec-Fetch-Site", "cross-site")
 		}
 	}
@@ -238,7 +243,11 @@ func (f *fixture) another(routes []documented, alarm, victim string) {
 	for _, name := range writes {
 		method, path, _ := strings.Cut(name, " ")
 		path = documented{Method: method, Path: path}.address(alarm, victim)
-		if answer, text := f.ask(method, path, f.other, bodies[name]); answer.StatusCode != http.StatusOK {
+		var headers []string
+		if name == "POST /api/v1/write" {
+			headers = []string{"Content-Type", "application/x-protobuf"}
+		}
+		if answer, text := f.ask(method, path, f.other, bodies[name], headers...); answer.StatusCode >= 300 {
 			f.Errorf("another tenant's write: %s: %d %s", name, answer.StatusCode, text)
 		}
 	}
