@@ -188,7 +188,7 @@ func (db *DB) compactionRoom() uint64 {
 func (db *DB) doJob(ctx context.Context, t *tenant, job *maintain.Job, old []block.Meta, pace *pace) error {
 	t.writing.RLock()
 	defer t.writing.RUnlock()
-	ctx, cancel := context.WithCancel(ctx)
+	writing, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(t.life, cancel)()
 	if err := db.catalog.Err(); err != nil {
@@ -197,7 +197,10 @@ func (db *DB) doJob(ctx context.Context, t *tenant, job *maintain.Job, old []blo
 	var written []block.Meta
 	if job.Reason != maintain.Dead {
 		var err error
-		if written, err = db.rewriteBlocks(ctx, t, job, old, pace); err != nil {
+		if written, err = db.rewriteBlocks(writing, t, job, old, pace); err == nil {
+			err = ctx.Err() // which ends a moment before writing does
+		}
+		if err != nil {
 			return errors.Join(err, db.discard(written))
 		}
 	}
