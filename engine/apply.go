@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -36,9 +37,9 @@ func (a *applier) catchUp(p *partition, offset uint64) {
 	a.folding.Lock()
 	defer a.folding.Unlock()
 	for !p.reached(offset) {
-		entries, err := a.cursor.TryNext()
-		if err != nil || entries == nil {
-			return
+		entries, err := a.cursor.Next(context.Background()) // it is durable, and comes
+		if err != nil {
+			return // what the log held is all applied
 		}
 		a.applyGroup(entries)
 	}

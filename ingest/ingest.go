@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hokan-db/hokan/engine/model"
+	"github.com/hokan-db/hokan/ingest/admit"
 	"github.com/hokan-db/hokan/ingest/mapping"
 	"github.com/hokan-db/hokan/ingest/refusal"
 	"github.com/hokan-db/hokan/ingest/text"
@@ -121,6 +122,22 @@ func (f *FileResult) take(r *text.Report) {
 	f.Warnings = r.Warnings
 	if r.Rows > 0 {
 		f.From, f.To = r.First, r.Last+1
+	}
+}
+
+// mostErrors is how many refusals a result lists.
+const mostErrors = 20
+
+// Settle moves what was refused as the samples were written, of which the reader
+// knew nothing, from accepted to rejected.
+func (f *FileResult) Settle(refused *admit.Result) {
+	f.Accepted -= refused.Rejected
+	f.Rejected += refused.Rejected
+	for code, n := range refused.Reasons {
+		f.Reasons[code] += n
+	}
+	for _, e := range refused.Errors[:min(len(refused.Errors), max(0, mostErrors-len(f.Errors)))] {
+		f.Errors = append(f.Errors, Error{Code: e.Code, Detail: e.Detail})
 	}
 }
 

@@ -148,6 +148,20 @@ type Refusal struct {
 	Detail  string `json:"detail"`
 }
 
+// AddRefused counts what another result refused as well, of a part of the same
+// samples.
+func (r *Result) AddRefused(part *Result) {
+	if part.Rejected > 0 && r.Reasons == nil {
+		r.Reasons = map[string]int64{}
+	}
+	r.Rejected += part.Rejected
+	for code, n := range part.Reasons {
+		r.Reasons[code] += n
+	}
+	room := mostRefusals - len(r.Errors)
+	r.Errors = append(r.Errors, part.Errors[:min(room, len(part.Errors))]...)
+}
+
 func newResult() *Result { return &Result{Reasons: map[string]int64{}, Errors: []Refusal{}} }
 
 // refuse counts refused samples, and names the first of them if it is one of the

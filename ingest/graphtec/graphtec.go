@@ -25,12 +25,6 @@ import (
 	"github.com/hokan-db/hokan/ingest/text"
 )
 
-// Bounds on the header, far above what instruments write.
-const (
-	maxHeaderBytes = 4 << 20
-	maxColumns     = 10000
-)
-
 // Knows reports whether a file names Graphtec in its first lines.
 func Knows(begin []byte) bool {
 	for _, line := range bytes.SplitN(begin, []byte{'\n'}, 4) {
@@ -73,7 +67,7 @@ func Read(l *text.Lines, o *text.Options) (*text.Layout, *refusal.Error) {
 		h.layout.Mark = ','
 	}
 	var lines [][]byte
-	for room := maxHeaderBytes; h.names == nil || h.unitsFollow(l.Peek()); {
+	for room := text.MaxHeaderBytes; h.names == nil || h.unitsFollow(l.Peek()); {
 		line, refused := l.HeaderLine(room, "a line of column names, which begins with 番号 or Number")
 		if refused != nil {
 			return nil, refused
@@ -151,8 +145,8 @@ func (h *header) finish(o *text.Options, data []byte) (*text.Layout, *refusal.Er
 		h.names = h.names[:len(h.names)-1]
 		l.Extra++
 	}
-	if len(h.names) > maxColumns {
-		return nil, text.At(l.ColumnLine, 0, refusal.Malformed, "%d columns, at most %d", len(h.names), maxColumns)
+	if len(h.names) > text.MaxColumns {
+		return nil, text.At(l.ColumnLine, 0, refusal.Malformed, "%d columns, at most %d", len(h.names), text.MaxColumns)
 	}
 	form := ""
 	for i, name := range h.names {

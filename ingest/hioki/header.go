@@ -13,10 +13,8 @@ import (
 
 // Bounds on the header, far above what instruments write.
 const (
-	maxHeaderBytes = 4 << 20
 	maxHeaderLines = 2000
 	maxRecordLines = 100 // of one record, whose quoted cells may hold newlines
-	maxColumns     = 10000
 )
 
 // wanted is the line that a header has to end with.
@@ -67,7 +65,7 @@ func readHeader(l *text.Lines) (*header, *refusal.Error) {
 		if l.Number-h.columnLine >= maxRecordLines {
 			return nil, text.At(h.columnLine, 0, refusal.Malformed, "a quoted name does not end")
 		}
-		line, refused := l.HeaderLine(maxHeaderBytes-len(column), wanted)
+		line, refused := l.HeaderLine(text.MaxHeaderBytes-len(column), wanted)
 		if refused != nil {
 			return nil, refused
 		}
@@ -82,7 +80,7 @@ func readHeader(l *text.Lines) (*header, *refusal.Error) {
 // readBlock reads the lines up to the one whose first cell is the time.
 func readBlock(l *text.Lines) ([][]byte, *refusal.Error) {
 	var block [][]byte
-	room := maxHeaderBytes
+	room := text.MaxHeaderBytes
 	for len(block) < maxHeaderLines && room > 0 {
 		line, refused := l.HeaderLine(room, wanted)
 		if refused != nil {
@@ -312,8 +310,8 @@ func (h *header) readColumns(record []byte) *refusal.Error {
 	if len(raw) == 1 {
 		return text.At(h.columnLine, 0, refusal.Malformed, "the column line names no channel")
 	}
-	if len(raw) > maxColumns {
-		return text.At(h.columnLine, 0, refusal.Malformed, "%d columns, at most %d", len(raw), maxColumns)
+	if len(raw) > text.MaxColumns {
+		return text.At(h.columnLine, 0, refusal.Malformed, "%d columns, at most %d", len(raw), text.MaxColumns)
 	}
 	for _, cell := range raw {
 		h.columns = append(h.columns, h.charset.Decode(cell))

@@ -37,7 +37,7 @@ func ReadMemory(l *text.Lines, o *text.Options) (*text.Layout, *refusal.Error) {
 	var date, clock, horizontal string
 	var units, signals []string
 	triggerLine := 0
-	for room := maxHeaderBytes; ; {
+	for room := text.MaxHeaderBytes; ; {
 		line, refused := l.HeaderLine(room, `the line "DATA"`)
 		if refused != nil {
 			return nil, refused
@@ -72,7 +72,7 @@ func finishMemory(layout *text.Layout, o *text.Options, said []string, triggerLi
 	for len(signals) > 0 && signals[len(signals)-1] == "" {
 		signals = signals[:len(signals)-1]
 	}
-	if len(signals) < 2 || len(signals) > maxColumns {
+	if len(signals) < 2 || len(signals) > text.MaxColumns {
 		return nil, text.At(layout.ColumnLine, 0, refusal.Malformed, "the header names %d signals, want the time and at least one more", len(signals))
 	}
 	for i, name := range signals {

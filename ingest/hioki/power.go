@@ -56,7 +56,7 @@ var dates = []string{"YYYY/MM/DD", "YY/MM/DD", "YYYY-MM-DD", "YY-MM-DD"}
 
 // ReadPower reads the line of names.
 func ReadPower(l *text.Lines, o *text.Options) (*text.Layout, *refusal.Error) {
-	line, refused := l.HeaderLine(maxHeaderBytes, "a line of names")
+	line, refused := l.HeaderLine(text.MaxHeaderBytes, "a line of names")
 	if refused != nil {
 		return nil, refused
 	}
@@ -70,8 +70,8 @@ func ReadPower(l *text.Lines, o *text.Options) (*text.Layout, *refusal.Error) {
 		raw = raw[:len(raw)-1]
 		layout.Extra++
 	}
-	if len(raw) > maxColumns {
-		return nil, text.At(l.Number, 0, refusal.Malformed, "%d columns, at most %d", len(raw), maxColumns)
+	if len(raw) > text.MaxColumns {
+		return nil, text.At(l.Number, 0, refusal.Malformed, "%d columns, at most %d", len(raw), text.MaxColumns)
 	}
 	milliseconds := false
 	for _, cell := range raw {

@@ -21,12 +21,6 @@ import (
 	"github.com/hokan-db/hokan/ingest/text"
 )
 
-// Bounds on the header, far above what instruments write.
-const (
-	maxHeaderBytes = 4 << 20
-	maxColumns     = 10000
-)
-
 // Knows reports whether a file begins as an NR-500's.
 func Knows(begin []byte) bool {
 	return bytes.HasPrefix(begin, []byte("#BeginHeader,")) || bytes.HasPrefix(begin, []byte("\xEF\xBB\xBF#BeginHeader,"))
@@ -45,7 +39,7 @@ var format = text.MustFormat("YYYY/MM/DD hh:mm:ss us")
 // Read reads the header.
 func Read(l *text.Lines, o *text.Options) (*text.Layout, *refusal.Error) {
 	var header [][]byte
-	for room := maxHeaderBytes; ; {
+	for room := text.MaxHeaderBytes; ; {
 		line, refused := l.HeaderLine(room, "a line #EndHeader")
 		if refused != nil {
 			return nil, refused
@@ -69,7 +63,7 @@ func Read(l *text.Lines, o *text.Options) (*text.Layout, *refusal.Error) {
 		}
 	}
 	names := split(header[len(header)-1], layout.Charset)
-	if len(names) < 3 || len(names) > maxColumns {
+	if len(names) < 3 || len(names) > text.MaxColumns {
 		return nil, text.At(l.Number, 0, refusal.Malformed, "the line #EndHeader names %d columns, want the time and at least one more", len(names)-1)
 	}
 	layout.Columns = []text.Column{{Kind: text.Time}, {Kind: text.Time}}

@@ -10,12 +10,6 @@ import (
 	"github.com/hokan-db/hokan/ingest/text"
 )
 
-// Bounds on what stands above the data.
-const (
-	maxHeaderBytes = 4 << 20
-	maxColumns     = 10000
-)
-
 // Read makes the layout of a table that the map describes completely, as
 // Guess returns it.
 func (m *Map) Read(l *text.Lines, o *text.Options) (*text.Layout, *refusal.Error) {
@@ -24,7 +18,7 @@ func (m *Map) Read(l *text.Lines, o *text.Options) (*text.Layout, *refusal.Error
 		Charset: text.DetectCharset(wholeLines(begin, whole))}
 	var names []string
 	for l.Number < max(m.Header, m.Data-1) {
-		line, refused := l.HeaderLine(maxHeaderBytes, fmt.Sprintf("line %d, where the map says that data begin", max(m.Header+1, m.Data)))
+		line, refused := l.HeaderLine(text.MaxHeaderBytes, fmt.Sprintf("line %d, where the map says that data begin", max(m.Header+1, m.Data)))
 		if refused != nil {
 			return nil, refused
 		}
@@ -34,8 +28,8 @@ func (m *Map) Read(l *text.Lines, o *text.Options) (*text.Layout, *refusal.Error
 	}
 	names = trimEmpty(names, &layout.Extra)
 	names = atLeast(names, l.Peek(), m.Separator)
-	if len(names) > maxColumns {
-		return nil, text.At(m.Header, 0, refusal.Malformed, "%d columns, at most %d", len(names), maxColumns)
+	if len(names) > text.MaxColumns {
+		return nil, text.At(m.Header, 0, refusal.Malformed, "%d columns, at most %d", len(names), text.MaxColumns)
 	}
 	layout.Columns = make([]text.Column, len(names))
 	for i, name := range names {

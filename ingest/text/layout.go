@@ -22,6 +22,12 @@ type Options struct {
 	BatchRows int // 0: chosen by the number of channels
 }
 
+// Bounds on what stands above the data, far above what instruments write.
+const (
+	MaxHeaderBytes = 4 << 20
+	MaxColumns     = 10000
+)
+
 // Kind is what the cells of a column are.
 type Kind byte
 

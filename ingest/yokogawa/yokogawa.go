@@ -27,12 +27,6 @@ import (
 	"github.com/hokan-db/hokan/ingest/text"
 )
 
-// Bounds on the header, far above what instruments write.
-const (
-	maxHeaderBytes = 4 << 20
-	maxColumns     = 10000
-)
-
 // Knows reports whether a file begins as a recorder's text file.
 func Knows(begin []byte) bool {
 	line, _, _ := bytes.Cut(bytes.TrimPrefix(begin, []byte("\xEF\xBB\xBF")), []byte{'\n'})
@@ -52,7 +46,7 @@ var words = map[string]float64{
 func Read(l *text.Lines, o *text.Options) (*text.Layout, *refusal.Error) {
 	layout := &text.Layout{Dialect: "yokogawa-yrec", Separator: '\t', Mark: '.', EmptyIsNo: true, Words: words, End: "M", EndLines: 1}
 	rows := map[string][]string{}
-	for room := maxHeaderBytes; ; {
+	for room := text.MaxHeaderBytes; ; {
 		line, refused := l.HeaderLine(room, "samples, which begin with a date")
 		if refused != nil {
 			return nil, refused
@@ -90,7 +84,7 @@ func finish(layout *text.Layout, rows map[string][]string, o *text.Options) (*te
 		channels = channels[:len(channels)-1]
 		layout.Extra++
 	}
-	if len(channels) == 0 || len(channels) > maxColumns {
+	if len(channels) == 0 || len(channels) > text.MaxColumns {
 		return nil, text.At(layout.ColumnLine, 0, refusal.Malformed, "the line Ch names %d channels", len(channels))
 	}
 	layout.Columns = []text.Column{{Kind: text.Time}}

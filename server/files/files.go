@@ -80,7 +80,7 @@ func (w *Writer) Import(ctx context.Context, tenant model.Tenant, q url.Values, 
 	}
 	one := &one{Writer: w, request: &m.request}
 	result, err := ingest.ImportFile(ctx, one.append, bytes.NewReader(m.body.Bytes), name, *options)
-	one.settle(&result)
+	result.Settle(&one.rejected)
 	if err != nil {
 		return nil, failure(err, &result)
 	}
@@ -151,35 +151,11 @@ func (o *one) append(ctx context.Context, b *model.Batch) error {
 	o.request.Reset()
 	o.request.AddBatch(b)
 	result, err := o.To.Write(ctx, o.request)
-	if result != nil && result.Rejected > 0 {
-		o.rejected.Rejected += result.Rejected
-		if o.rejected.Reasons == nil {
-			o.rejected.Reasons = map[string]int64{}
-		}
-		for code, n := range result.Reasons {
-			o.rejected.Reasons[code] += n
-		}
-		o.rejected.Errors = append(o.rejected.Errors, result.Errors[:min(len(result.Errors), maxErrors-min(maxErrors, len(o.rejected.Errors)))]...)
+	if result != nil {
+		o.rejected.AddRefused(result)
 	}
 	if errors.Is(err, admit.ErrNothingAccepted) {
 		return nil // the file has more
 	}
 	return err
-}
-
-// maxErrors is how many refusals an answer lists.
-const maxErrors = 20
-
-// settle moves what the way in refused from accepted to rejected.
-func (o *one) settle(result *ingest.FileResult) {
-	result.Accepted -= o.rejected.Rejected
-	result.Rejected += o.rejected.Rejected
-	for code, n := range o.rejected.Reasons {
-		result.Reasons[code] += n
-	}
-	for _, e := range o.rejected.Errors {
-		if len(result.Errors) < maxErrors {
-			result.Errors = append(result.Errors, ingest.Error{Code: e.Code, Detail: e.Detail})
-		}
-	}
 }

@@ -85,7 +85,7 @@ type importer struct {
 	server   *client.Client // nil where a folder is meant
 	refused  []string       // codes of the files that were not read to their end
 
-	rejected api.SamplesBody // what was refused of the file in hand when it was written
+	rejected admit.Result // what was refused of the file in hand when it was written
 }
 
 // Run implements the command.
@@ -221,35 +221,13 @@ func (i *importer) send(ctx context.Context, b *model.Batch) error {
 // failure: the file has more.
 func (i *importer) note(body *api.SamplesBody, err error) error {
 	if body != nil && body.Rejected > 0 {
-		i.rejected.Rejected += body.Rejected
-		for code, n := range body.Reasons {
-			i.rejected.Reasons[code] += n
-		}
-		room := maxFileErrors - len(i.rejected.Errors)
-		i.rejected.Errors = append(i.rejected.Errors, body.Errors[:min(room, len(body.Errors))]...)
+		i.rejected.AddRefused((*admit.Result)(body))
 		if err != nil && api.AsError(err).Code == "nothing_accepted" {
 			return nil
 		}
 	}
 	return err
 }
-
-// settle moves what was refused of a file as it was written from accepted to rejected.
-func (i *importer) settle(result *ingest.FileResult) {
-	result.Accepted -= i.rejected.Rejected
-	result.Rejected += i.rejected.Rejected
-	for code, n := range i.rejected.Reasons {
-		result.Reasons[code] += n
-	}
-	for _, e := range i.rejected.Errors {
-		if len(result.Errors) < maxFileErrors {
-			result.Errors = append(result.Errors, ingest.Error{Code: e.Code, Detail: e.Detail})
-		}
-	}
-}
-
-// maxFileErrors is how many refusals the result of a file lists.
-const maxFileErrors = 20
 
 func (i *importer) file(path string) (ingest.FileResult, error) {
 	if isHOK(path) {
@@ -266,9 +244,9 @@ func (i *importer) file(path string) (ingest.FileResult, error) {
 	shown := newBar(i.terminal, path, size)
 	defer shown.finish()
 	options.Progress = func(read, _ int64) { shown.set(read) }
-	i.rejected = api.SamplesBody{Reasons: map[string]int64{}}
+	i.rejected = admit.Result{}
 	result, err := ingest.ImportFile(i.terminal.ctx, i.append, source, path, options)
-	i.settle(&result)
+	result.Settle(&i.rejected)
 	return result, err
 }
 

@@ -10,7 +10,7 @@ import (
 	"github.com/hokan-db/hokan/engine"
 	"github.com/hokan-db/hokan/engine/model"
 	"github.com/hokan-db/hokan/ingest"
-	"github.com/hokan-db/hokan/server/api"
+	"github.com/hokan-db/hokan/ingest/admit"
 )
 
 // isHOK reports whether a file is to be taken for one in the format HOK: it
@@ -74,9 +74,9 @@ func (i *importer) hokFile(path string) (ingest.FileResult, error) {
 	bar := newBar(i.terminal, path, rows)
 	defer bar.finish()
 	if i.server != nil {
-		i.rejected = api.SamplesBody{Reasons: map[string]int64{}}
+		i.rejected = admit.Result{}
 		result.Accepted, err = i.sendHOK(h, bar.set)
-		i.settle(&result)
+		result.Settle(&i.rejected)
 		return result, err
 	}
 	if err := i.open(); err != nil {
