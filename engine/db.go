@@ -123,9 +123,9 @@ type DB struct {
 
 	tenantsMu sync.RWMutex
 	tenants   map[model.Tenant]*tenant
-	// loadedTo is, while the database is being opened, up to where rows were in
-	// blocks before the log was replayed.
-	loadedTo map[model.Tenant]uint64
+	// loaded is, while the database is being opened, where each tenant's rows were
+	// before the log was replayed.
+	loaded map[model.Tenant]loadedRows
 	// waiting holds what manifests say of tenants that the log, as far as it was
 	// replayed, has not created yet. Guarded by tenantsMu.
 	waiting map[model.Tenant]*tenant

@@ -67,14 +67,22 @@ func (db *DB) sideBySide(jobs []func() error) error {
 	return errors.Join(errs...)
 }
 
+// loadedRows says where a tenant's rows were when the database was opened: up to
+// an offset in blocks, and in the heads of the checkpoint, each of which goes to
+// one of heads. Those of entries after the checkpoint were in the log.
+type loadedRows struct {
+	flushedTo uint64
+	heads     []uint64
+}
+
 // loadManifests learns each tenant's live blocks and how far they reach.
 func (db *DB) loadManifests() error {
-	db.loadedTo = map[model.Tenant]uint64{}
+	db.loaded = map[model.Tenant]loadedRows{}
 	return db.catalog.Manifests(func(name model.Tenant, m catalog.Manifest) error {
 		t := newTenant(name, db.partitions[name.Partition()])
 		t.revision, t.flushedTo, t.blocks, t.dropped = m.Revision, m.FlushedTo, m.Blocks, m.Dropped
 		db.tenants[name] = t
-		db.loadedTo[name] = m.FlushedTo
+		db.loaded[name] = loadedRows{flushedTo: m.FlushedTo}
 		return nil
 	})
 }
@@ -192,7 +200,9 @@ func (db *DB) restoreTenant(t *tenant, heads []*frozenHead) {
 		t.revision, t.flushedTo, t.blocks, t.dropped = m.revision, m.flushedTo, m.blocks, m.dropped
 	}
 	db.tenants[t.name] = t
+	loaded := db.loaded[t.name]
 	for i, h := range heads {
+		loaded.heads = append(loaded.heads, h.lastOffset)
 		switch {
 		case h.lastOffset <= t.flushedTo:
 			continue
@@ -203,6 +213,7 @@ func (db *DB) restoreTenant(t *tenant, heads []*frozenHead) {
 		}
 		db.headBytes.Add(int64(h.Bytes()))
 	}
+	db.loaded[t.name] = loaded
 }
 
 func (t *tenant) restoreChannel(c *model.Channel, latest latestSample) error {
@@ -287,14 +298,21 @@ func (db *DB) removeUnnamed(stored []string) error {
 	return nil
 }
 
-// isGarbage reports whether the rows of a block that no manifest names are in
-// the log or in named blocks, or were dropped because nobody can read them. Blocks
+// isGarbage reports whether the rows of a block that no manifest names were
+// replayed or are in named blocks, or were dropped because nobody can read them. Blocks
 // that others were merged into are read first, every byte of them: until then
 // those are another copy. Checked are blocks that were read already.
 func (db *DB) isGarbage(b disk.BlockName, checked map[string]bool) bool {
 	t := db.tenants[b.Tenant]
-	if t == nil || b.LastOffset > db.loadedTo[b.Tenant] || b.LastOffset < t.born {
-		return true // of entries that the log held, or of a tenant that was deleted
+	if t == nil || b.LastOffset < t.born {
+		return true // of a tenant that was deleted
+	}
+	if loaded := db.loaded[b.Tenant]; b.LastOffset > loaded.flushedTo {
+		if b.LastOffset > db.partitions[b.Tenant.Partition()].record.Offset || slices.Contains(loaded.heads, b.LastOffset) {
+			return true // its rows were replayed
+		}
+		db.faults.add(disk.Corrupt(b.String(), 0, "the catalog does not know the block, and its rows are nowhere else: repair makes the catalog anew"))
+		return false
 	}
 	covering, ok := t.merged(b)
 	for _, name := range covering {
@@ -316,7 +334,7 @@ func (db *DB) findBlocks(stored []string) error {
 	db.findMissing(stored)
 	db.relearnChannels()
 	err := db.removeUnnamed(stored)
-	db.loadedTo = nil
+	db.loaded = nil
 	return err
 }
 

@@ -149,6 +149,12 @@ func (m *machine) adopt(name model.Tenant) {
 		m.must(m.db.DeleteAlarm(ctx, name, a.ID))
 	}
 	n.alarms = nil
+	for id := range n.answers { // what is kept of them stays as it was
+		if claim, _, err := m.db.ClaimRequest(name, id); err == nil && claim != nil {
+			claim.Release()
+			delete(n.answers, id)
+		}
+	}
 }
 
 func readBits(t *rapid.T, s *Selection, into map[int64]uint64) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/hokan-db/hokan/engine/catalog"
 	"github.com/hokan-db/hokan/engine/disk"
 	"github.com/hokan-db/hokan/engine/disk/disktest"
 	"github.com/hokan-db/hokan/engine/model"
@@ -606,5 +607,36 @@ func TestRepairKeepsTheLastRules(t *testing.T) {
 	db = openManual(t, o)
 	if rules, err := db.Retention("t"); err != nil || !rules.Equal(testRules("100y", "tenant", "")) {
 		t.Errorf("rules %v, %v; %+v", rules, err, report)
+	}
+}
+
+// TestCatalogThatLostAManifest: the catalog has forgotten that rows are in a
+// block, as it does when one of pebble's tables falls out of its list. Opening
+// keeps the block and tells; a repair brings its rows back.
+func TestCatalogThatLostAManifest(t *testing.T) {
+	ctx := context.Background()
+	fs := vfs.NewMem()
+	o := manualOptions(fs)
+	db := openManual(t, o)
+	write(t, db, "a", 0, 1, 2, 3)
+	must(t, db.Flush(ctx))
+	must(t, db.Checkpoint(ctx))
+	want, _ := channelBits(t, db, model.AllTime())
+	revision := mustTenant(t, db).revision
+	must(t, db.Close())
+	c, err := catalog.Open(fs, "data/catalog", catalog.Options{})
+	must(t, err)
+	must(t, c.Commit(catalog.PutManifest("t", catalog.Manifest{Revision: revision + 1})))
+	must(t, c.Close())
+	db = openManual(t, o)
+	if faults, _ := db.Faults(); !strings.Contains(fmt.Sprint(faults), "does not know the block") {
+		t.Errorf("faults %v", faults)
+	}
+	must(t, db.Close())
+	report, err := Repair(ctx, o)
+	must(t, err)
+	db = openManual(t, o)
+	if got, _ := channelBits(t, db, model.AllTime()); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, want %v; %+v", got, want, report)
 	}
 }

@@ -54,6 +54,11 @@ func (r *repairer) judgeCatalog() error {
 			why = fmt.Sprintf("it does not know the last compaction of tenant %s", t)
 		}
 	}
+	for _, name := range stored {
+		if b, ok := disk.ParseBlockName(name); ok && r.unknownFlush(b) {
+			why = fmt.Sprintf("it does not know the last flush of tenant %s", b.Tenant)
+		}
+	}
 	if why == "" {
 		return nil
 	}
@@ -62,6 +67,24 @@ func (r *repairer) judgeCatalog() error {
 	r.manifests, r.records = nil, [model.Partitions]catalog.PartitionRecord{}
 	err, r.old = r.old.Close(), nil
 	return err
+}
+
+// unknownFlush reports whether a block has rows of entries that no manifest says
+// are in blocks, and that the checkpoint which the catalog names does not hold
+// although it is of later ones.
+func (r *repairer) unknownFlush(b disk.BlockName) bool {
+	p := b.Tenant.Partition()
+	record := &r.records[p]
+	if b.LastOffset <= r.manifests[b.Tenant].FlushedTo || b.LastOffset > record.Offset || b.LastOffset < r.buried[b.Tenant] {
+		return false
+	}
+	for _, c := range r.checkpoints[p] {
+		if c.name == record.Checkpoint {
+			known := slices.ContainsFunc(c.tenants, func(t *tenantCheckpoint) bool { return t.name == b.Tenant && b.LastOffset >= t.born })
+			return known && !slices.Contains(c.heads[b.Tenant], b.LastOffset)
+		}
+	}
+	return false
 }
 
 // mergedSince reports whether a block that a manifest names is gone, and one is
