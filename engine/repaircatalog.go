@@ -45,7 +45,8 @@ func (r *repairer) judgeCatalog() error {
 	for p, found := range r.checkpoints {
 		record := &r.records[p]
 		newer := slices.ContainsFunc(found, func(c *foundCheckpoint) bool { return c.offset > record.Offset })
-		if newer && (trimmed || missing(record.Checkpoint)) {
+		forgotten := record.Checkpoint == "" && slices.ContainsFunc(found, r.outlivesLog)
+		if newer && (trimmed || forgotten || missing(record.Checkpoint)) {
 			why = fmt.Sprintf("it does not know the newest checkpoint of partition %d", p)
 		}
 	}
@@ -67,6 +68,12 @@ func (r *repairer) judgeCatalog() error {
 	r.manifests, r.records = nil, [model.Partitions]catalog.PartitionRecord{}
 	err, r.old = r.old.Close(), nil
 	return err
+}
+
+// outlivesLog reports whether a checkpoint has a tenant whose creation is not in
+// the log: it was trimmed because the catalog knew a checkpoint of it.
+func (r *repairer) outlivesLog(c *foundCheckpoint) bool {
+	return slices.ContainsFunc(c.tenants, func(t *tenantCheckpoint) bool { return t.born < r.logFirst })
 }
 
 // unknownFlush reports whether a block has rows of entries that no manifest says
