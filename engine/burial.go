@@ -226,13 +226,15 @@ func (db *DB) removeDead(g grave) error {
 	if err != nil {
 		return err
 	}
+	names = slices.DeleteFunc(names, func(name string) bool {
+		b, ok := disk.ParseBlockName(name)
+		return !ok || b.LastOffset >= g.offset
+	})
 	for _, name := range names {
-		if b, ok := disk.ParseBlockName(name); ok && b.LastOffset < g.offset {
-			db.readers.forget(name)
-			if err := db.blocks.Delete(name); err != nil {
-				return err
-			}
-		}
+		db.readers.forget(name)
+	}
+	if err := db.blocks.Delete(names...); err != nil {
+		return err
 	}
 	if db.HasTenant(g.tenant) {
 		return nil

@@ -218,11 +218,15 @@ func (db *DB) doJob(ctx context.Context, t *tenant, job *maintain.Job, old []blo
 
 // discard deletes blocks that nothing names.
 func (db *DB) discard(blocks []block.Meta) error {
-	var errs []error
+	return db.blocks.Delete(blockNames(blocks)...)
+}
+
+func blockNames(blocks []block.Meta) []string {
+	names := make([]string, len(blocks))
 	for i := range blocks {
-		errs = append(errs, db.blocks.Delete(blocks[i].Name))
+		names[i] = blocks[i].Name
 	}
-	return errors.Join(errs...)
+	return names
 }
 
 // errChanged says that the blocks of a job are not the tenant's any more.
@@ -268,24 +272,22 @@ func (db *DB) replaceBlocks(t *tenant, old, written []block.Meta) (stale bool, e
 // forgets the deletions that hid nothing but rows of theirs. Queries that chose
 // them have them open and read on.
 func (db *DB) deleteBlocks(t *tenant, blocks []block.Meta) {
+	names := blockNames(blocks)
 	t.choosing.Lock() // until those who choose have opened them
-	for i := range blocks {
-		db.readers.forget(blocks[i].Name)
+	for _, name := range names {
+		db.readers.forget(name)
 	}
 	t.choosing.Unlock()
-	deleted := map[string]bool{}
-	for i := range blocks {
-		err := db.blocks.Delete(blocks[i].Name)
-		if deleted[blocks[i].Name] = err == nil; err != nil {
-			db.faults.add(fmt.Errorf("old block: %w", err)) // the next opening removes it
-		}
+	if err := db.blocks.Delete(names...); err != nil {
+		db.faults.add(fmt.Errorf("old blocks: %w", err)) // the next opening removes them
+		return
 	}
 	db.flusher.flushing.Lock() // as for a change of the manifest
 	defer db.flusher.flushing.Unlock()
-	t.dropped = slices.DeleteFunc(slices.Clone(t.dropped), func(name string) bool { return deleted[name] })
+	t.dropped = slices.DeleteFunc(slices.Clone(t.dropped), func(name string) bool { return slices.Contains(names, name) })
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.leaving = slices.DeleteFunc(t.leaving, func(m block.Meta) bool { return deleted[m.Name] })
+	t.leaving = slices.DeleteFunc(t.leaving, func(m block.Meta) bool { return slices.Contains(names, m.Name) })
 	t.forgetTombstones()
 }
 

@@ -284,8 +284,8 @@ type heldBlocks struct {
 }
 
 // Delete implements disk.Blocks.
-func (b heldBlocks) Delete(name string) error {
+func (b heldBlocks) Delete(names ...string) error {
 	b.deleting.RLock()
 	defer b.deleting.RUnlock()
-	return b.Blocks.Delete(name)
+	return b.Blocks.Delete(names...)
 }

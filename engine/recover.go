@@ -274,28 +274,16 @@ func (db *DB) removeUnnamed(stored []string) error {
 	for _, p := range db.partitions {
 		named[p.record.Checkpoint] = true
 	}
-	for _, name := range stored {
+	return db.blocks.Delete(slices.DeleteFunc(stored, func(name string) bool {
 		if named[name] {
-			continue
+			return true
 		}
-		if b, ok := disk.ParseBlockName(name); !ok || !db.isGarbage(b, checked) {
-			continue
+		if b, ok := disk.ParseBlockName(name); ok {
+			return !db.isGarbage(b, checked)
 		}
-		if err := db.blocks.Delete(name); err != nil {
-			return err
-		}
-	}
-	for _, name := range stored {
-		if named[name] {
-			continue
-		}
-		if _, _, _, ok := disk.ParseCheckpointName(name); ok {
-			if err := db.blocks.Delete(name); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+		_, _, _, checkpoint := disk.ParseCheckpointName(name)
+		return !checkpoint
+	})...)
 }
 
 // isGarbage reports whether the rows of a block that no manifest names were

@@ -23,8 +23,9 @@ type Blocks interface {
 	// List returns the names that begin with prefix, ascending: objects only,
 	// nothing half-written and nothing set aside as damaged.
 	List(prefix string) ([]string, error)
-	// Delete removes an object, durably. A missing name is no error.
-	Delete(name string) error
+	// Delete removes objects, durably. A missing name is no error. It goes on
+	// after an error: of which objects then are gone nothing is known.
+	Delete(names ...string) error
 }
 
 // Object is an open object. Reads may run at once; Close ends them.
@@ -207,15 +208,7 @@ func (b *LocalBlocks) Leftovers() (temporary, quarantined []string, err error) {
 // RemoveTemporaries removes what puts of an ended process left half-written:
 // the names are those that Leftovers gave. No Put may run meanwhile.
 func (b *LocalBlocks) RemoveTemporaries(names []string) error {
-	for _, name := range names {
-		if !IsTemporary(name) {
-			continue
-		}
-		if err := b.remove(b.fs.PathJoin(b.root, name)); err != nil {
-			return err
-		}
-	}
-	return nil
+	return b.remove(slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !IsTemporary(name) }))
 }
 
 func (b *LocalBlocks) list(prefix string, want func(name string) bool) ([]string, error) {
@@ -279,28 +272,33 @@ func isFile(dir, entry string) bool {
 func overlaps(x, y string) bool { return strings.HasPrefix(x, y) || strings.HasPrefix(y, x) }
 
 // Delete implements Blocks.
-func (b *LocalBlocks) Delete(name string) error {
-	path, err := b.path(name)
-	if err != nil {
-		return err
+func (b *LocalBlocks) Delete(names ...string) error {
+	for _, name := range names {
+		if _, err := b.path(name); err != nil {
+			return err
+		}
 	}
-	if err := b.remove(path); err != nil {
-		return fmt.Errorf("object %s: %w", name, err)
-	}
-	return nil
+	return b.remove(names)
 }
 
-// remove removes a file and syncs its folder. It syncs also when the file is
-// gone: an earlier call may have removed it and failed to sync.
-func (b *LocalBlocks) remove(path string) error {
-	if err := Wrap(b.fs.Remove(path)); err != nil && !errors.Is(err, ErrNotFound) {
-		return err
+// remove removes files and syncs each of their folders once, also where a file is
+// gone already: an earlier call may have removed it and failed to sync.
+func (b *LocalBlocks) remove(names []string) error {
+	var errs []error
+	dirs := map[string]bool{}
+	for _, name := range names {
+		path := b.fs.PathJoin(b.root, name)
+		if err := Wrap(b.fs.Remove(path)); err != nil && !errors.Is(err, ErrNotFound) {
+			errs = append(errs, fmt.Errorf("object %s: %w", name, err))
+		}
+		dirs[b.fs.PathDir(path)] = true
 	}
-	err := SyncDir(b.fs, b.fs.PathDir(path))
-	if errors.Is(err, ErrNotFound) {
-		return nil
+	for dir := range dirs {
+		if err := SyncDir(b.fs, dir); err != nil && !errors.Is(err, ErrNotFound) {
+			errs = append(errs, err)
+		}
 	}
-	return err
+	return errors.Join(errs...)
 }
 
 // Quarantine sets a damaged object aside: it is renamed, durably, and no
@@ -323,12 +321,7 @@ func (b *LocalBlocks) RemoveQuarantined(prefix string) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range names {
-		if err := b.remove(b.fs.PathJoin(b.root, name)); err != nil {
-			return err
-		}
-	}
-	return nil
+	return b.remove(names)
 }
 
 // path returns the file of a name, or ErrBadName.

@@ -86,13 +86,12 @@ func TestPutCrashes(t *testing.T) {
 		}
 		stored[name] = true
 	}
-	for _, name := range names[1:3] {
-		delete(stored, name)
-		if err := blocks.Delete(name); err != nil {
-			t.Fatal(err)
-		}
-		deleted[name] = true
+	delete(stored, names[1])
+	delete(stored, names[2])
+	if err := blocks.Delete(names[1:3]...); err != nil {
+		t.Fatal(err)
 	}
+	deleted[names[1]], deleted[names[2]] = true, true
 	fsys.Observe(nil)
 	t.Logf("%d crashes", crashes)
 }
