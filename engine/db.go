@@ -57,7 +57,8 @@ type Options struct {
 	// SegmentBytes is the size of a log segment.
 	SegmentBytes int64
 	// ScrubRate is how many bytes of files a second are read again in the
-	// background, to find what has rotted; less than 0: none.
+	// background, to find what has rotted, each file as 256 KiB more; less than
+	// 0: none.
 	ScrubRate int64
 	// ReadOnly opens a database that exists for reading alone: nothing is
 	// written, so that a full disk or a folder without permission will do, and

@@ -273,8 +273,8 @@ func (s *scale) minutes(minute, batch int, every time.Duration) error {
 	return err
 }
 
-// syncBare appends a row's worth of bytes to a file of its own and syncs it, 20
-// times a second until stop is called: what the disk, and the machine, give to
+// syncBare appends a row's worth of bytes to a file of its own and syncs it, twice
+// a second until stop is called: what the disk, and the machine, give to
 // anybody meanwhile. An append waits for such a sync and for what is left of the
 // one before.
 func (s *scale) syncBare(path string) (stop func()) {
@@ -286,7 +286,7 @@ func (s *scale) syncBare(path string) (stop func()) {
 	var running sync.WaitGroup
 	running.Go(func() {
 		defer file.Close()
-		ticker := time.NewTicker(50 * time.Millisecond)
+		ticker := time.NewTicker(500 * time.Millisecond)
 		defer ticker.Stop()
 		for {
 			select {

@@ -60,6 +60,11 @@ func (db *DB) scrubNext(ctx context.Context, s *scrubber, pace *pace) bool {
 	}
 	name := s.left[0]
 	s.left = s.left[1:]
+	// To find a file and open it takes as long as to read so much of it: where
+	// there are very many small ones, their number sets the pace.
+	if pace.wrote(ctx, paceStep) != nil {
+		return false
+	}
 	var cause error
 	if kindOf(name) == KindSegment {
 		cause = db.scrubSegment(ctx, name, pace)

@@ -180,7 +180,7 @@ var (
 	CompactionRate = Limit{"compaction_bytes_per_second", 64 << 20, "",
 		"bytes of blocks that background work writes per second"}
 	ScrubRate = Limit{"scrub_bytes_per_second", 4 << 20, "",
-		"bytes of blocks, checkpoints, log and uploaded files that are read again per second, to find what has rotted"}
+		"bytes of blocks, checkpoints, log and uploaded files that are read again per second, to find what has rotted; a file counts as 256 KiB more"}
 )
 
 var limits = []Limit{
