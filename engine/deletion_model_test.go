@@ -394,7 +394,7 @@ func TestDeletionModel(t *testing.T) {
 			"checkpoint": func(*rapid.T) { m.must(m.db.Checkpoint(ctx)) },
 			"crash":      m.crash,
 			"reopen":     m.reopen,
-			"repair":     m.repairWhereLong,
+			"repair":     m.repair,
 			"":           m.check,
 		})
 	})

@@ -611,7 +611,7 @@ func TestModel(t *testing.T) {
 			},
 			"crash":  m.crash,
 			"reopen": m.reopen,
-			"repair": m.repairWhereLong,
+			"repair": m.repair,
 			"":       m.check,
 		})
 	})

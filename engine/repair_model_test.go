@@ -20,16 +20,6 @@ import (
 // The models lose a part of the database, repair what is left, and go on: every
 // answer is as before but for what the report says cannot be known.
 
-// repairWhereLong repairs with HOKAN_LONG=1: of a thousand such histories one or
-// another still ends otherwise than the model, where a bit of pebble's MANIFEST is
-// flipped.
-func (m *machine) repairWhereLong(t *rapid.T) {
-	if !long() {
-		t.Skip("repairs take HOKAN_LONG=1")
-	}
-	m.repair(t)
-}
-
 // repair loses the catalog, a file of it or a checkpoint.
 func (m *machine) repair(t *rapid.T) {
 	m.release()
@@ -198,14 +188,6 @@ func (m *machine) adoptEvents(report RepairReport, unsure []model.Tenant) {
 		// Where a checkpoint is lost later, the log may tell them again.
 		n.events, n.lost = got, slices.DeleteFunc(had, func(e naiveEvent) bool { return slices.Contains(got, e) })
 	}
-}
-
-// repairWhereLong is like the machine's.
-func (m *remover) repairWhereLong(t *rapid.T) {
-	if !long() {
-		t.Skip("repairs take HOKAN_LONG=1")
-	}
-	m.repair(t)
 }
 
 // repair loses the catalog.
