@@ -112,8 +112,11 @@ func TestEachFailure(t *testing.T) {
 		t.Run(mode.name, func(t *testing.T) {
 			t.Parallel()
 			stride := mode.stride
-			if long() {
+			switch {
+			case long():
 				stride = 1
+			case testing.Short() && stride > 1:
+				stride *= 5
 			}
 			for i := 0; ; i += stride {
 				memory := vfs.NewCrashableMem()
