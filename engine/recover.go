@@ -47,9 +47,13 @@ func (db *DB) loadState() (stored []string, err error) {
 	return stored, nil
 }
 
+// readersPerCore is how many files are read at once while opening: those that
+// wait for the disk leave the core to others.
+const readersPerCore = 4
+
 // sideBySide does jobs on all cores, beginning them in their order.
 func (db *DB) sideBySide(jobs []func() error) error {
-	workers := applierCount()
+	workers := readersPerCore * applierCount()
 	if db.options.Manual {
 		workers = 1
 	}
