@@ -214,51 +214,78 @@ func (b *LocalBlocks) RemoveTemporaries(names []string) error {
 func (b *LocalBlocks) list(prefix string, want func(name string) bool) ([]string, error) {
 	var names []string
 	for _, dir := range objectDirs {
-		if err := b.walk(dir, prefix, want, &names); err != nil {
+		files, err := b.walk(dir, prefix)
+		if err != nil {
 			return nil, err
 		}
+		names = append(names, files...)
 	}
+	names = slices.DeleteFunc(names, func(name string) bool { return !strings.HasPrefix(name, prefix) || !want(name) })
 	slices.Sort(names)
 	return names, nil
 }
 
-// walk adds the wanted files below the folder dir, itself a name.
-func (b *LocalBlocks) walk(dir, prefix string, want func(name string) bool, names *[]string) error {
+// A folder of more entries than manyEntries is walked by walkers at once: of ten
+// thousand tenants each has a folder, and each may be a wait for the disk.
+const (
+	manyEntries = 256
+	walkers     = 16
+)
+
+// walk returns the files below the folder dir, itself a name, as far as they may
+// have the prefix.
+func (b *LocalBlocks) walk(dir, prefix string) ([]string, error) {
 	if !overlaps(dir+"/", prefix) {
-		return nil
+		return nil, nil
 	}
 	entries, err := b.fs.List(b.fs.PathJoin(b.root, dir))
 	if err = Wrap(err); errors.Is(err, ErrNotFound) {
-		return nil
+		return nil, nil
 	} else if err != nil {
-		return err
+		return nil, err
 	}
+	if len(entries) <= manyEntries {
+		return b.walkEntries(dir, entries, prefix)
+	}
+	var working sync.WaitGroup
+	var files [walkers][]string
+	var errs [walkers]error
+	for i := range walkers {
+		part := entries[i*len(entries)/walkers : (i+1)*len(entries)/walkers]
+		working.Go(func() { files[i], errs[i] = b.walkEntries(dir, part, prefix) })
+	}
+	working.Wait()
+	return slices.Concat(files[:]...), errors.Join(errs[:]...)
+}
+
+// walkEntries is walk, of some entries of the folder.
+func (b *LocalBlocks) walkEntries(dir string, entries []string, prefix string) (files []string, err error) {
 	for _, entry := range entries {
 		name := dir + "/" + entry
 		if !overlaps(name, prefix) && !overlaps(name+"/", prefix) {
 			continue
 		}
 		if isFile(dir, entry) {
-			if strings.HasPrefix(name, prefix) && want(name) {
-				*names = append(*names, name)
-			}
+			files = append(files, name)
 			continue
 		}
 		info, err := b.fs.Stat(b.fs.PathJoin(b.root, name))
 		if err = Wrap(err); errors.Is(err, ErrNotFound) {
 			continue // deleted meanwhile
 		} else if err != nil {
-			return err
+			return nil, err
 		}
-		if info.IsDir() {
-			if err := b.walk(name, prefix, want, names); err != nil {
-				return err
-			}
-		} else if strings.HasPrefix(name, prefix) && want(name) {
-			*names = append(*names, name)
+		if !info.IsDir() {
+			files = append(files, name)
+			continue
 		}
+		below, err := b.walk(name, prefix)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, below...)
 	}
-	return nil
+	return files, nil
 }
 
 // isFile reports whether an entry of a folder can only be a file: nobody has to
