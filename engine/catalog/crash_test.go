@@ -93,6 +93,44 @@ func checkRecovered(t *testing.T, what string, files vfs.FS, acknowledged int) {
 	}
 }
 
+// TestCrashesInOpenings lets the power fail at each write of opening, again and
+// again with what the last failure left: then openings empty logs into tables, and
+// merge these at the same time. None takes that for damage.
+func TestCrashesInOpenings(t *testing.T) {
+	memory := vfs.NewCrashableMem()
+	for n := 1; n <= scriptSteps; n++ {
+		var crashes []*vfs.MemFS
+		var mu sync.Mutex
+		opening := true
+		files := disktest.New(memory)
+		files.Observe(func(op disktest.Op) {
+			mu.Lock()
+			defer mu.Unlock()
+			if opening && op.Writes() && (!testing.Short() || len(op.Path)%2 == n%2) {
+				crashes = append(crashes, memory.CrashClone(vfs.CrashCloneCfg{}))
+			}
+		})
+		c, err := Open(files, dir, Options{memTableBytes: testMemTable})
+		if err != nil {
+			t.Fatal(err)
+		}
+		mu.Lock()
+		opening = false
+		mu.Unlock()
+		if err := step(c, n); err != nil {
+			t.Fatal(err)
+		}
+		left := memory.CrashClone(vfs.CrashCloneCfg{})
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
+		}
+		for i, crashed := range crashes {
+			checkRecovered(t, fmt.Sprintf("opening %d, crash %d", n, i), crashed, n-1)
+		}
+		memory = left
+	}
+}
+
 // TestEachFailure fails each operation that changes the disk in turn, syncs
 // among them, once or from then on, also while opening. Whatever fails, a
 // commit is acknowledged only if it survives a crash right after; after a

@@ -47,7 +47,7 @@ func (c *Catalog) checkPebbleFiles() error {
 	if err != nil {
 		return err
 	}
-	numbers := numberFiles(names)
+	numbers := numberFiles(names, found.ManifestFilename)
 	if !found.Exists {
 		if len(numbers.tables) > 0 {
 			return disk.Corrupt(c.dir, 0, "holds tables but names no manifest")
@@ -152,11 +152,15 @@ func wholeRecordIn(b []byte) bool {
 // fileNumbers are the numbers of a catalog's files.
 type fileNumbers struct {
 	logs, tables []uint64
+	manifest     uint64 // the one in use, made early in opening
 	options      uint64 // the newest, written when opening is nearly done
 }
 
-func numberFiles(names []string) fileNumbers {
+func numberFiles(names []string, manifest string) fileNumbers {
 	var f fileNumbers
+	if _, digits, ok := strings.Cut(manifest, "MANIFEST-"); ok {
+		f.manifest, _ = strconv.ParseUint(digits, 10, 64)
+	}
 	for _, name := range names {
 		base, extension, _ := strings.Cut(name, ".")
 		digits, isOptions := strings.CutPrefix(base, "OPTIONS-")
@@ -190,9 +194,10 @@ func (c *Catalog) lostLog(numbers fileNumbers, state manifestState) bool {
 		return true
 	}
 	// A crash may have cut off an opening that had emptied all logs into
-	// tables: then no log holds a row, and no table is newer than the record.
+	// tables: then no log holds a row. No table is newer than the record, unless
+	// the opening, which had not written its OPTIONS, had begun to merge some.
 	for _, table := range numbers.tables {
-		if table >= state.nextNew {
+		if table >= state.nextNew && numbers.options > numbers.manifest {
 			return true
 		}
 	}
