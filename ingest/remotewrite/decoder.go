@@ -47,6 +47,7 @@ type Decoder struct {
 	labels    []model.Label         // of one series that was not seen before
 	key       []byte                // of 2.0: what a series is known by
 	symbols   []symbol
+	symbol    *seen.Entry[uint64] // the one that was numbered before
 	refs      []uint32
 	at        int // the series that is read
 	exemplars int
@@ -75,7 +76,7 @@ func (d *Decoder) Decode(tenant model.Tenant, body []byte, message Message) (*ad
 func (d *Decoder) Reset() {
 	d.request.Reset()
 	d.series, d.times, d.values = d.series[:0], d.times[:0], d.values[:0]
-	d.clock, d.before, d.at, d.exemplars, d.foreign = -1, nil, 0, 0, false
+	d.clock, d.before, d.symbol, d.at, d.exemplars, d.foreign = -1, nil, nil, 0, 0, false
 	clear(d.labels)
 	d.labels, d.key, d.symbols, d.refs = d.labels[:0], d.key[:0], d.symbols[:0], d.refs[:0]
 }

@@ -51,3 +51,31 @@ func plainBytes(b []byte, tag byte) (content, rest []byte, ok bool) {
 	end := 2 + int(b[1])
 	return b[2:end], b[end:], true
 }
+
+// plainField takes any field of bytes off the front of b if its tag is in one
+// byte, and its length too.
+func plainField(b []byte) (number protowire.Number, content, rest []byte, ok bool) {
+	if len(b) < 2 || b[0]&(0x80|7) != byte(protowire.BytesType) || b[0] < 1<<3 || b[1] >= 0x80 || len(b)-2 < int(b[1]) {
+		return 0, nil, b, false
+	}
+	end := 2 + int(b[1])
+	return protowire.Number(b[0] >> 3), b[2:end], b[end:], true
+}
+
+// anyField takes a field of any form off the front of b. Its content is what is
+// behind the length, of bytes, else its value as it stands.
+func anyField(b []byte) (number protowire.Number, kind protowire.Type, content, rest []byte, ok bool) {
+	number, kind, n := protowire.ConsumeTag(b)
+	if n < 0 {
+		return 0, 0, nil, nil, false
+	}
+	b = b[n:]
+	if n = protowire.ConsumeFieldValue(number, kind, b); n < 0 {
+		return 0, 0, nil, nil, false
+	}
+	content, rest = b[:n], b[n:]
+	if kind == protowire.BytesType {
+		content, _ = protowire.ConsumeBytes(content)
+	}
+	return number, kind, content, rest, true
+}

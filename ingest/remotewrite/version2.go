@@ -2,20 +2,36 @@ package remotewrite
 
 import (
 	"encoding/binary"
+	"math"
+	"slices"
 	"strconv"
+	"sync/atomic"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/hokan-db/hokan/engine/model"
-	"github.com/hokan-db/hokan/engine/policy"
 	"github.com/hokan-db/hokan/ingest/seen"
 )
 
-// seen2 knows series by their labels and metadata, written one behind the other.
+// numbers knows texts by numbers that are the same in all bodies of a tenant,
+// while the table of each body has them at other positions. A number that was
+// given is not given again, also where its text is forgotten.
+var (
+	numbers    = seen.Cache[uint64]{Most: 64 << 20}
+	lastNumber atomic.Uint64
+)
+
+// seen2 knows series by the numbers of their metadata and labels.
 var seen2 = seen.Cache[identity]{Most: 64 << 20}
 
 // symbol is where a text of the table stands in the body.
-type symbol struct{ from, to uint32 }
+type symbol struct {
+	from, to uint32
+	number   uint64 // 0: not looked up
+}
+
+// unkept is the number of texts that are too long to be remembered.
+const unkept = math.MaxUint64
 
 // mostSymbols is more than the labels of the most series need that may be.
 const mostSymbols = 1 << 21
@@ -27,25 +43,18 @@ func (d *Decoder) request2(b []byte) error {
 		return err
 	}
 	for rest := b[ordered:]; len(rest) > 0; {
-		number, kind, n := protowire.ConsumeTag(rest)
-		if n < 0 {
-			return cutOff(d.at)
-		}
-		rest = rest[n:]
-		if number != 5 {
-			if n = protowire.ConsumeFieldValue(number, kind, rest); n < 0 {
+		number, content, next, ok := plainField(rest)
+		if !ok {
+			var kind protowire.Type
+			if number, kind, content, next, ok = anyField(rest); !ok || number == 5 && kind != protowire.BytesType {
 				return cutOff(d.at)
 			}
-			rest = rest[n:]
-			continue
 		}
-		content, n := protowire.ConsumeBytes(rest)
-		if n < 0 || kind != protowire.BytesType {
-			return cutOff(d.at)
-		}
-		rest = rest[n:]
-		if err := d.series2(b, content); err != nil {
-			return err
+		rest = next
+		if number == 5 {
+			if err := d.series2(b, content); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -56,25 +65,21 @@ func (d *Decoder) table(b []byte) (first int, err error) {
 	first = -1
 	for rest := b; len(rest) > 0; {
 		at := len(b) - len(rest)
-		number, kind, n := protowire.ConsumeTag(rest)
-		if n < 0 {
-			return 0, cutOff(0)
+		number, text, next, ok := plainField(rest)
+		if !ok {
+			var kind protowire.Type
+			if number, kind, text, next, ok = anyField(rest); !ok || number == 4 && kind != protowire.BytesType {
+				return 0, cutOff(0)
+			}
 		}
-		rest = rest[n:]
-		if number == 4 && kind != protowire.BytesType {
-			return 0, cutOff(0)
-		}
-		if n = protowire.ConsumeFieldValue(number, kind, rest); n < 0 {
-			return 0, cutOff(0)
-		}
+		rest = next
 		switch number {
 		case 4:
 			if len(d.symbols) == mostSymbols {
 				return 0, &Error{"body_too_large", "the request has more than " + strconv.Itoa(mostSymbols) + " symbols: send several"}
 			}
-			text, _ := protowire.ConsumeBytes(rest)
-			to := len(b) - len(rest) + n
-			d.symbols = append(d.symbols, symbol{uint32(to - len(text)), uint32(to)})
+			to := len(b) - len(rest)
+			d.symbols = append(d.symbols, symbol{from: uint32(to - len(text)), to: uint32(to)})
 		case 5:
 			if first < 0 {
 				first = at
@@ -82,7 +87,6 @@ func (d *Decoder) table(b []byte) (first int, err error) {
 		case 1, 3:
 			d.foreign = true
 		}
-		rest = rest[n:]
 	}
 	if first < 0 {
 		first = len(b)
@@ -96,6 +100,41 @@ type metadata2 struct {
 	help, unit uint32 // positions of symbols; 0 is not said
 }
 
+// read reads metadata into m, which may have some already. It reports whether it
+// could be read.
+func (m *metadata2) read(b []byte) bool {
+	for len(b) > 0 {
+		number, kind, n := protowire.Number(b[0]>>3), protowire.Type(b[0]&7), 1
+		if b[0] >= 0x80 || number == 0 {
+			if number, kind, n = protowire.ConsumeTag(b); n < 0 {
+				return false
+			}
+		}
+		b = b[n:]
+		if number != 1 && number != 3 && number != 4 {
+			if n = protowire.ConsumeFieldValue(number, kind, b); n < 0 {
+				return false
+			}
+			b = b[n:]
+			continue
+		}
+		v, n := protowire.ConsumeVarint(b)
+		if n < 0 || kind != protowire.VarintType {
+			return false
+		}
+		b = b[n:]
+		switch number {
+		case 1:
+			m.kind = uint64(uint32(v))
+		case 3:
+			m.help = uint32(v)
+		case 4:
+			m.unit = uint32(v)
+		}
+	}
+	return true
+}
+
 // series2 reads a series of a body.
 func (d *Decoder) series2(body, b []byte) error {
 	from, err := d.nextSeries()
@@ -106,53 +145,34 @@ func (d *Decoder) series2(body, b []byte) error {
 	var m metadata2
 	histograms := 0
 	for len(b) > 0 {
-		if content, rest, ok := plainBytes(b, tag2Bytes); ok {
+		number, content, rest, ok := plainField(b)
+		if !ok {
+			var kind protowire.Type
+			number, kind, content, rest, ok = anyField(b)
+			// References need not be packed.
+			fits := kind == protowire.BytesType || number > 5 || number == 1 && kind == protowire.VarintType
+			if !ok || !fits {
+				return d.malformed("it is cut off, or no series")
+			}
+		}
+		b = rest
+		switch number {
+		case 1:
+			if !d.addRefs(content) {
+				return d.malformed("references that are cut off")
+			}
+		case 2:
 			if err := d.sample(content); err != nil {
 				return err
 			}
-			b = rest
-			continue
-		}
-		number, kind, n := protowire.ConsumeTag(b)
-		if n < 0 {
-			return d.malformed("it is cut off")
-		}
-		b = b[n:]
-		switch {
-		case number == 1 && kind == protowire.VarintType:
-			ref, n := protowire.ConsumeVarint(b)
-			if n < 0 {
-				return d.malformed("it is cut off")
-			}
-			d.addRef(ref)
-			b = b[n:]
-			continue
-		case number > 5:
-			if n = protowire.ConsumeFieldValue(number, kind, b); n < 0 {
-				return d.malformed("it is cut off")
-			}
-			b = b[n:]
-			continue
-		}
-		content, n := protowire.ConsumeBytes(b)
-		if n < 0 || kind != protowire.BytesType {
-			return d.malformed("it is cut off, or no series")
-		}
-		b = b[n:]
-		switch number {
-		case 1:
-			err = d.addRefs(content)
-		case 2:
-			err = d.sample(content)
 		case 3:
 			histograms++
 		case 4:
 			d.exemplars++
 		case 5:
-			err = d.metadata2(&m, content)
-		}
-		if err != nil {
-			return err
+			if !m.read(content) {
+				return d.malformed("metadata that cannot be read")
+			}
 		}
 	}
 	d.refuseHistograms(histograms)
@@ -160,37 +180,39 @@ func (d *Decoder) series2(body, b []byte) error {
 	if c == nil {
 		return nil
 	}
-	refused := d.makeKey(body, &m)
-	if refused == "" {
-		var one identity
-		if one, refused = d.identity2(body, &m); refused == "" {
-			c.Labels, c.Properties = one.labels, one.properties
-			return nil
-		}
+	if c.Refused = d.checkRefs(&m); c.Refused != "" {
+		return nil
 	}
-	c.Refused = refused
+	c.Labels, c.Properties, c.Refused = d.identity2(body, &m)
 	return nil
 }
 
 // mostRefs is one more label than a channel may have.
 const mostRefs = 2 * (model.MaxLabels + 1)
 
-// addRefs reads positions of symbols, packed.
-func (d *Decoder) addRefs(b []byte) error {
-	for len(b) > 0 {
-		if b[0] < 0x80 {
-			d.addRef(uint64(b[0]))
-			b = b[1:]
-			continue
+// addRefs reads positions of symbols, packed. It reports whether they could be
+// read.
+func (d *Decoder) addRefs(b []byte) bool {
+	for i, c := range b {
+		if c >= 0x80 {
+			return d.addLongRefs(b[i:])
 		}
+		d.addRef(uint64(c))
+	}
+	return true
+}
+
+// addLongRefs reads positions that are not all below 128.
+func (d *Decoder) addLongRefs(b []byte) bool {
+	for len(b) > 0 {
 		ref, n := protowire.ConsumeVarint(b)
 		if n < 0 {
-			return d.malformed("references that are cut off")
+			return false
 		}
 		d.addRef(ref)
 		b = b[n:]
 	}
-	return nil
+	return true
 }
 
 // addRef notes the position of a symbol. Of too many, the first are enough, and
@@ -202,37 +224,14 @@ func (d *Decoder) addRef(ref uint64) {
 	d.refs = append(d.refs, uint32(ref))
 }
 
-// metadata2 reads the metadata of a series into m, which may have some already.
-func (d *Decoder) metadata2(m *metadata2, b []byte) error {
-	ok := fields(b, func(number protowire.Number, wire protowire.Type, _ []byte, v uint64) bool {
-		switch number {
-		case 1:
-			m.kind = uint64(uint32(v))
-		case 3:
-			m.help = uint32(v)
-		case 4:
-			m.unit = uint32(v)
-		default:
-			return true
-		}
-		return wire == protowire.VarintType
-	})
-	if !ok {
-		return d.malformed("metadata that cannot be read")
-	}
-	return nil
-}
-
 // text returns a symbol. The caller has checked that there is one.
 func (d *Decoder) text(body []byte, ref uint32) []byte {
 	s := d.symbols[ref]
 	return body[s.from:s.to]
 }
 
-// makeKey writes down what a series is known by, or says what is wrong with its
-// references: the kind and how many labels there are, then help, unit, names and
-// values, each behind its length.
-func (d *Decoder) makeKey(body []byte, m *metadata2) (refused string) {
+// checkRefs says what is wrong with the references of a series.
+func (d *Decoder) checkRefs(m *metadata2) (refused string) {
 	switch {
 	case len(d.refs)%2 != 0:
 		return "labels_refs are not pairs"
@@ -250,31 +249,6 @@ func (d *Decoder) makeKey(body []byte, m *metadata2) (refused string) {
 			return d.noSymbol(ref)
 		}
 	}
-	key := append(d.key[:0], byte(min(m.kind, uint64(len(kinds)))), byte(len(d.refs)/2))
-	for _, ref := range [...]uint32{m.help, m.unit} {
-		if ref == 0 {
-			key = append(key, 0)
-			continue
-		}
-		text := d.text(body, ref)
-		text = text[:min(len(text), int(policy.PropertyBytes.Default)+8)] // as much as may matter
-		key = binary.AppendUvarint(key, uint64(len(text)))
-		key = append(key, text...)
-	}
-	for _, ref := range d.refs {
-		s := d.symbols[ref]
-		n := s.to - s.from
-		if n > model.MaxLabelValueBytes {
-			return "a label has " + strconv.Itoa(int(n)) + " bytes, at most " + strconv.Itoa(model.MaxLabelValueBytes) + ": " + quote(d.text(body, ref))
-		}
-		if n < 0x80 {
-			key = append(key, byte(n))
-		} else {
-			key = binary.AppendUvarint(key, uint64(n))
-		}
-		key = append(key, body[s.from:s.to]...)
-	}
-	d.key = key
 	return ""
 }
 
@@ -282,34 +256,102 @@ func (d *Decoder) noSymbol(ref uint32) string {
 	return "a reference to symbol " + strconv.FormatUint(uint64(ref), 10) + " of " + strconv.Itoa(len(d.symbols))
 }
 
-// identity2 returns what the series is whose key was made.
-func (d *Decoder) identity2(body []byte, m *metadata2) (one identity, refused string) {
-	known := seen2.After(d.before, d.key)
+// makeKey writes down what a series is known by: the kind and how many labels
+// there are, then the numbers of help, unit, names and values. It reports
+// whether it can be remembered.
+func (d *Decoder) makeKey(body []byte, m *metadata2) bool {
+	const perText = 8 // bytes
+	key := slices.Grow(d.key[:0], 2+perText*(2+len(d.refs)))[:2+perText*(2+len(d.refs))]
+	d.key = key
+	key[0], key[1] = byte(min(m.kind, uint64(len(kinds)))), byte(len(d.refs)/2)
+	kept := true
+	at := key[2:]
+	for _, ref := range [...]uint32{m.help, m.unit} {
+		number := uint64(0)
+		if ref != 0 {
+			number = d.numberOf(body, ref)
+		}
+		kept = kept && number != unkept
+		binary.LittleEndian.PutUint64(at, number)
+		at = at[perText:]
+	}
+	for _, ref := range d.refs {
+		number := d.symbols[ref].number
+		if number == 0 {
+			number = d.numberOf(body, ref)
+		}
+		kept = kept && number != unkept
+		binary.LittleEndian.PutUint64(at, number)
+		at = at[perText:]
+	}
+	return kept
+}
+
+// numberOf returns the number of a symbol, which mostly follows the same as the
+// last time.
+func (d *Decoder) numberOf(body []byte, ref uint32) uint64 {
+	s := &d.symbols[ref]
+	if s.number != 0 {
+		return s.number
+	}
+	text := body[s.from:s.to]
+	known := numbers.After(d.symbol, text)
+	if known == nil || known.Length() != len(text) {
+		if known = numbers.Get(d.request.Tenant, text); known == nil {
+			known = numbers.Put(d.request.Tenant, text, lastNumber.Add(1))
+		}
+		numbers.Follows(d.symbol, known)
+	}
+	d.symbol = known
+	if s.number = unkept; known != nil {
+		s.number = known.Value
+	}
+	return s.number
+}
+
+// identity2 returns what a series is whose references were checked.
+func (d *Decoder) identity2(body []byte, m *metadata2) (labels model.Labels, properties *model.Properties, refused string) {
+	before := d.before
+	d.before = nil
+	if !d.makeKey(body, m) {
+		one, refused := d.newIdentity2(body, m)
+		return one.labels, one.properties, refused
+	}
+	known := seen2.After(before, d.key)
 	if known == nil || known.Length() != len(d.key) {
-		known = seen2.Get(d.request.Tenant, d.key)
+		if known = seen2.Get(d.request.Tenant, d.key); known == nil {
+			one, refused := d.newIdentity2(body, m)
+			if refused != "" {
+				return one.labels, nil, refused
+			}
+			known = seen2.Put(d.request.Tenant, d.key, one) // such keys are never too long
+		}
+		seen2.Follows(before, known)
 	}
-	if known == nil {
-		d.labels = d.labels[:0]
-		for i := 0; i < len(d.refs); i += 2 {
-			d.addLabel(d.text(body, d.refs[i]), d.text(body, d.refs[i+1]))
-		}
-		if one.labels, refused = identify(d.labels); refused != "" {
-			return one, refused
-		}
-		var help, unit []byte
-		if m.help != 0 {
-			help = d.text(body, m.help)
-		}
-		if m.unit != 0 {
-			unit = d.text(body, m.unit)
-		}
-		one.properties = propertiesOf(m.kind, help, unit)
-		if known = seen2.Put(d.request.Tenant, d.key, one); known == nil {
-			d.before = nil
-			return one, ""
-		}
-	}
-	seen2.Follows(d.before, known)
 	d.before = known
-	return known.Value, ""
+	return known.Value.labels, known.Value.properties, ""
+}
+
+// newIdentity2 makes what a series is from its texts.
+func (d *Decoder) newIdentity2(body []byte, m *metadata2) (one identity, refused string) {
+	d.labels = d.labels[:0]
+	for i := 0; i < len(d.refs); i += 2 {
+		name, value := d.text(body, d.refs[i]), d.text(body, d.refs[i+1])
+		if longest := max(len(name), len(value)); longest > model.MaxLabelValueBytes {
+			return one, "a label has " + strconv.Itoa(longest) + " bytes, at most " + strconv.Itoa(model.MaxLabelValueBytes) + ": " + quote(name)
+		}
+		d.addLabel(name, value)
+	}
+	if one.labels, refused = identify(d.labels); refused != "" {
+		return one, refused
+	}
+	var help, unit []byte
+	if m.help != 0 {
+		help = d.text(body, m.help)
+	}
+	if m.unit != 0 {
+		unit = d.text(body, m.unit)
+	}
+	one.properties = propertiesOf(m.kind, help, unit)
+	return one, ""
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"syscall"
 
+	"github.com/hokan-db/hokan/engine/policy"
 	"github.com/hokan-db/hokan/server"
 	"github.com/hokan-db/hokan/server/api"
 )
@@ -156,9 +157,20 @@ func (c *serveCommand) cannotEncrypt(err error) error {
 // newServer makes a server with the pages.
 func newServer(opened *api.API, logger *slog.Logger, encryption *tls.Config) (*server.Server, error) {
 	name, _ := programVersion()
-	return server.New(server.Options{
+	o := server.Options{
 		DB: opened.DB, Clock: opened.Clock, Logger: logger, Tokens: opened.Tenants.Tokens(), Tenants: opened.Tenants, TLS: encryption, Version: name,
-	})
+	}
+	if files := mostFiles(); files > 0 {
+		o.Limits.Connections = connectionsOf(files)
+	}
+	return server.New(o)
+}
+
+// connectionsOf is how many connections may be open in a process that may have
+// so many files open: the database needs a quarter of them, and without files it
+// can keep nothing.
+func connectionsOf(files uint64) int {
+	return int(max(1, min(files/4*3, uint64(policy.Connections.Default))))
 }
 
 func newLogger(t *terminal, level string) *slog.Logger {
