@@ -96,6 +96,8 @@ func (a *answer) note(p *Problem) {
 		a.limit = problemOf(a.body.refused).limit
 	case p.Code == policy.BodyBytes.Code:
 		a.limit = a.bodyLimit
+	case quotaLimits[p.Code] != "":
+		a.limit = quotaLimits[p.Code]
 	}
 	if a.err == nil {
 		if a.err = p.cause; a.err == nil {

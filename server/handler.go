@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -307,7 +308,26 @@ func (s *Server) guarded(o operation, a *answer, r *http.Request, handler func(h
 	}
 	r = r.WithContext(ctx)
 	r.Body = body
+	if o.bulk {
+		handler = s.paid(handler)
+	}
 	return s.once(a, r, handler)
+}
+
+// mostSkipped is how much of a body that nobody wants is read, so that the
+// connection can be used again.
+const mostSkipped = 256 << 10
+
+// paid lets a handler of samples have what a tenant may write now. What comes too
+// fast is refused before it is unpacked and read: it must cost others nothing.
+func (s *Server) paid(handler func(http.ResponseWriter, *http.Request) error) func(http.ResponseWriter, *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if err := s.tenants.Owed(tenantOf(r.Context())); err != nil {
+			_, _ = io.CopyN(io.Discard, r.Body, mostSkipped) // what cannot be read closes the connection
+			return err
+		}
+		return handler(w, r)
+	}
 }
 
 // admit counts a request as in progress until leave is called, or refuses it.

@@ -77,9 +77,16 @@ func newMetrics(s *Server) *metrics {
 	for _, row := range LimitTable() {
 		m.refused.WithLabelValues(row.Name)
 	}
+	for _, quota := range quotaLimits {
+		m.refused.WithLabelValues(quota)
+	}
 	m.handler = promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 	return m
 }
+
+// quotaLimits are the quotas whose refusals are counted with those of limits, by
+// the codes that tell of them.
+var quotaLimits = map[string]string{"rate_limited": "samples_per_second", "over_quota": "bytes"}
 
 // connection follows what happens to the connections.
 func (m *metrics) connection(c net.Conn, state http.ConnState) {

@@ -36,11 +36,19 @@ func newLimiter(perSecond int) *limiter {
 	return &limiter{rate.NewLimiter(rate.Limit(perSecond), perSecond), perSecond}
 }
 
-// take takes room for n samples at now, or says how long to wait.
-func (l *limiter) take(now time.Time, n int) error {
+// owed says how long to wait until what was let in is paid for, nil if it is.
+func (l *limiter) owed(now time.Time) error {
 	if have := l.bucket.TokensAt(now); have < 1 {
 		wait := time.Duration((1 - have) / float64(l.perSecond) * float64(time.Second))
 		return &RateError{l.perSecond, wait}
+	}
+	return nil
+}
+
+// take takes room for n samples at now, or says how long to wait.
+func (l *limiter) take(now time.Time, n int) error {
+	if err := l.owed(now); err != nil {
+		return err
 	}
 	for n > 0 { // a reservation has no more than the bucket holds
 		part := min(n, l.perSecond)
@@ -54,6 +62,17 @@ func (l *limiter) take(now time.Time, n int) error {
 // where a request was larger.
 func (l *limiter) used(now time.Time) float64 {
 	return float64(l.perSecond) - l.bucket.TokensAt(now)
+}
+
+// Owed refuses whatever samples come too fast, before anybody looks at them: a
+// *RateError where those before are not paid for.
+func (s *Store) Owed(t model.Tenant) error {
+	if a := s.account(t); a != nil {
+		if l := a.limiter.Load(); l != nil {
+			return l.owed(s.clock())
+		}
+	}
+	return nil
 }
 
 // Admit refuses samples that come too fast, a *RateError, and those that come
