@@ -49,6 +49,9 @@ type docsLimit struct{ Name, Most, Code, Text string }
 // once.
 var common = []string{"400", "401", "403", "429", "500"}
 
+// anError describes answers of which the page says all in one line.
+const anError = "An error"
+
 func statusText(status int) string { return strconv.Itoa(status) }
 
 // renderDocument makes the API's page: plain HTML, nothing to load but a style
@@ -97,27 +100,32 @@ func describe(op *huma.Operation) docsOperation {
 			}
 		}
 	}
-	var failures []string
+	failures := map[string][]string{} // by the schema of their bodies
 	for status, r := range op.Responses {
 		if r.Content["application/problem+json"] != nil {
 			if !slices.Contains(common, status) && status != "default" {
-				failures = append(failures, status)
+				failures["Problem"] = append(failures["Problem"], status)
 			}
 			continue
 		}
 		a := docsAnswer{Status: status, Text: r.Description}
-		for media, c := range r.Content {
+		for _, media := range slices.Sorted(maps.Keys(r.Content)) {
 			a.Media = media
-			if c.Schema != nil && c.Schema.Ref != "" {
-				a.Schema = c.Schema.Ref[strings.LastIndex(c.Schema.Ref, "/")+1:]
+			if schema := r.Content[media].Schema; schema != nil && schema.Ref != "" {
+				a.Schema = schema.Ref[strings.LastIndex(schema.Ref, "/")+1:]
+				break
 			}
+		}
+		if r.Description == anError {
+			failures[a.Schema] = append(failures[a.Schema], status)
+			continue
 		}
 		d.Answers = append(d.Answers, a)
 	}
 	slices.SortFunc(d.Answers, func(a, b docsAnswer) int { return strings.Compare(a.Status, b.Status) })
-	if len(failures) > 0 {
-		slices.Sort(failures)
-		d.Answers = append(d.Answers, docsAnswer{Status: strings.Join(failures, ", "), Text: "An error", Schema: "Problem"})
+	for _, schema := range slices.Sorted(maps.Keys(failures)) {
+		slices.Sort(failures[schema])
+		d.Answers = append(d.Answers, docsAnswer{Status: strings.Join(failures[schema], ", "), Text: anError, Schema: schema})
 	}
 	return d
 }

@@ -100,6 +100,26 @@ func (s *Server) raw(op huma.Operation, o operation, handler func(http.ResponseW
 	s.handle(o, handler)
 }
 
+// foreign describes an operation of another program's protocol, which takes samples
+// at a path of its own and whose errors have its own form.
+func (s *Server) foreign(path, id, summary string, failure map[string]*huma.MediaType, statuses ...int) huma.Operation {
+	o := s.op("POST", path, id, summary, writeTenant)
+	o.Path, o.Tags, o.Errors, o.Responses = path, []string{"protocols"}, nil, map[string]*huma.Response{}
+	o.Parameters = append(o.Parameters, encodings("zstd", "gzip", "snappy", "identity"))
+	for _, status := range append(statuses, http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusConflict,
+		http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusServiceUnavailable) {
+		o.Responses[statusText(status)] = &huma.Response{Description: anError, Content: failure}
+	}
+	return o
+}
+
+// encodings describes the header that says how a body is packed.
+func encodings(names ...any) *huma.Param {
+	return &huma.Param{
+		Name: "Content-Encoding", In: "header", Description: "How the body is packed", Schema: &huma.Schema{Type: huma.TypeString, Enum: names},
+	}
+}
+
 // schema returns the schema of a type, which the document names.
 func (s *Server) schema(t reflect.Type) *huma.Schema {
 	return s.document.OpenAPI().Components.Schemas.Schema(t, true, t.Name())
@@ -140,10 +160,7 @@ func (s *Server) addBulk() {
 	written := s.schema(reflect.TypeFor[api.SamplesBody]())
 	write := s.op("POST", "/samples", "write", "Write samples; what is kept is durable on return", writeTenant,
 		http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusInsufficientStorage)
-	write.Parameters = append(write.Parameters, &huma.Param{
-		Name: "Content-Encoding", In: "header", Description: "How the body is packed",
-		Schema: &huma.Schema{Type: huma.TypeString, Enum: []any{"zstd", "gzip", "snappy", "identity"}},
-	})
+	write.Parameters = append(write.Parameters, encodings("zstd", "gzip", "snappy", "identity"))
 	write.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
 		"application/json":    {Schema: samplesSchema()},
 		"application/msgpack": {Schema: binary()},

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -17,7 +18,9 @@ import (
 
 // asked is a request whose answer is held to the document.
 type asked struct {
-	method, path string // path as in the document, with {alarm} and {token} for IDs; a query may follow
+	// path is as in the document, behind /api/v1 or else behind "!", with {alarm} and
+	// {token} for IDs; a query may follow.
+	method, path string
 	token        string
 	body         string
 	status       int
@@ -72,6 +75,14 @@ func (f *fixture) requests() []asked {
 		send("POST", "/samples", w, sample, 415, "unsupported_media_type", "Content-Encoding", "br"),
 		send("POST", "/write", w, remoteBody, 204, "", "Content-Type", protoType1), send("POST", "/write", w, "x", bad, "malformed", "Content-Type", protoType1),
 		send("POST", "/write", w, remoteBody, 415, "unsupported_media_type"), send("POST", "/write", r, remoteBody, 403, "forbidden"),
+		send("POST", "!/write", w, "m,host=a v=1\n", 204, ""), send("POST", "!/write?precision=s", w, "m,host=a v=1\nbroken\n", bad, ""),
+		send("POST", "!/write", r, "m v=1", 403, ""), send("POST", "!/write", w, "m v=1", 415, "", "Content-Encoding", "br"),
+		send("POST", "!/api/v2/write", w, "m,host=a v=1\n", 204, ""), send("POST", "!/api/v2/write", w, "broken\n", bad, ""),
+		send("POST", "!/api/v2/write", "none", "m v=1", 401, ""),
+		send("POST", "!/v1/metrics", w, `{"resourceMetrics":[]}`, 200, ""), send("POST", "!/v1/metrics", w, "", 200, "", "Content-Type", "application/x-protobuf"),
+		send("POST", "!/v1/metrics", w, metricsText("gauge", time.Now(), `,{"name":"h","histogram":{"dataPoints":[{}]}}`), 200, ""),
+		send("POST", "!/v1/metrics", w, "{", bad, ""), send("POST", "!/v1/metrics", w, "{}", 415, "", "Content-Type", "text/plain"),
+		send("POST", "!/v1/metrics", w, "x", bad, "", "Content-Type", "application/x-protobuf"),
 		send("POST", "/files?instrument=file&zone=UTC", w, loggerText, 200, ""), send("POST", "/files?instrument=file", w, loggerText, bad, "zone_required"),
 		send("POST", "/files?instrument=file&zone=UTC&map=x", w, loggerText, bad, "malformed"), send("POST", "/files?zone=UTC", w, loggerText, bad, "bad_label"),
 		send("POST", "/files?instrument=file&zone=UTC", w, tableText, bad, "map_required"), send("POST", "/files?instrument=file&zone=UTC", w, "", bad, "malformed"),
@@ -152,7 +163,13 @@ func TestDocument(t *testing.T) {
 	for _, r := range f.requests() {
 		bare, _, _ := strings.Cut(r.path, "?")
 		path := strings.NewReplacer("{alarm}", alarm, "{token}", victim).Replace(r.path)
-		answer, text := f.ask(r.method, prefix+path, r.token, r.body, r.headers...)
+		for _, p := range []*string{&bare, &path} {
+			own, other := strings.CutPrefix(*p, "!")
+			if *p = own; !other {
+				*p = prefix + own
+			}
+		}
+		answer, text := f.ask(r.method, path, r.token, r.body, r.headers...)
 		what := r.method + " " + r.path
 		if answer.StatusCode != r.status {
 			t.Errorf("%s %.80s: %d, want %d: %.300s", what, r.body, answer.StatusCode, r.status, text)
@@ -164,7 +181,7 @@ func TestDocument(t *testing.T) {
 				t.Errorf("%s: want code %s: %s", what, r.code, text)
 			}
 		}
-		operation := operationOf(document, r.method, prefix+bare)
+		operation := operationOf(document, r.method, bare)
 		if operation == nil {
 			t.Errorf("%s is not in the document", what)
 			continue

@@ -3,8 +3,11 @@ package server
 import (
 	"encoding/json"
 	"net/http"
+	"reflect"
 	"strconv"
 	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/hokan-db/hokan/server/influx"
 )
@@ -13,18 +16,38 @@ import (
 // some read its digits.
 const influxVersion = "1.8.10-hokan"
 
+// What errors say to clients of both versions of the API.
+type (
+	influxError struct {
+		Error string `json:"error" doc:"What is wrong; behind partial write: what was refused of lines, of which the rest is kept"`
+	}
+	influx2Error struct {
+		Code    string `json:"code" doc:"InfluxDB's word for the status"`
+		Message string `json:"message" doc:"What is wrong; behind partial write: what was refused of lines, of which the rest is kept"`
+		Line    int    `json:"line,omitempty" doc:"The first line that was refused"`
+	}
+)
+
 // addInflux adds what InfluxDB's clients use to write. Organizations, buckets,
 // databases and retention policies that they name mean nothing here: the token
 // says whose data it is.
 func (s *Server) addInflux() {
 	for _, v := range []struct {
-		path   string
-		second bool // version 2 of the API
-	}{{"/write", false}, {"/api/v2/write", true}} {
-		s.handle(operation{
-			pattern: "POST " + v.path, access: writeTenant, bulk: true, body: s.limits.BodyBytes,
-			secret: influx.Secret, refused: influxRefusal(v.second),
-		}, func(w http.ResponseWriter, r *http.Request) error { return s.writeInflux(w, r, v.second) })
+		path, id string
+		second   bool // version 2 of the API
+		failure  reflect.Type
+		statuses []int
+	}{
+		{"/write", "influx-write", false, reflect.TypeFor[influxError](), nil},
+		{"/api/v2/write", "influx-write-2", true, reflect.TypeFor[influx2Error](), []int{http.StatusTooManyRequests}},
+	} {
+		o := s.foreign(v.path, v.id, "Take InfluxDB's line protocol; what is kept is durable on return",
+			map[string]*huma.MediaType{"application/json": {Schema: s.schema(v.failure)}}, v.statuses...)
+		o.Parameters = append(o.Parameters, query("precision", "The unit of times: ns, us, ms or s; left out: ns", false))
+		o.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"text/plain": {Schema: &huma.Schema{Type: huma.TypeString}}}}
+		o.Responses["204"] = &huma.Response{Description: "Every sample is kept"}
+		s.raw(o, operation{bulk: true, body: s.limits.BodyBytes, secret: influx.Secret, refused: influxRefusal(v.second)},
+			func(w http.ResponseWriter, r *http.Request) error { return s.writeInflux(w, r, v.second) })
 	}
 	for _, method := range []string{"GET ", "POST "} {
 		s.handle(operation{

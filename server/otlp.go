@@ -2,26 +2,58 @@ package server
 
 import (
 	"net/http"
+	"reflect"
 	"strconv"
 	"time"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	protocol "github.com/hokan-db/hokan/ingest/otlp"
 )
 
+// What answers as JSON say; as protobuf they say the same.
+type (
+	// exportMetricsServiceResponse says what became of data points.
+	exportMetricsServiceResponse struct {
+		PartialSuccess *struct {
+			RejectedDataPoints string `json:"rejectedDataPoints" doc:"How many were refused; the others are kept"`
+			ErrorMessage       string `json:"errorMessage" doc:"Why"`
+		} `json:"partialSuccess,omitempty"`
+	}
+	// rpcStatus is an error.
+	rpcStatus struct {
+		Code    int    `json:"code" doc:"A google.rpc.Code"`
+		Message string `json:"message" doc:"The code of Hokan's own errors, and a text for people"`
+	}
+)
+
 // addOTLP adds the path to which OpenTelemetry's exporters send metrics.
 func (s *Server) addOTLP() {
-	s.handle(operation{pattern: "POST /v1/metrics", access: writeTenant, bulk: true, body: s.limits.BodyBytes, refused: refuseOTLP},
-		func(w http.ResponseWriter, r *http.Request) error {
-			contentType := r.Header.Get("Content-Type")
-			answer, err := s.otlp.Write(r.Context(), tenantOf(r.Context()), contentType, r.Header.Get("Content-Encoding"), r.Body)
-			if err != nil {
-				return err
-			}
-			encoding, _ := protocol.EncodingOf(contentType)
-			w.Header().Set("Content-Type", encoding.ContentType())
-			_, err = w.Write(answer)
-			return err
-		})
+	both := func(t reflect.Type) map[string]*huma.MediaType {
+		return map[string]*huma.MediaType{"application/x-protobuf": {Schema: binary()}, "application/json": {Schema: s.schema(t)}}
+	}
+	o := s.foreign("/v1/metrics", "otlp-metrics", "Take what OpenTelemetry's exporters send by OTLP/HTTP; what is kept is durable on return",
+		both(reflect.TypeFor[rpcStatus]()), http.StatusTooManyRequests)
+	o.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
+		"application/x-protobuf": {Schema: binary()}, "application/json": {Schema: &huma.Schema{Type: huma.TypeObject}},
+	}}
+	o.Responses["200"] = &huma.Response{
+		Description: "What is not counted as rejected is kept", Content: both(reflect.TypeFor[exportMetricsServiceResponse]()),
+	}
+	s.raw(o, operation{bulk: true, body: s.limits.BodyBytes, refused: refuseOTLP}, s.exportMetrics)
+}
+
+// exportMetrics takes data points.
+func (s *Server) exportMetrics(w http.ResponseWriter, r *http.Request) error {
+	contentType := r.Header.Get("Content-Type")
+	answer, err := s.otlp.Write(r.Context(), tenantOf(r.Context()), contentType, r.Header.Get("Content-Encoding"), r.Body)
+	if err != nil {
+		return err
+	}
+	encoding, _ := protocol.EncodingOf(contentType)
+	w.Header().Set("Content-Type", encoding.ContentType())
+	_, err = w.Write(answer)
+	return err
 }
 
 // retryLater is when a sender that met a fault of the server should try again.

@@ -80,6 +80,9 @@ func (w *Writer) Import(ctx context.Context, tenant model.Tenant, q url.Values, 
 	}
 	one := &one{Writer: w, request: &m.request}
 	result, err := ingest.ImportFile(ctx, one.append, bytes.NewReader(m.body.Bytes), name, *options)
+	if w.To.Count != nil && !options.DryRun && len(result.Reasons) > 0 { // what the reader refused, which never came to the way in
+		w.To.Count(&admit.Result{Rejected: result.Rejected, Reasons: result.Reasons})
+	}
 	result.Settle(&one.rejected)
 	if err != nil {
 		return nil, failure(err, &result)

@@ -1,4 +1,6 @@
-package otlp
+// Package parser holds the reader of OTLP metrics to that of the protocol's own
+// library. It starts no server, so that it can be fuzzed.
+package parser
 
 import (
 	"bytes"

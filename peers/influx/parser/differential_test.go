@@ -1,4 +1,6 @@
-package influx
+// Package parser holds the reader of line protocol to the official one. It starts no
+// server, so that it can be fuzzed.
+package parser
 
 import (
 	"fmt"
