@@ -92,6 +92,9 @@ func (db *DB) appendColumns(ctx context.Context, t *tenant, columns []model.Colu
 	if result.Refused, err = t.resolve(columns, &r.rows); err != nil || len(r.rows.Columns) == 0 && len(columns) > 0 {
 		return result, err
 	}
+	if db.attaches(&r.rows) {
+		return result, db.appendAttached(ctx, t, &r.rows, &result)
+	}
 	pieces := []*entry.Rows{&r.rows}
 	if r.rows.Size() > entry.MaxBytes {
 		if pieces, err = r.rows.Split(); err != nil {

@@ -120,6 +120,9 @@ func estimateBytes(e *entry.Entry) int64 {
 	if r, ok := e.Body.(*entry.Rows); ok {
 		return int64(64 + 10*r.Rows() + 100*len(r.Definitions))
 	}
+	if b, ok := e.Body.(*entry.Attach); ok {
+		return int64(64 + 18*len(b.Newest) + 100*len(b.Definitions) + len(b.Block))
+	}
 	if r, ok := e.Body.(*entry.PutReceipt); ok {
 		return int64(128 + len(r.ID.Key) + len(r.ID.Producer) + len(r.Header) + len(r.Answer))
 	}
@@ -158,6 +161,8 @@ func (a *applier) apply(p *partition, e *entry.Entry) (err error) {
 	switch body := e.Body.(type) {
 	case *entry.Rows:
 		return a.applyRows(t, e, body)
+	case *entry.Attach:
+		return a.applyAttach(t, e, body)
 	case *entry.Define:
 		return t.define(body.Definitions)
 	case *entry.DeleteRows:
@@ -261,17 +266,63 @@ func (a *applier) applyRows(t *tenant, e *entry.Entry, rows *entry.Rows) error {
 		c := &rows.Columns[i]
 		t.setLatest(c.Channel, c.Times, c.Values)
 	}
+	a.tellRows(t, e.Offset, rows.Columns, watched)
+	return nil
+}
+
+// tellRows tells of rows that are in the head now: alarms, if any watches them,
+// taps, and the flusher. The caller holds t.mu.
+func (a *applier) tellRows(t *tenant, offset uint64, columns []entry.Column, watched bool) {
 	if watched {
-		t.alarms.Fold(e.Offset, rows.Columns, func(event alarm.Event) {
+		t.alarms.Fold(offset, columns, func(event alarm.Event) {
 			a.events[t.name] = append(a.events[t.name], event)
 		})
 	}
 	if len(t.taps) > 0 {
-		t.offerRows(e.Offset, rows.Columns)
+		t.offerRows(offset, columns)
 	}
 	if a.db.large(t.active) && !a.db.options.Manual {
 		t.freeze()
 		a.db.flusher.wake(t)
 	}
+}
+
+// applyAttach folds rows that came as a block. It decodes those alone that alarms
+// or taps want to see. The caller holds t.mu.
+func (a *applier) applyAttach(t *tenant, e *entry.Entry, body *entry.Attach) error {
+	if err := t.define(body.Definitions); err != nil {
+		return err
+	}
+	watched := false
+	for i := range body.Newest {
+		id := body.Newest[i].Channel
+		if t.index.Get(id) == nil {
+			t.nextID = max(t.nextID, id+1) // it was given to somebody: not again
+			return fmt.Errorf("%w %d", ErrUnknownChannel, id)
+		}
+		watched = watched || t.alarms.Watches(id)
+	}
+	attached, err := openAttached(e.Offset, body.Block)
+	if err == nil {
+		err = attached.check(body.Newest)
+	}
+	var columns []entry.Column
+	if err == nil && (watched || len(t.taps) > 0) {
+		columns, err = attached.columns(func(id model.ChannelID) bool { return len(t.taps) > 0 || t.alarms.Watches(id) })
+	}
+	if err != nil {
+		return err
+	}
+	if e.Offset > t.flushedTo {
+		a.db.headBytes.Add(t.attach(e, attached))
+		if len(t.frozen) > 0 && !a.db.options.Manual {
+			a.db.flusher.wake(t)
+		}
+	}
+	for i := range body.Newest {
+		n := &body.Newest[i]
+		t.setLatest(n.Channel, []int64{n.Time}, []float64{n.Value})
+	}
+	a.tellRows(t, e.Offset, columns, watched)
 	return nil
 }

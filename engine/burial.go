@@ -9,7 +9,6 @@ import (
 	"github.com/hokan-db/hokan/engine/catalog"
 	"github.com/hokan-db/hokan/engine/disk"
 	"github.com/hokan-db/hokan/engine/entry"
-	"github.com/hokan-db/hokan/engine/head"
 	"github.com/hokan-db/hokan/engine/index"
 	"github.com/hokan-db/hokan/engine/model"
 	"github.com/hokan-db/hokan/engine/receipt"
@@ -130,7 +129,7 @@ func (a *applier) empty(t *tenant) {
 		bytes += f.Bytes()
 	}
 	a.db.headBytes.Add(-int64(bytes))
-	t.active, t.frozen, t.blocks, t.latest = head.New(), nil, nil, nil
+	t.active, t.frozen, t.blocks, t.latest = newLayer(), nil, nil, nil
 	t.index, t.policy, t.pinned, t.receipts = index.New(), nil, nil, &receipt.Set{}
 	clear(t.pending)
 	t.setTombstones(nil)

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -13,6 +14,7 @@ import (
 	"sync"
 
 	"github.com/hokan-db/hokan/engine/alarm"
+	"github.com/hokan-db/hokan/engine/block"
 	"github.com/hokan-db/hokan/engine/catalog"
 	"github.com/hokan-db/hokan/engine/disk"
 	"github.com/hokan-db/hokan/engine/head"
@@ -53,11 +55,13 @@ import (
 //	    latest   u8: 0 none, 1 known, 2 deleted; then if not 0: time i64 LE; and
 //	             if 1: value u64 LE (bits)
 //	  alarms     counted (alarm.Set.AppendTo)
-//	  receipts   counted (receipt.Set.AppendTo); not in version 2
+//	  receipts   counted (receipt.Set.AppendTo)
 //	  heads      uvarint, then for each, oldest first; the last one is the active
 //	             one if its offset is applied:
 //	    offset   u64 LE   of the last entry it may hold
 //	    rows     counted (head.Snapshot.AppendTo)
+//	    attached uvarint, then for each block that an entry brought along,
+//	             ascending: offset u64 LE of the entry, block counted
 //
 // The stream ends there; its last frame is followed by an empty one.
 
@@ -105,7 +109,9 @@ type tenantState struct {
 type headState struct {
 	lastOffset uint64
 	rows       *head.Snapshot
-	bytes      int // about how long the rows are
+	attached   []*attachedBlock
+	room       int // about how long rows are
+	bytes      int // and all
 }
 
 // Checkpoint writes the checkpoint of every partition that has changed and
@@ -184,10 +190,10 @@ func (t *tenant) capture() tenantState {
 		}
 	}
 	for _, f := range t.frozen {
-		state.heads = append(state.heads, headState{f.lastOffset, f.Snapshot(), f.Bytes()})
+		state.heads = append(state.heads, headState{f.lastOffset, f.Snapshot(), f.attached, f.Head.Bytes(), f.Bytes()})
 	}
 	if !t.active.Empty() {
-		state.heads = append(state.heads, headState{t.lastApplied, t.active.Snapshot(), t.active.Bytes()})
+		state.heads = append(state.heads, headState{t.lastApplied, t.active.Snapshot(), t.active.attached, t.active.Head.Bytes(), t.active.Bytes()})
 	}
 	return state
 }
@@ -347,13 +353,16 @@ func (s *tenantState) encode(w io.Writer) error {
 		return err
 	}
 	for _, h := range s.heads {
-		rows := h.rows.AppendTo(make([]byte, 0, h.bytes))
+		rows := h.rows.AppendTo(make([]byte, 0, h.room))
 		b = binary.LittleEndian.AppendUint64(b[:0], h.lastOffset)
 		b = binary.AppendUvarint(b, uint64(len(rows)))
 		if _, err := w.Write(b); err != nil {
 			return err
 		}
 		if _, err := w.Write(rows); err != nil {
+			return err
+		}
+		if err := writeAttached(w, h.attached); err != nil {
 			return err
 		}
 	}
@@ -434,10 +443,9 @@ func boolByte(v bool) byte {
 
 // checkpointReader reads the stream; the first error sticks.
 type checkpointReader struct {
-	r       *bufio.Reader
-	version uint16
-	size    uint64 // of the file: no part of it is longer
-	err     error
+	r    *bufio.Reader
+	size uint64 // of the file: no part of it is longer
+	err  error
 	// part is the memory of what bytes returns. Most of a checkpoint is heads,
 	// which are copied: memory for each would be as much again.
 	part []byte
@@ -510,7 +518,7 @@ func decodeCheckpoint(o disk.Object, path string, visit func(*tenantCheckpoint) 
 	if err != nil {
 		return checkpointHead{}, err
 	}
-	r := &checkpointReader{r: bufio.NewReaderSize(frames, checkpointFrame), version: frames.Version(), size: uint64(o.Size())}
+	r := &checkpointReader{r: bufio.NewReaderSize(frames, checkpointFrame), size: uint64(o.Size())}
 	head := r.head()
 	tenants := r.uvarint()
 	for i := uint64(0); i < tenants && r.err == nil; i++ {
@@ -586,10 +594,7 @@ func (r *checkpointReader) tenant() (*tenantCheckpoint, error) {
 	if t.alarmSet, err = alarm.DecodeSet(alarms); err != nil {
 		return nil, err
 	}
-	var receipts []byte
-	if r.version > 2 {
-		receipts = r.counted()
-	}
+	receipts := r.counted()
 	if r.err != nil {
 		return nil, r.err
 	}
@@ -603,16 +608,57 @@ func (r *checkpointReader) tenant() (*tenantCheckpoint, error) {
 		if r.err != nil {
 			break
 		}
-		h, err := head.Decode(rows)
+		l := newLayer()
+		if l.Head, err = head.Decode(rows); err == nil {
+			err = r.attached(l)
+		}
 		if err != nil {
 			return nil, err
 		}
-		t.restored = append(t.restored, &frozenHead{h, lastOffset})
+		t.restored = append(t.restored, &frozenHead{l, lastOffset})
 	}
 	if r.err != nil {
 		return nil, r.err
 	}
 	return t, t.name.Validate()
+}
+
+func writeAttached(w io.Writer, list []*attachedBlock) error {
+	b := binary.AppendUvarint(nil, uint64(len(list)))
+	for _, a := range list {
+		b = binary.LittleEndian.AppendUint64(b, a.meta.LastOffset)
+		b = binary.AppendUvarint(b, uint64(len(a.bytes)))
+		if _, err := w.Write(b); err != nil {
+			return err
+		}
+		if _, err := w.Write(a.bytes); err != nil {
+			return err
+		}
+		b = b[:0]
+	}
+	_, err := w.Write(b)
+	return err
+}
+
+// attached reads the blocks that are attached to a layer. They are read once, as
+// its rows are.
+func (r *checkpointReader) attached(l *layer) error {
+	for n := r.uvarint(); n > 0; n-- {
+		offset := r.fixed(8)
+		b := bytes.Clone(r.counted())
+		if r.err != nil {
+			return r.err
+		}
+		a, err := openAttached(offset, b)
+		if err == nil {
+			err = block.CheckBytes(a.name, b)
+		}
+		if err != nil {
+			return err
+		}
+		l.attach(a)
+	}
+	return r.err
 }
 
 // retention reads what was deleted and how long the rest stays.

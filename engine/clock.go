@@ -157,6 +157,10 @@ func (db *DB) entryTime(body entry.Body) int64 {
 		if len(body.Definitions) > 0 {
 			return now
 		}
+	case *entry.Attach:
+		if len(body.Definitions) > 0 {
+			return now
+		}
 	}
 	return db.options.Clock().UnixNano()
 }

@@ -148,6 +148,7 @@ type DB struct {
 	reserve   reserve
 	mostRows  atomic.Uint64 // of one view, in blocks
 	queryRows uint64        // policy.QueryRows; less in tests
+	attach    attachLimits  // defaultAttach; less in tests
 	machine   machineBytes
 	flusher   flusher
 	keeper    checkpointer

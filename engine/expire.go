@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/hokan-db/hokan/engine/block"
-	"github.com/hokan-db/hokan/engine/head"
 	"github.com/hokan-db/hokan/engine/model"
 	"github.com/hokan-db/hokan/engine/policy"
 )
@@ -169,15 +168,7 @@ func (db *DB) reach(rows *model.Span, m *block.Meta, id model.ChannelID, span mo
 func (t *tenant) inHeads(id model.ChannelID, span model.Span) bool {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	over := func(h *head.Head) bool {
-		view, ok := h.View(id)
-		if !ok {
-			return false
-		}
-		first, last := view.Bounds()
-		return span.Overlaps(first, last)
-	}
-	return over(t.active) || slices.ContainsFunc(t.frozen, func(f *frozenHead) bool { return over(f.Head) })
+	return t.active.has(id, span) || slices.ContainsFunc(t.frozen, func(f *frozenHead) bool { return f.has(id, span) })
 }
 
 // begin reports whether another block is to be written.

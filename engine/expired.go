@@ -217,16 +217,20 @@ func (v *view) extent() (model.Span, bool, error) {
 func (v *view) stored() (blocks []block.Meta, views []head.View) {
 	v.tenant.mu.RLock()
 	defer v.tenant.mu.RUnlock()
-	heads := []*head.Head{v.tenant.active}
+	layers := []*layer{v.tenant.active}
 	for _, f := range v.tenant.frozen {
-		heads = append(heads, f.Head)
+		layers = append(layers, f.layer)
 	}
-	for _, h := range heads {
+	blocks = slices.Clip(v.tenant.blocks)
+	for _, l := range layers {
 		for _, id := range v.ids {
-			if view, ok := h.View(id); ok {
+			if view, ok := l.View(id); ok {
 				views = append(views, view)
 			}
 		}
+		for _, a := range l.attached {
+			blocks = append(blocks, a.meta)
+		}
 	}
-	return v.tenant.blocks, views
+	return blocks, views
 }

@@ -60,7 +60,7 @@ func TestFlushHoldsNoMoreThanItsShare(t *testing.T) {
 	for id := range model.ChannelID(4) {
 		h.AppendColumn(id+1, times, values)
 		view, _ := h.View(id + 1)
-		columns = append(columns, flushColumn{view: view})
+		columns = append(columns, flushColumn{pieces: []flushPiece{headPiece(view)}})
 	}
 	if spans, err := flushSpans(columns); err != nil || len(spans) != 3 {
 		t.Fatalf("%v, %v", spans, err)

@@ -48,7 +48,7 @@ func Open(o Options) (db *DB, err error) {
 	db.clock.latest.Store(math.MinInt64)
 	db.clock.trusted = math.MinInt64 // nothing is freed before the log is replayed
 	db.helping = make(chan struct{}, runtime.GOMAXPROCS(0)/2)
-	db.queryRows = uint64(policy.QueryRows.Default)
+	db.queryRows, db.attach = uint64(policy.QueryRows.Default), defaultAttach
 	var stored []string
 	steps := []struct {
 		name string

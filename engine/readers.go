@@ -37,6 +37,7 @@ type openReader struct {
 	users   int
 	element *list.Element // in idle, nil while in use
 	gone    bool          // the block is deleted: closed when nobody uses it
+	lasting bool          // of a block in memory: nobody closes it
 }
 
 func newReaderCache(blocks disk.Blocks, most int64, damaged func(name string, cause error)) *readerCache {
@@ -85,6 +86,9 @@ func (c *readerCache) take(r *openReader) {
 
 // release gives a reader back and closes those longest unused beyond the bound.
 func (c *readerCache) release(r *openReader) {
+	if r.lasting {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if r.users--; r.users > 0 {

@@ -211,7 +211,7 @@ func (db *DB) restoreTenant(t *tenant, heads []*frozenHead) {
 		case h.lastOffset <= t.flushedTo:
 			continue
 		case i+1 == len(heads) && h.lastOffset == t.lastApplied:
-			t.active = h.Head
+			t.active = h.layer
 		default:
 			t.frozen = append(t.frozen, h)
 		}

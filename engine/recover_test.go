@@ -226,7 +226,7 @@ func checkpointBytes(tb testing.TB) []byte {
 			{ID: 2, Labels: testLabels("b")},
 		},
 		latest: []latestSample{{}, {6, 2, latestKnown}},
-		heads:  []headState{{98, h.Snapshot(), h.Bytes()}},
+		heads:  []headState{{98, h.Snapshot(), nil, h.Bytes(), h.Bytes()}},
 	}}}
 	state.tenants[0].alarms = newTenant("t", nil).alarms.AppendTo(nil)
 	state.tenants[0].receipts = formatReceipts()

@@ -70,12 +70,10 @@ func (db *DB) openSnapshot(ctx context.Context, t *tenant, ids []model.ChannelID
 		}
 	}
 	blocks := t.blocks
-	for i, id := range ids {
-		for _, f := range t.frozen {
-			s.addHead(i, f.Head, id, f.lastOffset, span)
-		}
-		s.addHead(i, t.active, id, math.MaxUint64, span)
+	for _, f := range t.frozen {
+		s.addLayer(f.layer, f.lastOffset, span)
 	}
+	s.addLayer(t.active, math.MaxUint64, span)
 	t.mu.RUnlock()
 	for _, m := range blocks {
 		if !span.Overlaps(m.First, m.Last) {
@@ -104,6 +102,19 @@ func (h headRows) DecodeIn(_ []model.Span, times []int64, values []float64) ([]i
 // Fold implements merge.Source.
 func (h headRows) Fold(span model.Span, g merge.Grid, out []model.Aggregate) error {
 	return merge.DecodeAndFold(h, span, g, out)
+}
+
+// addLayer adds the rows of a layer's head, and the blocks attached to it that
+// may have some in span.
+func (s *snapshot) addLayer(l *layer, rank uint64, span model.Span) {
+	for i, id := range s.ids {
+		s.addHead(i, l.Head, id, rank, span)
+	}
+	for _, a := range l.attached {
+		if span.Overlaps(a.meta.First, a.meta.Last) {
+			s.blocks = append(s.blocks, openBlock{openReader: a.openReader, meta: a.meta})
+		}
+	}
 }
 
 func (s *snapshot) addHead(i int, h *head.Head, id model.ChannelID, rank uint64, span model.Span) {

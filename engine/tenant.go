@@ -8,7 +8,6 @@ import (
 
 	"github.com/hokan-db/hokan/engine/alarm"
 	"github.com/hokan-db/hokan/engine/block"
-	"github.com/hokan-db/hokan/engine/head"
 	"github.com/hokan-db/hokan/engine/index"
 	"github.com/hokan-db/hokan/engine/model"
 	"github.com/hokan-db/hokan/engine/policy"
@@ -61,7 +60,7 @@ type tenant struct {
 	pending map[model.Labels]model.ChannelID
 	nextID  model.ChannelID
 
-	active      *head.Head
+	active      *layer
 	activeSince int64         // clock time of the first entry in active
 	frozen      []*frozenHead // oldest first
 	lastApplied uint64        // offset of the tenant's last applied entry
@@ -120,10 +119,10 @@ const (
 	latestLost latestState = 2
 )
 
-// frozenHead is a head that takes no more rows: it holds those entries after
+// frozenHead is a layer that takes no more rows: it holds those entries after
 // the previous one's lastOffset up to its own.
 type frozenHead struct {
-	*head.Head
+	*layer
 	lastOffset uint64
 }
 
@@ -140,18 +139,22 @@ func newTenant(name model.Tenant, p *partition) *tenant {
 		claimed:   map[receipt.ID]struct{}{},
 		pending:   map[model.Labels]model.ChannelID{},
 		nextID:    1,
-		active:    head.New(),
+		active:    newLayer(),
 	}
 }
 
 // freeze moves the active head, if it holds rows, to the frozen ones. The
 // caller holds mu.
-func (t *tenant) freeze() {
+func (t *tenant) freeze() { t.freezeTo(t.lastApplied) }
+
+// freezeTo is freeze where the active head has the rows of entries up to an
+// offset. The caller holds mu.
+func (t *tenant) freezeTo(offset uint64) {
 	if t.active.Empty() {
 		return
 	}
-	t.frozen = append(t.frozen, &frozenHead{Head: t.active, lastOffset: t.lastApplied})
-	t.active, t.activeSince = head.New(), 0
+	t.frozen = append(t.frozen, &frozenHead{t.active, offset})
+	t.active, t.activeSince = newLayer(), 0
 }
 
 // setLatest folds rows of one channel into its latest value. The caller holds

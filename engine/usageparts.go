@@ -6,7 +6,6 @@ import (
 
 	"github.com/hokan-db/hokan/engine/block"
 	"github.com/hokan-db/hokan/engine/disk"
-	"github.com/hokan-db/hokan/engine/head"
 	"github.com/hokan-db/hokan/engine/model"
 )
 
@@ -44,31 +43,38 @@ func (db *DB) viewUsage(t *tenant, parts bool) *usageView {
 	defer t.mu.RUnlock()
 	v := &usageView{channels: t.index.Len(), floors: &t.usage.floors, tombstones: t.tombstones, blocks: t.blocks, flushedTo: t.flushedTo}
 	for _, f := range t.frozen {
-		v.addHead(f.Head, f.lastOffset, parts)
+		v.addLayer(f.layer, f.lastOffset, parts)
 	}
-	v.addHead(t.active, math.MaxUint64, parts)
+	v.addLayer(t.active, math.MaxUint64, parts)
 	return v
 }
 
-// addHead adds a head. Its channels are looked at only where some of its rows
+// addLayer adds rows of heads and attached blocks. Their channels are looked at only where some of its rows
 // may be hidden, or its parts are wanted.
-func (v *usageView) addHead(h *head.Head, lastOffset uint64, parts bool) {
+func (v *usageView) addLayer(h *layer, lastOffset uint64, parts bool) {
 	if h.Empty() {
 		return
 	}
 	u := headUsage{rows: uint64(h.Rows()), visible: uint64(h.Rows()), hider: v.hiderOf(lastOffset, model.MinTime, model.MaxTime)}
 	if hidden := !u.hider.hidesNothing(model.MinTime); hidden || parts {
 		u.visible = 0
-		for _, id := range h.Channels() {
+		add := func(p *usagePart) error {
+			p.charged = p.rows * unchargedRow
+			u.visible += u.hider.visible(p, p.rows)
+			if parts {
+				u.parts = append(u.parts, *p)
+			}
+			return nil
+		}
+		for _, id := range h.Head.Channels() {
 			view, _ := h.View(id)
 			first, last := view.Bounds()
-			splitDays(usagePart{id, first, last, uint64(view.Rows()), 0}, func(p *usagePart) error {
-				p.charged = p.rows * unchargedRow
-				u.visible += u.hider.visible(p, p.rows)
-				if parts {
-					u.parts = append(u.parts, *p)
-				}
-				return nil
+			splitDays(usagePart{id, first, last, uint64(view.Rows()), 0}, add)
+		}
+		for _, a := range h.attached {
+			a.Chunks(a.channels, model.AllTime(), func(c block.ChunkRef) error { // in memory, and read before
+				s := &c.Summary
+				return splitDays(usagePart{c.Channel, s.FirstTime, s.LastTime, s.Rows(), 0}, add)
 			})
 		}
 	}

@@ -16,7 +16,7 @@ import (
 // written: damaged bytes, and parts that contradict each other. It goes on
 // after damage as far as the rest can be found. The error is about a file that
 // cannot be read at all.
-func Check(store disk.Blocks, name string, report func(offset int64, what string)) error {
+func Check(store Store, name string, report func(offset int64, what string)) error {
 	object, err := store.Open(name)
 	if err != nil {
 		return fmt.Errorf("open block %s: %w", name, err)

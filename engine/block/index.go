@@ -23,6 +23,13 @@ type ChunkRef struct {
 // Regular reports whether all steps from a row to the next are equal.
 func (c *ChunkRef) Regular() bool { return c.Times == Frame{} }
 
+// EveryDay reports whether it is known that there is a row on every UTC day from
+// that of the first to that of the last.
+func (c *ChunkRef) EveryDay() bool {
+	column := c.column()
+	return c.Regular() && column.step() <= uint64(model.Day)
+}
+
 // Shared reports whether its times are those of an earlier chunk of the block.
 func (c *ChunkRef) Shared() bool { return !c.Regular() && c.Times.end() != c.Values.Position }
 

@@ -33,9 +33,14 @@ type Reader struct {
 	found  func(error) // told of damage; may be nil
 }
 
+// Store is where blocks are opened: a disk.Blocks.
+type Store interface {
+	Open(name string) (disk.Object, error)
+}
+
 // Open reads the footer and the directory of a block. What is damaged is a
 // *disk.Corruption that names the block and the byte.
-func Open(store disk.Blocks, name string) (*Reader, error) {
+func Open(store Store, name string) (*Reader, error) {
 	object, err := store.Open(name)
 	if err != nil {
 		return nil, fmt.Errorf("open block %s: %w", name, err)

@@ -48,6 +48,7 @@ type Writer struct {
 	form     chunk.Encoding
 	encoder  chunk.Encoder
 	times    timesWriter
+	copied   timesCopier
 	channel  model.ChannelID
 	last     int64 // time of the channel's last row
 	chunked  bool  // the channel has a chunk
@@ -186,18 +187,12 @@ func (b *Writer) AddChunk(times []int64, values []float64) error {
 	if ref.Values, err = b.finish(); err != nil {
 		return err
 	}
-	b.last, b.chunked = times[len(times)-1], true
 	b.rollups.add(times, values)
 	if b.charges.enabled {
 		b.charges.add(times, uint64(ref.Values.end()-ref.start()))
-	} else {
-		b.meta.Uncharged += uint64(len(times))
 	}
-	b.meta.Rows += uint64(len(times))
-	b.meta.Chunks++
-	b.meta.First, b.meta.Last = min(b.meta.First, times[0]), max(b.meta.Last, b.last)
 	numbers := numbersOf(&ref.Summary, values)
-	b.addEntry(&ref, &numbers)
+	b.wrote(&ref, &numbers)
 	return nil
 }
 

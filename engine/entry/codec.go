@@ -28,6 +28,16 @@ package entry
 //	12 put receipt   counted key, counted producer (one of the two is empty),
 //	                 uvarint sequence (0 with a key, else not), 16 bytes
 //	                 fingerprint, u16 status, counted header, counted answer
+//	13 attach        definitions, newest rows, block
+//
+// Newest rows are a uvarint count, at least 1, then each, ascending by channel:
+//
+//	uvarint channel ID minus the one before, the first minus 0
+//	varint  time minus the one before, the first minus the entry's time
+//	f64     value, raw bits
+//
+// A block is the rest of the entry, at least one byte; engine/block/format.go
+// says which.
 //
 // Channel IDs are a uvarint count, at least 1, then each, ascending: uvarint ID
 // minus the one before, the first minus 0.
@@ -113,6 +123,8 @@ func (e *Entry) AppendTo(dst []byte) ([]byte, error) {
 		out = binary.LittleEndian.AppendUint64(out, body.ID)
 	case *PutReceipt:
 		out, err = body.appendTo(out)
+	case *Attach:
+		out, err = body.appendTo(out, e.Time)
 	default:
 		out, err = appendDeletion(out, e.Body)
 	}

@@ -100,6 +100,8 @@ func (d *decoder) body(kind Kind, into *Entry) Body {
 		return d.setRetention()
 	case KindPutReceipt:
 		return d.putReceipt()
+	case KindAttach:
+		return d.attach(into.Time)
 	}
 	d.failAt(9, "no such kind")
 	return nil

@@ -31,6 +31,8 @@ const (
 
 	// KindPutReceipt notes what was answered to a request that may come again.
 	KindPutReceipt Kind = 12
+	// KindAttach is rows as a block: much of a few channels, such as bulk history.
+	KindAttach Kind = 13
 )
 
 // MaxBytes bounds an encoded entry.
@@ -49,7 +51,7 @@ type Entry struct {
 
 // Body is what an entry of one kind says: *Rows, *Define, *CreateTenant,
 // *PutAlarm, *SwitchAlarm, *DeleteAlarm, *DeleteRows, *DeleteChannels,
-// *DeleteTenant, *SetRetention or *PutReceipt.
+// *DeleteTenant, *SetRetention, *PutReceipt or *Attach.
 type Body interface{ Kind() Kind }
 
 // Rows are columns of samples, and the definitions of those channels that were
@@ -130,6 +132,20 @@ type PutReceipt struct {
 	Answer      []byte
 }
 
+// Attach says what Rows says, of rows that are encoded as blocks have them: package
+// block tells every byte. Its rows ascend, of each channel strictly.
+type Attach struct {
+	Definitions []model.Definition
+	Newest      []NewestRow // of each channel of the block, ascending, at least one
+	Block       []byte      // not empty; whose notes are empty
+}
+
+// NewestRow is the newest row that a block has of a channel.
+type NewestRow struct {
+	Channel model.ChannelID
+	model.Sample
+}
+
 // Kind implements Body.
 func (*Rows) Kind() Kind { return KindRows }
 
@@ -162,6 +178,9 @@ func (*SetRetention) Kind() Kind { return KindSetRetention }
 
 // Kind implements Body.
 func (*PutReceipt) Kind() Kind { return KindPutReceipt }
+
+// Kind implements Body.
+func (*Attach) Kind() Kind { return KindAttach }
 
 // Rows returns the number of samples in the columns.
 func (r *Rows) Rows() int {

@@ -48,6 +48,10 @@ func (e *Entry) Equal(o *Entry) bool {
 	case *SetRetention:
 		b, ok := o.Body.(*SetRetention)
 		return ok && a.Rules.Equal(b.Rules)
+	case *Attach:
+		b, ok := o.Body.(*Attach)
+		return ok && slices.EqualFunc(a.Definitions, b.Definitions, equalDefinition) &&
+			slices.EqualFunc(a.Newest, b.Newest, equalNewest) && bytes.Equal(a.Block, b.Block)
 	case *PutReceipt:
 		b, ok := o.Body.(*PutReceipt)
 		return ok && a.ID == b.ID && a.Fingerprint == b.Fingerprint && a.Status == b.Status && a.Header == b.Header && bytes.Equal(a.Answer, b.Answer)
@@ -68,6 +72,10 @@ func equalDefinition(a, b model.Definition) bool {
 func equalColumn(a, b Column) bool {
 	return a.Channel == b.Channel && slices.Equal(a.Times, b.Times) &&
 		slices.EqualFunc(a.Values, b.Values, equalBits)
+}
+
+func equalNewest(a, b NewestRow) bool {
+	return a.Channel == b.Channel && a.Time == b.Time && equalBits(a.Value, b.Value)
 }
 
 func equalPutAlarm(a, b PutAlarm) bool {
