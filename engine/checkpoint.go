@@ -55,13 +55,14 @@ import (
 //	    latest   u8: 0 none, 1 known, 2 deleted; then if not 0: time i64 LE; and
 //	             if 1: value u64 LE (bits)
 //	  alarms     counted (alarm.Set.AppendTo)
-//	  receipts   counted (receipt.Set.AppendTo)
+//	  receipts   counted (receipt.Set.AppendTo); not in version 2
 //	  heads      uvarint, then for each, oldest first; the last one is the active
 //	             one if its offset is applied:
 //	    offset   u64 LE   of the last entry it may hold
 //	    rows     counted (head.Snapshot.AppendTo)
 //	    attached uvarint, then for each block that an entry brought along,
-//	             ascending: offset u64 LE of the entry, block counted
+//	             ascending: offset u64 LE of the entry, block counted;
+//	             not before version 4
 //
 // The stream ends there; its last frame is followed by an empty one.
 
@@ -443,9 +444,10 @@ func boolByte(v bool) byte {
 
 // checkpointReader reads the stream; the first error sticks.
 type checkpointReader struct {
-	r    *bufio.Reader
-	size uint64 // of the file: no part of it is longer
-	err  error
+	version uint16
+	r       *bufio.Reader
+	size    uint64 // of the file: no part of it is longer
+	err     error
 	// part is the memory of what bytes returns. Most of a checkpoint is heads,
 	// which are copied: memory for each would be as much again.
 	part []byte
@@ -518,7 +520,7 @@ func decodeCheckpoint(o disk.Object, path string, visit func(*tenantCheckpoint) 
 	if err != nil {
 		return checkpointHead{}, err
 	}
-	r := &checkpointReader{r: bufio.NewReaderSize(frames, checkpointFrame), size: uint64(o.Size())}
+	r := &checkpointReader{r: bufio.NewReaderSize(frames, checkpointFrame), version: frames.Version(), size: uint64(o.Size())}
 	head := r.head()
 	tenants := r.uvarint()
 	for i := uint64(0); i < tenants && r.err == nil; i++ {
@@ -594,7 +596,10 @@ func (r *checkpointReader) tenant() (*tenantCheckpoint, error) {
 	if t.alarmSet, err = alarm.DecodeSet(alarms); err != nil {
 		return nil, err
 	}
-	receipts := r.counted()
+	var receipts []byte
+	if r.version > 2 {
+		receipts = r.counted()
+	}
 	if r.err != nil {
 		return nil, r.err
 	}
@@ -609,7 +614,7 @@ func (r *checkpointReader) tenant() (*tenantCheckpoint, error) {
 			break
 		}
 		l := newLayer()
-		if l.Head, err = head.Decode(rows); err == nil {
+		if l.Head, err = head.Decode(rows); err == nil && r.version > 3 {
 			err = r.attached(l)
 		}
 		if err != nil {

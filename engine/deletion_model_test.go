@@ -37,6 +37,7 @@ type remover struct {
 	alarms map[string]bool // channels with an alarm
 	rules  policy.Rules
 	born   bool
+	attach attachLimits // of appends
 }
 
 func newRemover(t *rapid.T) *remover {
@@ -47,6 +48,7 @@ func newRemover(t *rapid.T) *remover {
 		HeadRows:     rapid.SampledFrom([]int{1, 100000}).Draw(t, "head rows"),
 		SegmentBytes: rapid.SampledFrom([]int64{300, 1 << 20}).Draw(t, "segment bytes"),
 	}
+	m.attach = attachedFrom(t)
 	m.open()
 	m.create()
 	return m
@@ -63,7 +65,7 @@ func (m *remover) open() {
 	m.options.FS = m.fs
 	db, err := Open(m.options)
 	m.must(err)
-	m.db = db
+	m.db, db.attach = db, m.attach
 	if faults, quarantined := db.Faults(); len(faults) > 0 || quarantined > 0 {
 		m.t.Fatalf("faults after open: %v, %d entries quarantined", faults, quarantined)
 	}
@@ -112,6 +114,11 @@ func (m *remover) append(t *rapid.T) {
 		for range rapid.IntRange(1, 6).Draw(t, "rows") {
 			at := rapid.SampledFrom([]int64{0, 1, 20, 31, 39, 40}).Draw(t, "day")*model.Day + rapid.Int64Range(0, 9).Draw(t, "minute")*60e9
 			c.Times, c.Values = append(c.Times, at), append(c.Values, rapid.Float64Range(-9, 9).Draw(t, "value"))
+		}
+		if rapid.Bool().Draw(t, "sorted") { // as blocks are attached
+			slices.Sort(c.Times)
+			c.Times = slices.Compact(c.Times)
+			c.Values = c.Values[:len(c.Times)]
 		}
 		if rapid.IntRange(0, 4).Draw(t, "properties") == 0 {
 			group := rapid.SampledFrom([]string{"short", "long"}).Draw(t, "group")

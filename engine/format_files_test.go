@@ -319,13 +319,15 @@ func dumpCheckpoint(t *testing.T) string {
 		},
 		latest: []latestSample{{}, {}, {time: formatTime, value: 20.5, state: latestKnown}},
 		alarms: alarm.NewSet().AppendTo(nil), receipts: formatReceipts(),
-		heads: []headState{{lastOffset: 41, rows: h.Snapshot()}},
+		heads: []headState{{lastOffset: 41, rows: h.Snapshot(), attached: []*attachedBlock{
+			{meta: block.Meta{LastOffset: 40}, bytes: formatAttach().Block},
+		}}},
 	}}}
 	var file bytes.Buffer
 	must(t, encodeCheckpoint(&file, 2, state))
 	// The salt is random, and nothing behind the header depends on it
 	// (TestCheckpointSalt).
-	header, err := disk.ReadHeader(file.Bytes(), disk.KindCheckpoint, 3)
+	header, err := disk.ReadHeader(file.Bytes(), disk.KindCheckpoint, 4)
 	must(t, err)
 	header.Salt = formatSalt()
 	b := disk.AppendHeader(nil, header)
@@ -404,6 +406,10 @@ func (d *dump) tenant() {
 		end += d.at
 		d.head()
 		d.ends(end)
+		for range d.uvarint("blocks of entries") {
+			d.u64("offset of the entry")
+			d.text(int(d.uvarint("bytes of the block")), "block")
+		}
 	}
 }
 

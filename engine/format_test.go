@@ -44,6 +44,7 @@ var formatDumps = map[string]func(*testing.T) string{
 	"entry-delete-tenant":   dumpEntry(&entry.DeleteTenant{Bytes: 8000, Channels: 2}, (*dump).deleteTenant),
 	"entry-set-retention":   dumpEntry(&entry.SetRetention{Rules: formatRules()}, (*dump).setRetention),
 	"entry-put-receipt":     dumpEntry(formatReceipt(), (*dump).putReceipt),
+	"entry-attach":          dumpEntry(formatAttach(), (*dump).attach),
 	"chunk":                 dumpChunk,
 	"column-times":          dumpTimesColumn(formatClock(), chunk.Small),
 	"column-readings":       dumpValuesColumn(formatReadings(20), chunk.Fast),
@@ -158,6 +159,14 @@ func formatRows() *entry.Rows {
 		{Channel: 2, Times: shared, Values: []float64{20.5, 20.6, model.QualityBurnout.NaN()}},
 		{Channel: 3, Times: shared, Values: []float64{1, 2, 3}},
 		{Channel: 1, Times: []int64{formatTime + 1e9}, Values: []float64{-1}},
+	}}
+}
+
+// formatAttach has text in place of a block, of which there is a dump.
+func formatAttach() *entry.Attach {
+	return &entry.Attach{Definitions: formatDefinitions()[1:], Block: []byte("HOKANBLK … HOKANEND"), Newest: []entry.NewestRow{
+		{Channel: 2, Sample: model.Sample{Time: formatTime + 120e9, Value: 20.5}},
+		{Channel: 7, Sample: model.Sample{Time: formatTime + 60e9, Value: -1}},
 	}}
 }
 
@@ -286,6 +295,17 @@ func (d *dump) rows() {
 			d.float("value")
 		}
 	}
+}
+
+func (d *dump) attach() {
+	d.definitions()
+	at := int64(formatTime)
+	for range d.uvarint("channels") {
+		d.uvarint("channel ID less the one before")
+		at = d.zigzagTime("time of its newest row less the one before", at)
+		d.float("value")
+	}
+	d.text(len(d.b)-d.at, "block")
 }
 
 func (d *dump) definitions() {

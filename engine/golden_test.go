@@ -215,6 +215,7 @@ func (g *golden) secondRun() {
 		Operator: uint8(alarm.OutsideOrEqual), Low: 0.005, High: 0.025, Enabled: true})
 	g.minutes("lake", 45, 50)
 	g.write("lake", []int64{goldenTime + 39*60e9, goldenTime + 38*60e9 + 1}, map[string][]float64{"1": {-7, -8}}) // late
+	g.history("roof", times[0]-300*60e9, 100)
 	must(g.t, g.db.Checkpoint(ctx))
 
 	// From here on entries are in the log alone, one of every kind at least.
@@ -230,6 +231,21 @@ func (g *golden) secondRun() {
 		Properties: &model.Properties{Name: "no rows yet"}}}))
 	g.write("new", times[:3], map[string][]float64{"3": special[:3]})
 	g.write("lake", []int64{goldenTime + 1}, map[string][]float64{"2": {8}})
+	g.history("lake", goldenTime-model.Day, 50)
+}
+
+// history writes minutes of two channels from a time on, as a block.
+func (g *golden) history(tenant model.Tenant, from int64, rows int) {
+	g.t.Helper()
+	g.db.attach.rows, g.db.attach.average = rows, rows
+	defer func() { g.db.attach = defaultAttach }()
+	times := make([]int64, rows)
+	one, two := make([]float64, rows), make([]float64, rows)
+	for i := range times {
+		times[i] = from + int64(i)*60e9
+		one[i], two[i] = float64(i%9)/10, model.QualityNoData.NaN()
+	}
+	g.write(tenant, times, map[string][]float64{"2": one, "3": two})
 }
 
 // check compares the rows of a listing with those that were written.
@@ -354,7 +370,7 @@ func TestGoldenHasEverything(t *testing.T) {
 		}
 	}
 	slices.Sort(kinds)
-	if want := []entry.Kind{1, 2, 3, 4, 5, 6}; !slices.Equal(kinds, want) {
+	if want := []entry.Kind{1, 2, 3, 4, 5, 6, 13}; !slices.Equal(kinds, want) {
 		t.Errorf("kinds of entry behind the checkpoint: %v, want %v", kinds, want)
 	}
 }

@@ -149,6 +149,7 @@ type machine struct {
 	seed    uint64
 	// The bounds of compactions.
 	mergeBlocks, mergeChunks int
+	attach                   attachLimits // of appends
 	held                     []heldSelection
 }
 
@@ -173,11 +174,20 @@ func newMachine(t *rapid.T) *machine {
 	}
 	m.mergeBlocks = rapid.SampledFrom([]int{mergeBlocks, 2, 3}).Draw(t, "merged blocks")
 	m.mergeChunks = rapid.SampledFrom([]int{groupChunks, 1, 3}).Draw(t, "merged chunks")
+	m.attach = attachedFrom(t)
 	m.open()
 	for _, name := range machineTenants {
 		m.create(name)
 	}
 	return m
+}
+
+// attachedFrom draws from how many rows on appends attach blocks, of one entry each.
+func attachedFrom(t *rapid.T) attachLimits {
+	limits := defaultAttach
+	limits.rows = rapid.SampledFrom([]int{1, 1, 3, limits.rows}).Draw(t, "attached rows")
+	limits.average = 1
+	return limits
 }
 
 func (m *machine) must(err error) {
@@ -195,6 +205,7 @@ func (m *machine) open() {
 	m.must(db.compactor.acquire(context.Background())) // background work may run already
 	db.compactor.blocks, db.compactor.chunks = m.mergeBlocks, m.mergeChunks
 	db.compactor.release()
+	db.attach = m.attach
 	for name, n := range m.tenants {
 		m.must(db.SetQuota(name, policy.Quota{Channels: n.quota})) // a service's, not the database's
 	}
@@ -236,6 +247,7 @@ func (m *machine) append(t *rapid.T) {
 			times = rapid.SliceOfN(rowTimes, 1, 12).Draw(t, "times")
 			if rapid.Bool().Draw(t, "sorted") {
 				slices.Sort(times)
+				times = slices.Compact(times)
 			}
 		}
 		c := model.Column{Labels: testLabels(channel), Times: times,

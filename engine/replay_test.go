@@ -74,9 +74,11 @@ func (w *foldWriter) write(db *DB, e entry.Entry) error {
 // so that they meet each other. Some cannot be applied.
 var foldEntries = rapid.Custom(func(t *rapid.T) entry.Entry {
 	e := entry.Entry{Tenant: rapid.SampledFrom([]model.Tenant{"lake", "lake", "roof", "nobody"}).Draw(t, "tenant")}
-	switch kind := rapid.SampledFrom([]entry.Kind{1, 1, 1, 1, 1, 2, 3, 3, 4, 4, 5, 6, 12, 12}).Draw(t, "kind"); kind {
+	switch kind := rapid.SampledFrom([]entry.Kind{1, 1, 1, 1, 1, 2, 3, 3, 4, 4, 5, 6, 12, 12, 13, 13, 13}).Draw(t, "kind"); kind {
 	case entry.KindRows:
 		e.Body = foldRows(t)
+	case entry.KindAttach:
+		e.Body = foldAttach(t)
 	case entry.KindDefine:
 		e.Body = &entry.Define{Definitions: rapid.SliceOfN(foldDefinitions, 0, 4).Draw(t, "definitions")}
 	case entry.KindCreateTenant:
@@ -155,6 +157,39 @@ func foldRows(t *rapid.T) *entry.Rows {
 		rows.Columns = append(rows.Columns, entry.Column{Channel: d.ID, Times: times, Values: values})
 	}
 	return rows
+}
+
+// foldAttach is a block of such rows. Some are none, or not of the channels that
+// the entry says.
+func foldAttach(t *rapid.T) *entry.Attach {
+	rows := foldRows(t)
+	slices.SortFunc(rows.Columns, func(a, b entry.Column) int { return int(a.Channel) - int(b.Channel) })
+	rows.Columns = slices.CompactFunc(rows.Columns, func(a, b entry.Column) bool { return a.Channel == b.Channel })
+	for i := range rows.Columns {
+		c := &rows.Columns[i]
+		c.Times = slices.Compact(slices.Sorted(slices.Values(append([]int64{7}, c.Times...))))
+		c.Values = append([]float64{0.5}, c.Values...)[:len(c.Times)]
+	}
+	if len(rows.Columns) == 0 {
+		rows.Columns = []entry.Column{{Channel: 1, Times: []int64{1}, Values: []float64{2}}}
+	}
+	a := attacher{limits: defaultAttach, columns: rows.Columns, labels: make([]model.Labels, len(rows.Columns))}
+	for i := range a.labels {
+		a.labels[i] = testLabels(fmt.Sprint(rows.Columns[i].Channel))
+	}
+	body, _, err := a.next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	body.Definitions = rows.Definitions
+	switch rapid.IntRange(0, 9).Draw(t, "wrong") {
+	case 0:
+		body.Block[rapid.IntRange(0, len(body.Block)-1).Draw(t, "byte")] ^= 4
+	case 1:
+		body.Newest[0].Channel += 1000
+		body.Newest = body.Newest[:1]
+	}
+	return body
 }
 
 // sameFold compares the whole state of two databases, as checkpoints of it

@@ -25,12 +25,12 @@ type memory struct {
 	bytes []byte
 }
 
-type memoryObject struct{ *bytes.Reader }
+type testObject struct{ *bytes.Reader }
 
-func (memoryObject) Close() error { return nil }
+func (testObject) Close() error { return nil }
 
 func (m memory) Open(string) (disk.Object, error) {
-	return memoryObject{bytes.NewReader(m.bytes)}, nil
+	return testObject{bytes.NewReader(m.bytes)}, nil
 }
 
 type chunkRows struct {

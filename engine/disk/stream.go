@@ -15,7 +15,7 @@ import (
 // read, and the one that is written.
 func streamVersions(kind FileKind) (oldest, newest uint16) {
 	if kind == KindCheckpoint {
-		return 4, 4
+		return 2, 4
 	}
 	return 1, 1
 }

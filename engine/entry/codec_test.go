@@ -90,7 +90,7 @@ func anyBody() *rapid.Generator[entry.Body] {
 	return rapid.Custom(func(t *rapid.T) entry.Body {
 		id := rapid.Uint64().Draw(t, "alarm")
 		enabled := rapid.Bool().Draw(t, "enabled")
-		switch rapid.IntRange(1, 11).Draw(t, "kind") {
+		switch rapid.IntRange(1, 12).Draw(t, "kind") {
 		case 1:
 			return &entry.Rows{Definitions: anyDefinitions().Draw(t, "definitions"), Columns: anyColumns().Draw(t, "columns")}
 		case 2:
@@ -119,6 +119,13 @@ func anyBody() *rapid.Generator[entry.Body] {
 			return &entry.DeleteTenant{Bytes: id, Channels: rapid.Uint64().Draw(t, "channels")}
 		case 10:
 			return anyReceipt().Draw(t, "receipt")
+		case 11:
+			body := &entry.Attach{Definitions: anyDefinitions().Draw(t, "definitions"), Block: rapid.SliceOfN(rapid.Byte(), 1, 40).Draw(t, "block")}
+			for _, id := range anyIDs().Draw(t, "channels") {
+				body.Newest = append(body.Newest, entry.NewestRow{Channel: id,
+					Sample: model.Sample{Time: anyTime().Draw(t, "newest"), Value: anyValue().Draw(t, "value")}})
+			}
+			return body
 		default:
 			return &entry.SetRetention{Rules: anyRules().Draw(t, "rules")}
 		}

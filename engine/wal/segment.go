@@ -52,7 +52,7 @@ import (
 //     entry too, and what is in entries others decide. The tag, which nobody
 //     knows, keeps them from writing a frame into one.
 const (
-	segmentVersion = 3
+	segmentVersion = 4
 	oldestVersion  = 2                                          // that is read
 	segmentHead    = disk.HeaderSize + disk.FrameHeaderSize + 8 // bytes before the first entry
 	tagSize        = 8
