@@ -11,12 +11,18 @@ import (
 	"github.com/hokan-db/hokan/ingest/refusal"
 )
 
-// Bounds on a batch. By default its log entry stays well below 1 MiB.
+// Bounds on a batch. The first is small, as most files are. Those of a long file
+// grow until a batch is some blocks' worth, of whole chunks where channels are few
+// enough: history goes into the database as blocks, several times cheaper than as
+// rows. It takes 4 MiB, and the batch before as many.
 const (
-	defaultBatchRows    = 8192
-	defaultBatchSamples = 96 << 10
-	maxBatchRows        = 1 << 16
-	maxBatchSamples     = 1 << 20
+	firstBatchRows    = 8192
+	firstBatchSamples = 96 << 10
+	grownBatchSamples = 1 << 19
+	batchGrowth       = 4
+	chunkRows         = 4096
+	maxBatchRows      = 1 << 16
+	maxBatchSamples   = 1 << 20
 )
 
 // Reader turns one file into batches. It is not safe for concurrent use.
@@ -32,6 +38,7 @@ type Reader struct {
 	words     map[string]float64
 	announced []bool // by channel: its properties were handed over
 	batchRows int
+	grows     bool       // batchRows does, up to what is best
 	memory    [2]*memory // of the last two batches
 	turn      int
 	pending   []refusal.Error // cells of the line that is being read
@@ -105,8 +112,25 @@ func (r *Reader) prepare(o *Options) {
 	if o.BatchRows > 0 {
 		r.batchRows = max(1, min(o.BatchRows, maxBatchRows, maxBatchSamples/len(r.channels)))
 	} else {
-		r.batchRows = max(1, min(defaultBatchRows, defaultBatchSamples/len(r.channels)))
+		r.batchRows = max(1, min(firstBatchRows, firstBatchSamples/len(r.channels)))
+		r.grows = true
 	}
+}
+
+// grow makes the batches after a full one larger.
+func (r *Reader) grow() {
+	most := wholeChunks(max(r.batchRows, min(maxBatchRows, grownBatchSamples/len(r.channels))))
+	r.batchRows = wholeChunks(min(most, r.batchRows*batchGrowth))
+	r.grows = r.batchRows < most
+}
+
+// wholeChunks returns the greatest number of rows up to n that fills chunks, n
+// where it fills none.
+func wholeChunks(n int) int {
+	if n < chunkRows {
+		return n
+	}
+	return n / chunkRows * chunkRows
 }
 
 // Dialect names the way in which the file is written.
@@ -142,7 +166,7 @@ func isHole(v float64) bool { return math.Float64bits(v) == 0x7FF8_0000_0000_0B0
 
 func (r *Reader) nextMemory() *memory {
 	r.turn ^= 1
-	if r.memory[r.turn] == nil {
+	if m := r.memory[r.turn]; m == nil || len(m.times) < r.batchRows {
 		m := &memory{
 			times:  make([]int64, r.batchRows),
 			values: make([][]float64, len(r.channels)),
@@ -168,12 +192,16 @@ func (r *Reader) Next(b *model.Batch) error {
 	b.Tenant = r.tenant
 	b.Columns = b.Columns[:0]
 	m := r.nextMemory()
+	n := 0
 	for len(b.Columns) == 0 { // a batch of holes is none
 		if r.failure != nil {
 			return r.failure
 		}
-		n := r.fill(m)
+		n = r.fill(m)
 		r.deliver(b, m, n)
+	}
+	if r.grows && n == r.batchRows {
+		r.grow()
 	}
 	return nil
 }

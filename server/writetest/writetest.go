@@ -5,6 +5,7 @@ package writetest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -87,11 +88,13 @@ type Load struct {
 	Path    string // with its query
 	Header  map[string]string
 	Clients int // over a keep-alive connection each
+	Samples int // of each body; 0: Samples
 	Body    func(client, turn int) []byte
 }
 
 // Run sends b.N bodies. It reports samples a second by the clock, and by the
-// CPU that the server used: what its core would take if it never waited.
+// CPU that the server used: what its core would take if it never waited; and the
+// bytes of bodies by the clock.
 func Run(b *testing.B, load Load) {
 	b.Helper()
 	taskset, err := exec.LookPath("taskset")
@@ -126,7 +129,8 @@ func Run(b *testing.B, load Load) {
 	sending.Wait()
 	b.StopTimer()
 	used := s.cpu(b) - before
-	total := float64(b.N) * Samples
+	total := float64(b.N) * float64(cmp.Or(load.Samples, Samples))
+	b.SetBytes(int64(len(bodies[0][0])))
 	b.ReportMetric(total/b.Elapsed().Seconds(), "samples/s")
 	b.ReportMetric(total/used.Seconds(), "cpu-samples/s")
 	b.ReportMetric(float64(used.Nanoseconds())/total, "cpu-ns/sample")
