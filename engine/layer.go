@@ -48,8 +48,12 @@ func openAttached(offset uint64, b []byte) (*attachedBlock, error) {
 	return a, err
 }
 
-// check reports whether the block has the channels that its entry says.
+// check reads every row of the block, and reports whether it has the channels that
+// its entry says: what is acknowledged can be read and flushed.
 func (a *attachedBlock) check(newest []entry.NewestRow) error {
+	if err := block.CheckBytes(a.name, a.bytes); err != nil {
+		return err
+	}
 	same := slices.EqualFunc(a.channels, newest, func(id model.ChannelID, n entry.NewestRow) bool { return id == n.Channel })
 	if !same {
 		return fmt.Errorf("%w: the block has other channels than its entry", ErrInvalid)

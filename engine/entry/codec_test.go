@@ -463,6 +463,7 @@ func FuzzDecode(f *testing.F) {
 	times := []int64{1, 2, 3}
 	values := []float64{1, 2, 3}
 	f.Add(mustEncode(f, &entry.Entry{Tenant: "t", Body: &entry.Rows{Columns: []entry.Column{{1, times, values}, {2, times, values}}}}))
+	f.Add(mustEncode(f, &entry.Entry{Tenant: "t", Body: &entry.Attach{Block: []byte{1}, Newest: []entry.NewestRow{{Channel: 7, Sample: model.Sample{Time: 9, Value: 2}}}}}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var e, again entry.Entry
 		if err := entry.Decode(b, &e); err != nil {
