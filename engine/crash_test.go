@@ -127,6 +127,13 @@ func (w *crashWriter) next(now int64) (crashState, func(context.Context, *DB) er
 		column.Times, column.Values = append(column.Times, at), append(column.Values, w.value)
 		after.channels[name].rows[at] = w.value
 	}
+	if w.random.IntN(2) == 0 { // as blocks are attached
+		column.Times = slices.Compact(slices.Sorted(slices.Values(column.Times)))
+		column.Values = column.Values[:0]
+		for _, at := range column.Times {
+			column.Values = append(column.Values, after.channels[name].rows[at])
+		}
+	}
 	return after, func(ctx context.Context, db *DB) error {
 		_, err := db.Append(ctx, &model.Batch{Tenant: w.name, Columns: []model.Column{column}})
 		return err
@@ -332,6 +339,7 @@ func crashUnderLoad(memory *vfs.MemFS, writers []*crashWriter, now int64, random
 	if err != nil {
 		return crash, fmt.Errorf("open: %w", err)
 	}
+	db.attach.rows, db.attach.average = 3, 1
 	errs, maintaining := make([]error, len(writers)), error(nil)
 	var working sync.WaitGroup
 	for i, w := range writers {

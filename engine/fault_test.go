@@ -82,6 +82,15 @@ func scriptOptions(fs disk.FS) Options {
 	}
 }
 
+// attachOdd has every other batch of a script attached as a block.
+func attachOdd(i int) attachLimits {
+	limits := defaultAttach
+	if i%2 == 1 {
+		limits.rows, limits.average = 1, 1
+	}
+	return limits
+}
+
 func scriptBatch(i int) *model.Batch {
 	times := []int64{int64(i) * 60e9}
 	return &model.Batch{Tenant: "t", Columns: []model.Column{
@@ -103,6 +112,7 @@ func (s *script) run(fs disk.FS) error {
 	}
 	for i := range scriptBatches {
 		s.note(s.tried, i)
+		db.attach = attachOdd(i)
 		if _, err := db.Append(ctx, scriptBatch(i)); err == nil {
 			s.note(s.acknowledged, i)
 		}
