@@ -2,7 +2,6 @@ package engine
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -14,7 +13,6 @@ import (
 	"sync"
 
 	"github.com/hokan-db/hokan/engine/alarm"
-	"github.com/hokan-db/hokan/engine/block"
 	"github.com/hokan-db/hokan/engine/catalog"
 	"github.com/hokan-db/hokan/engine/disk"
 	"github.com/hokan-db/hokan/engine/head"
@@ -626,44 +624,6 @@ func (r *checkpointReader) tenant() (*tenantCheckpoint, error) {
 		return nil, r.err
 	}
 	return t, t.name.Validate()
-}
-
-func writeAttached(w io.Writer, list []*attachedBlock) error {
-	b := binary.AppendUvarint(nil, uint64(len(list)))
-	for _, a := range list {
-		b = binary.LittleEndian.AppendUint64(b, a.meta.LastOffset)
-		b = binary.AppendUvarint(b, uint64(len(a.bytes)))
-		if _, err := w.Write(b); err != nil {
-			return err
-		}
-		if _, err := w.Write(a.bytes); err != nil {
-			return err
-		}
-		b = b[:0]
-	}
-	_, err := w.Write(b)
-	return err
-}
-
-// attached reads the blocks that are attached to a layer. They are read once, as
-// its rows are.
-func (r *checkpointReader) attached(l *layer) error {
-	for n := r.uvarint(); n > 0; n-- {
-		offset := r.fixed(8)
-		b := bytes.Clone(r.counted())
-		if r.err != nil {
-			return r.err
-		}
-		a, err := openAttached(offset, b)
-		if err == nil {
-			err = block.CheckBytes(a.name, b)
-		}
-		if err != nil {
-			return err
-		}
-		l.attach(a)
-	}
-	return r.err
 }
 
 // retention reads what was deleted and how long the rest stays.
