@@ -3,6 +3,7 @@ package text
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -195,6 +196,63 @@ func BenchmarkClockTimes(b *testing.B) {
 		}
 		if report := r.Report(); report.Rows != 100_000 || report.Rejected > 0 {
 			b.Fatal(err, report)
+		}
+	}
+}
+
+// TestBatchesOfLongFilesGrow: the first is small, the last are as large as is
+// best, of whole chunks, and what two batches in turn hold stays as it is.
+func TestBatchesOfLongFilesGrow(t *testing.T) {
+	for _, test := range []struct {
+		channels, rows int
+		want           []int
+	}{
+		{1, 200_000, []int{8192, 32768, 65536, 65536, 27968}},
+		{30, 30_000, []int{3276, 12288, 14436}},
+		{100, 9_000, []int{983, 3932, 4085}},
+		{600, 3_000, []int{163, 652, 873, 873, 439}},
+	} {
+		var data strings.Builder
+		for i := range test.rows {
+			fmt.Fprintf(&data, "%d", i)
+			for c := range test.channels {
+				fmt.Fprintf(&data, ",%d", i+c)
+			}
+			data.WriteByte('\n')
+		}
+		kinds := append([]Kind{Time}, slices.Repeat([]Kind{Number}, test.channels)...)
+		r, err := NewReader(NewLines(strings.NewReader(data.String())), "f", Options{Instrument: "i"},
+			func(*Lines, *Options) (*Layout, *refusal.Error) {
+				return &Layout{Columns: columns(kinds...), Separator: ',', Mark: '.', Clock: Clock{Unit: 1e9}}, nil
+			})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var batches [2]model.Batch
+		var sizes []int
+		row := 0
+		for turn := 0; ; turn ^= 1 {
+			err := r.Next(&batches[turn])
+			if n := len(sizes); n > 0 { // the one before, while the next is there
+				for c := range batches[turn^1].Columns {
+					for i, v := range batches[turn^1].Columns[c].Values {
+						if v != float64(row+i+c) {
+							t.Fatalf("%d channels: row %d of channel %d is %v", test.channels, row+i, c, v)
+						}
+					}
+				}
+				row += sizes[n-1]
+			}
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			sizes = append(sizes, len(batches[turn].Columns[0].Times))
+		}
+		if !slices.Equal(sizes, test.want) {
+			t.Errorf("%d channels: batches of %v rows, want %v", test.channels, sizes, test.want)
 		}
 	}
 }
