@@ -207,7 +207,9 @@ func (m *machine) open() {
 	db.compactor.release()
 	db.attach = m.attach
 	for name, n := range m.tenants {
-		m.must(db.SetQuota(name, policy.Quota{Channels: n.quota})) // a service's, not the database's
+		if db.HasTenant(name) { // else a repair has lost it: see adopt
+			m.must(db.SetQuota(name, policy.Quota{Channels: n.quota})) // a service's, not the database's
+		}
 	}
 	faults, quarantined := db.Faults()
 	if len(faults) > 0 || quarantined > 0 {
