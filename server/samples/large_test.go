@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -22,6 +23,7 @@ import (
 // packedRequest is a request of n samples of each of some channels.
 func packedRequest(t *testing.T, n int, channels ...string) []byte {
 	t.Helper()
+	random := rand.New(rand.NewPCG(1, 2)) // which nothing makes shorter
 	times := make([]int64, n)
 	for i := range times {
 		times[i] = int64(i)
@@ -32,7 +34,11 @@ func packedRequest(t *testing.T, n int, channels ...string) []byte {
 		if err != nil {
 			t.Fatal(err)
 		}
-		columns = append(columns, model.Column{Labels: labels, Times: times, Values: make([]float64, n)})
+		values := make([]float64, n)
+		for i := range values {
+			values[i] = random.Float64()
+		}
+		columns = append(columns, model.Column{Labels: labels, Times: times, Values: values})
 	}
 	encoder, err := zstd.NewWriter(nil)
 	if err != nil {
