@@ -252,15 +252,12 @@ func (a *applier) applyRows(t *tenant, e *entry.Entry, rows *entry.Rows) error {
 	// Rows that a block holds already are not put into the head again when the
 	// log is replayed. This changes no answer: the block's rows are the same.
 	if e.Offset > t.flushedTo {
-		before := t.active.Bytes()
-		if t.active.Empty() {
-			t.activeSince = e.Time
-		}
-		for i := range rows.Columns {
-			c := &rows.Columns[i]
-			t.active.AppendColumn(c.Channel, c.Times, c.Values)
-		}
-		a.db.headBytes.Add(int64(t.active.Bytes() - before))
+		a.db.headBytes.Add(t.grow(e, func() {
+			for i := range rows.Columns {
+				c := &rows.Columns[i]
+				t.active.AppendColumn(c.Channel, c.Times, c.Values)
+			}
+		}))
 	}
 	for i := range rows.Columns {
 		c := &rows.Columns[i]
@@ -288,7 +285,8 @@ func (a *applier) tellRows(t *tenant, offset uint64, columns []entry.Column, wat
 }
 
 // applyAttach folds rows that came as a block. It decodes those alone that alarms
-// or taps want to see. The caller holds t.mu.
+// or taps want to see, and all where the head may have older ones among them: then
+// they become rows of the head. The caller holds t.mu.
 func (a *applier) applyAttach(t *tenant, e *entry.Entry, body *entry.Attach) error {
 	if err := t.define(body.Definitions); err != nil {
 		return err
@@ -307,17 +305,23 @@ func (a *applier) applyAttach(t *tenant, e *entry.Entry, body *entry.Attach) err
 		err = attached.check(body.Newest)
 	}
 	var columns []entry.Column
-	if err == nil && (watched || len(t.taps) > 0) {
-		columns, err = attached.columns(func(id model.ChannelID) bool { return len(t.taps) > 0 || t.alarms.Watches(id) })
+	among := err == nil && e.Offset > t.flushedTo && t.active.under(attached)
+	if err == nil && (among || watched || len(t.taps) > 0) {
+		columns, err = attached.columns(func(id model.ChannelID) bool { return among || len(t.taps) > 0 || t.alarms.Watches(id) })
 	}
 	if err != nil {
 		return err
 	}
 	if e.Offset > t.flushedTo {
-		a.db.headBytes.Add(t.attach(e, attached))
-		if len(t.frozen) > 0 && !a.db.options.Manual {
-			a.db.flusher.wake(t)
-		}
+		a.db.headBytes.Add(t.grow(e, func() {
+			if !among {
+				t.active.attach(attached)
+				return
+			}
+			for i := range columns {
+				t.active.AppendColumn(columns[i].Channel, columns[i].Times, columns[i].Values)
+			}
+		}))
 	}
 	for i := range body.Newest {
 		n := &body.Newest[i]

@@ -122,21 +122,24 @@ func (a *attacher) next() (*entry.Attach, int, error) {
 	body := &entry.Attach{}
 	writer := block.NewWriter(b, block.WriterOptions{Name: disk.BlockName{Level: block.Level}})
 	rows := 0
-	full := func() bool {
-		room := min(a.limits.bytes, entry.AttachRoom(body.Definitions, len(body.Newest)+1))
-		return rows > 0 && (rows >= a.limits.most || int(writer.Size())+mostChunkBytes > room)
+	full := func(definitions []model.Definition, labels int) bool {
+		room := min(a.limits.bytes, entry.AttachRoom(definitions, len(body.Newest)+1))
+		return rows > 0 && (rows >= a.limits.most || int(writer.Size())+labels+mostChunkBytes > room)
 	}
-	for ; len(a.columns) > 0 && !full(); a.columns, a.labels = a.columns[1:], a.labels[1:] {
-		c := &a.columns[0]
-		for len(a.definitions) > 0 && a.definitions[0].ID <= c.Channel {
-			body.Definitions = append(body.Definitions, a.definitions[0])
-			a.definitions = a.definitions[1:]
+	for ; len(a.columns) > 0; a.columns, a.labels = a.columns[1:], a.labels[1:] {
+		c, definitions, left := &a.columns[0], body.Definitions, a.definitions
+		for len(left) > 0 && left[0].ID <= c.Channel {
+			definitions, left = append(definitions, left[0]), left[1:]
 		}
+		if full(definitions, len(a.labels[0].Encoded())) {
+			break
+		}
+		body.Definitions, a.definitions = definitions, left
 		if err := writer.AddChannel(model.Channel{ID: c.Channel, Labels: a.labels[0]}); err != nil {
 			return nil, 0, err
 		}
 		done := 0
-		for done < len(c.Times) && (done == 0 || !full()) {
+		for done < len(c.Times) && (done == 0 || !full(body.Definitions, 0)) {
 			n := min(chunkRows, len(c.Times)-done)
 			if err := writer.AddChunk(c.Times[done:done+n], c.Values[done:done+n]); err != nil {
 				return nil, 0, err

@@ -403,3 +403,100 @@ func TestWhatIsNotAttached(t *testing.T) {
 		}
 	}
 }
+
+// TestHistoryOverTheHead: history that lies over rows of the head becomes rows of
+// it too: nothing is frozen for it. What a crash then leaves of a flush is told
+// from rows, also beside another tenant of the partition.
+func TestHistoryOverTheHead(t *testing.T) {
+	ctx, fs := context.Background(), vfs.NewMem()
+	db := openManual(t, manualOptions(fs))
+	neighbour := model.Tenant("n")
+	for i := 0; neighbour.Partition() != model.Tenant("t").Partition(); i++ {
+		neighbour = model.Tenant(fmt.Sprint("n", i))
+	}
+	must(t, db.CreateTenant(ctx, neighbour))
+	add := func(name model.Tenant, rows int) {
+		_, err := db.Append(ctx, &model.Batch{Tenant: name, Columns: history(1, rows, yearStart, 60e9)})
+		must(t, err)
+	}
+	add("t", 100)
+	add(neighbour, 1)
+	must(t, db.Checkpoint(ctx))
+	add("t", 5000)
+	if n := len(mustTenant(t, db).frozen); n > 0 {
+		t.Errorf("%d heads are frozen", n)
+	}
+	want, wantValues := readRows(t, db, 1)
+	before := copyFS(t, fs)
+	must(t, db.Flush(ctx))
+	_, err := vfs.Clone(fs, before, "data/blocks", "data/blocks") // a block, and no manifest of it
+	must(t, err)
+	crashed := openManual(t, manualOptions(before))
+	if faults, refused := crashed.Faults(); len(faults) > 0 || refused > 0 {
+		t.Errorf("faults %v, %d refused", faults, refused)
+	}
+	if times, values := readRows(t, crashed, 1); !slices.Equal(times, want) || !slices.Equal(values, wantValues) {
+		t.Errorf("%d rows, want %d", len(times), len(want))
+	}
+}
+
+// TestLongestLabelsAreAttached: whatever the labels and values are, an append is
+// cut into entries that the log takes.
+func TestLongestLabelsAreAttached(t *testing.T) {
+	db := openManual(t, manualOptions(vfs.NewMem()))
+	random := rand.New(rand.NewPCG(1, 2))
+	var columns []model.Column
+	for c := range 60 {
+		labels := []model.Label{{Name: "instrument", Value: "i"}, {Name: "channel", Value: fmt.Sprint(c)}}
+		for k := len(labels); k < model.MaxLabels; k++ {
+			value := make([]byte, model.MaxLabelValueBytes)
+			for i := range value {
+				value[i] = 'a' + byte(random.IntN(26))
+			}
+			labels = append(labels, model.Label{Name: fmt.Sprint("l", k), Value: string(value)})
+		}
+		l, err := model.NewLabels(labels...)
+		must(t, err)
+		column := model.Column{Labels: l}
+		for at := yearStart; len(column.Times) < chunkRows; at += 1 + random.Int64N(1<<30) {
+			column.Times = append(column.Times, at)
+			column.Values = append(column.Values, math.Float64frombits(random.Uint64()))
+		}
+		columns = append(columns, column)
+	}
+	result, err := db.Append(context.Background(), &model.Batch{Tenant: "t", Columns: columns})
+	if err != nil || result.Rows != 60*chunkRows {
+		t.Errorf("%d rows, %v", result.Rows, err)
+	}
+}
+
+// TestUsageOfCenturies: what is found of rows far apart has a part for each row at
+// most, not for each day.
+func TestUsageOfCenturies(t *testing.T) {
+	db := openManual(t, manualOptions(vfs.NewMem()))
+	_, err := db.Append(context.Background(), &model.Batch{Tenant: "t", Columns: history(3, 2, model.MinTime, model.MaxTime-1-model.MinTime)})
+	must(t, err)
+	v := db.viewUsage(mustTenant(t, db), true)
+	rows := uint64(0)
+	for _, p := range v.heads[0].parts {
+		rows += p.rows
+	}
+	if n := len(v.heads[0].parts); n > 6 || rows != 6 {
+		t.Errorf("%d parts of %d rows", n, rows)
+	}
+	for days := range int64(40) { // any span is cut into the same rows as day by day
+		p := usagePart{channel: 1, first: 5, last: 5 + days*model.Day + 7, rows: 3}
+		sum, last := uint64(0), int64(-1)
+		must(t, splitDays(p, func(d *usagePart) error {
+			if sum += d.rows; d.first <= last || d.first < p.first || d.last > p.last || dayOf(d.first) != dayOf(d.last) ||
+				sum != shareOf(p.rows, uint64(d.last-p.first)+1, uint64(p.last-p.first)+1) {
+				t.Fatalf("%d days: %+v after %d, %d rows so far", days, d, last, sum)
+			}
+			last = d.last
+			return nil
+		}))
+		if sum != p.rows {
+			t.Errorf("%d days: %d rows", days, sum)
+		}
+	}
+}

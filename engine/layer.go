@@ -17,7 +17,7 @@ import (
 // rows in a head, and beside it the blocks that entries brought along. Of one
 // channel and time an attached block counts after those of older entries, and
 // the head after all of them: a block is not attached to a layer whose head has
-// older rows where it has some.
+// older rows where it has some: it becomes rows of the head instead.
 type layer struct {
 	*head.Head
 	attached      []*attachedBlock // ascending by offset; only ever added to
@@ -90,17 +90,14 @@ func (a *attachedBlock) columns(wanted func(model.ChannelID) bool) (list []entry
 	return list, err
 }
 
-// attach adds the block of an entry to the rows that no stored block holds, and
-// returns by how many bytes they grew. The caller holds mu.
-func (t *tenant) attach(e *entry.Entry, a *attachedBlock) int64 {
-	if t.active.under(a) {
-		t.freezeTo(e.Offset - 1)
-	}
+// grow adds rows of an entry to those that no stored block holds, and returns by
+// how many bytes they grew. The caller holds mu.
+func (t *tenant) grow(e *entry.Entry, add func()) int64 {
 	if t.active.Empty() {
 		t.activeSince = e.Time
 	}
 	before := t.active.Bytes()
-	t.active.attach(a)
+	add()
 	return int64(t.active.Bytes() - before)
 }
 

@@ -145,15 +145,11 @@ func newTenant(name model.Tenant, p *partition) *tenant {
 
 // freeze moves the active head, if it holds rows, to the frozen ones. The
 // caller holds mu.
-func (t *tenant) freeze() { t.freezeTo(t.lastApplied) }
-
-// freezeTo is freeze where the active head has the rows of entries up to an
-// offset. The caller holds mu.
-func (t *tenant) freezeTo(offset uint64) {
+func (t *tenant) freeze() {
 	if t.active.Empty() {
 		return
 	}
-	t.frozen = append(t.frozen, &frozenHead{t.active, offset})
+	t.frozen = append(t.frozen, &frozenHead{t.active, t.lastApplied})
 	t.active, t.activeSince = newLayer(), 0
 }
 

@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"math"
+	"math/bits"
 
 	"github.com/hokan-db/hokan/engine/block"
 	"github.com/hokan-db/hokan/engine/disk"
@@ -49,8 +50,8 @@ func (db *DB) viewUsage(t *tenant, parts bool) *usageView {
 	return v
 }
 
-// addLayer adds rows of heads and attached blocks. Their channels are looked at only where some of its rows
-// may be hidden, or its parts are wanted.
+// addLayer adds a layer. Its channels are looked at only where some of its rows may
+// be hidden, or its parts are wanted.
 func (v *usageView) addLayer(h *layer, lastOffset uint64, parts bool) {
 	if h.Empty() {
 		return
@@ -66,19 +67,38 @@ func (v *usageView) addLayer(h *layer, lastOffset uint64, parts bool) {
 			}
 			return nil
 		}
-		for _, id := range h.Head.Channels() {
-			view, _ := h.View(id)
-			first, last := view.Bounds()
-			splitDays(usagePart{id, first, last, uint64(view.Rows()), 0}, add)
-		}
-		for _, a := range h.attached {
-			a.Chunks(a.channels, model.AllTime(), func(c block.ChunkRef) error { // in memory, and read before
-				s := &c.Summary
-				return splitDays(usagePart{c.Channel, s.FirstTime, s.LastTime, s.Rows(), 0}, add)
-			})
+		for _, p := range h.extents() {
+			splitDays(p, add)
 		}
 	}
 	v.heads = append(v.heads, u)
+}
+
+// extents returns what the layer has of each channel.
+func (l *layer) extents() []usagePart {
+	ids := l.Channels()
+	parts := make([]usagePart, len(ids))
+	at := make(map[model.ChannelID]*usagePart, len(ids))
+	for i, id := range ids {
+		parts[i] = usagePart{channel: id, first: math.MaxInt64, last: math.MinInt64}
+		at[id] = &parts[i]
+	}
+	add := func(id model.ChannelID, first, last int64, rows uint64) {
+		p := at[id]
+		p.first, p.last, p.rows = min(p.first, first), max(p.last, last), p.rows+rows
+	}
+	for _, id := range l.Head.Channels() {
+		view, _ := l.View(id)
+		first, last := view.Bounds()
+		add(id, first, last, uint64(view.Rows()))
+	}
+	for _, a := range l.attached {
+		a.Chunks(a.channels, model.AllTime(), func(c block.ChunkRef) error { // in memory, and read before
+			add(c.Channel, c.Summary.FirstTime, c.Summary.LastTime, c.Summary.Rows())
+			return nil
+		})
+	}
+	return parts
 }
 
 // hiderOf returns what hides rows between two times of entries up to an offset.
@@ -102,6 +122,15 @@ func splitDays(p usagePart, visit func(*usagePart) error) error {
 		till := p.rows
 		if to < p.last {
 			till = shareOf(p.rows, uint64(to-p.first)+1, whole)
+		}
+		if till == done && to < p.last && p.rows > 0 { // on to the day that has the next row
+			high, low := bits.Mul64(done+1, whole)
+			after, rest := bits.Div64(high, low, p.rows)
+			if rest == 0 {
+				after--
+			}
+			from = dayOf(p.first + int64(after))
+			continue
 		}
 		part := usagePart{p.channel, from, to, till - done, 0}
 		if err := visit(&part); err != nil || to == p.last {
