@@ -96,8 +96,8 @@ func (a *answer) note(p *Problem) {
 		a.limit = problemOf(a.body.refused).limit
 	case p.Code == policy.BodyBytes.Code:
 		a.limit = a.bodyLimit
-	case quotaLimits[p.Code] != "":
-		a.limit = quotaLimits[p.Code]
+	case p.Code == "over_quota":
+		a.limit = quotaBytes
 	}
 	if a.err == nil {
 		if a.err = p.cause; a.err == nil {

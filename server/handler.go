@@ -15,6 +15,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/hokan-db/hokan/engine/model"
 	"github.com/hokan-db/hokan/engine/policy"
 	"github.com/hokan-db/hokan/server/web"
 )
@@ -318,16 +319,36 @@ func (s *Server) guarded(o operation, a *answer, r *http.Request, handler func(h
 // connection can be used again.
 const mostSkipped = 256 << 10
 
-// paid lets a handler of samples have what a tenant may write now. What comes too
-// fast is refused before it is unpacked and read: it must cost others nothing.
+// paid lets a handler of samples have what a token and its tenant may write now.
+// What comes too fast is refused before it is unpacked and read: it must cost
+// others nothing.
 func (s *Server) paid(handler func(http.ResponseWriter, *http.Request) error) func(http.ResponseWriter, *http.Request) error {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		if err := s.tenants.Owed(tenantOf(r.Context())); err != nil {
+		err := s.tokens.Owed(answerOf(r.Context()).caller.ID)
+		if err == nil {
+			err = s.tenants.Owed(tenantOf(r.Context()))
+		}
+		if err != nil {
 			_, _ = io.CopyN(io.Discard, r.Body, mostSkipped) // what cannot be read closes the connection
 			return err
 		}
 		return handler(w, r)
 	}
+}
+
+// letIn lets samples in that a request has brought, as far as its token and its
+// tenant may write them now. What one of the two refuses takes nothing from the
+// other.
+func (s *Server) letIn(ctx context.Context, t model.Tenant, samples int) error {
+	id := answerOf(ctx).caller.ID
+	if err := s.tokens.Owed(id); err != nil {
+		return err
+	}
+	if err := s.tenants.Admit(ctx, t, samples); err != nil {
+		return err
+	}
+	s.tokens.Take(id, samples)
+	return nil
 }
 
 // admit counts a request as in progress until leave is called, or refuses it.

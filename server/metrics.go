@@ -16,6 +16,7 @@ import (
 	"github.com/hokan-db/hokan/engine/model"
 	"github.com/hokan-db/hokan/engine/policy"
 	"github.com/hokan-db/hokan/ingest/admit"
+	"github.com/hokan-db/hokan/server/rate"
 	"github.com/hokan-db/hokan/server/tenants"
 )
 
@@ -77,16 +78,20 @@ func newMetrics(s *Server) *metrics {
 	for _, row := range LimitTable() {
 		m.refused.WithLabelValues(row.Name)
 	}
-	for _, quota := range quotaLimits {
-		m.refused.WithLabelValues(quota)
+	for _, name := range rateLimits {
+		m.refused.WithLabelValues(name)
 	}
+	m.refused.WithLabelValues(quotaBytes)
 	m.handler = promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 	return m
 }
 
-// quotaLimits are the quotas whose refusals are counted with those of limits, by
-// the codes that tell of them.
-var quotaLimits = map[string]string{"rate_limited": "samples_per_second", "over_quota": "bytes"}
+// rateLimits are what refusals of samples that come too fast are counted as, by
+// whose rate it is.
+var rateLimits = map[rate.Holder]string{rate.Tenant: "samples_per_second", rate.Token: "token_samples_per_second"}
+
+// quotaBytes is what refusals of over_quota are counted as.
+const quotaBytes = "bytes"
 
 // connection follows what happens to the connections.
 func (m *metrics) connection(c net.Conn, state http.ConnState) {

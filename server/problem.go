@@ -15,6 +15,7 @@ import (
 
 	"github.com/hokan-db/hokan/engine/policy"
 	"github.com/hokan-db/hokan/server/api"
+	"github.com/hokan-db/hokan/server/rate"
 )
 
 // Problem is the body of every error: RFC 9457 with the code that programs
@@ -86,6 +87,10 @@ func problemOf(err error) *Problem {
 	p = &Problem{
 		Type: "urn:hokan:" + e.Code, Title: http.StatusText(e.Status), Status: e.Status, Detail: e.Detail, Code: e.Code,
 		after: e.After, cause: err,
+	}
+	var tooFast *rate.Error
+	if errors.As(err, &tooFast) {
+		p.limit = rateLimits[tooFast.Holder]
 	}
 	if e.Code == "internal" {
 		p.Detail = "the server failed; its log says why" // the cause may name what is not the client's

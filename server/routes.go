@@ -280,6 +280,7 @@ func (s *Server) addTokens() {
 		}
 		secret, made, err := s.tenants.CreateToken(ctx, auth.Token{
 			Tenant: model.Tenant(in.Body.Tenant), Name: in.Body.Name, Scope: auth.Scope(in.Body.Scope), Admin: in.Body.Admin,
+			SamplesPerSecond: in.Body.SamplesPerSecond,
 		})
 		if err != nil {
 			return nil, tokenProblem(err)
@@ -302,7 +303,7 @@ func (s *Server) addTokens() {
 // answer that makes it.
 func TokenBody(t auth.Token, secret string, unit units.Unit) api.TokenBody {
 	return api.TokenBody{
-		ID: t.ID, Tenant: string(t.Tenant), Name: t.Name, Scope: string(t.Scope), Admin: t.Admin,
+		ID: t.ID, Tenant: string(t.Tenant), Name: t.Name, Scope: string(t.Scope), Admin: t.Admin, SamplesPerSecond: t.SamplesPerSecond,
 		Created: unit.Floor(t.Created.UnixNano()), Unit: unit.Name, Token: secret,
 	}
 }

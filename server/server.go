@@ -120,7 +120,7 @@ func New(o Options) (*Server, error) {
 	s.api.Tenants = s.tenants
 	s.api.Charge = func(ctx context.Context, bytes int64) error { return answerOf(ctx).charge(bytes) }
 	s.writer = &admit.Writer{
-		DB: o.DB, Clock: o.Clock, MaxAhead: int64(s.limits.AheadTime), Admit: s.tenants.Admit, Wrote: s.wrote,
+		DB: o.DB, Clock: o.Clock, MaxAhead: int64(s.limits.AheadTime), Admit: s.letIn, Wrote: s.wrote,
 	}
 	s.samples = &samples.Writer{To: s.writer, MaxBody: s.limits.BodyBytes}
 	s.files = &files.Writer{To: s.writer, MaxBody: s.limits.BodyBytes}

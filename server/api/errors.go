@@ -12,6 +12,7 @@ import (
 	"github.com/hokan-db/hokan/engine/policy"
 	"github.com/hokan-db/hokan/ingest/admit"
 	"github.com/hokan-db/hokan/query"
+	"github.com/hokan-db/hokan/server/rate"
 	"github.com/hokan-db/hokan/server/tenants"
 )
 
@@ -137,7 +138,7 @@ func AsError(err error) *Error {
 	if errors.As(err, &e) {
 		return e
 	}
-	var tooFast *tenants.RateError
+	var tooFast *rate.Error
 	if errors.As(err, &tooFast) {
 		e = NewError("rate_limited", tooFast.Error()).Because(err)
 		e.After = tooFast.After

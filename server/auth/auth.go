@@ -19,6 +19,7 @@ import (
 
 	"github.com/hokan-db/hokan/engine"
 	"github.com/hokan-db/hokan/engine/model"
+	"github.com/hokan-db/hokan/server/rate"
 )
 
 // What callers branch on.
@@ -52,6 +53,9 @@ type Token struct {
 	Scope   Scope        `json:"scope"`  // "" for an administrator's
 	Admin   bool         `json:"admin"`
 	Created time.Time    `json:"created"`
+	// SamplesPerSecond is how many may be written with it, on average, besides
+	// what its tenant may; 0 is no limit of its own.
+	SamplesPerSecond uint64 `json:"samples_per_second,omitempty"`
 }
 
 // Prefix begins every secret, so that one is recognised where it leaks.
@@ -85,27 +89,38 @@ type Store struct {
 
 	mu     sync.RWMutex
 	byHash map[[sha256.Size]byte]Token
+	rates  map[string]*rate.Limiter // by ID, of the tokens that have one
 }
 
 // Open reads the tokens of db.
 func Open(db *engine.DB, clock model.Clock) (*Store, error) {
-	s := &Store{db: db, clock: clock, byHash: map[[sha256.Size]byte]Token{}, onDisk: map[string]bool{}}
+	s := &Store{db: db, clock: clock, byHash: map[[sha256.Size]byte]Token{}, rates: map[string]*rate.Limiter{}, onDisk: map[string]bool{}}
 	err := db.Records(keyPrefix, func(key string, value []byte) error {
 		var record stored
 		if err := json.Unmarshal(value, &record); err != nil {
 			return fmt.Errorf("%w: record %s: %w", engine.ErrCorrupt, key, err)
 		}
 		hash, err := hex.DecodeString(record.Hash)
-		if err != nil || len(hash) != sha256.Size || keyPrefix+record.ID != key {
+		if err != nil || len(hash) != sha256.Size || keyPrefix+record.ID != key || record.SamplesPerSecond > rate.Most {
 			return fmt.Errorf("%w: record %s holds no token", engine.ErrCorrupt, key)
 		}
-		s.byHash[[sha256.Size]byte(hash)] = record.Token
+		s.know([sha256.Size]byte(hash), record.Token)
 		return nil
 	})
 	return s, err
 }
 
-// Create makes a token from its tenant, name, scope ("" is both) and whether
+// know adds a token to those that are found.
+func (s *Store) know(hash [sha256.Size]byte, t Token) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.byHash[hash] = t
+	if l := rate.New(rate.Token, int(t.SamplesPerSecond)); l != nil {
+		s.rates[t.ID] = l
+	}
+}
+
+// Create makes a token from its tenant, name, scope ("" is both), rate and whether
 // it is the administrator's, and makes the tenant where it is missing. The
 // secret is known to the caller alone; the token is durable on return.
 func (s *Store) Create(ctx context.Context, t Token) (secret string, made Token, err error) {
@@ -132,9 +147,7 @@ func (s *Store) Create(ctx context.Context, t Token) (secret string, made Token,
 	if err := s.db.PutRecord(ctx, keyPrefix+t.ID, value); err != nil {
 		return "", Token{}, err
 	}
-	s.mu.Lock()
-	s.byHash[hash] = t
-	s.mu.Unlock()
+	s.know(hash, t)
 	return secret, t, nil
 }
 
@@ -143,9 +156,12 @@ func check(t *Token) error {
 	if len(t.Name) > maxNameBytes {
 		return fmt.Errorf("%w: its name has %d bytes, at most %d", ErrInvalid, len(t.Name), maxNameBytes)
 	}
+	if t.SamplesPerSecond > rate.Most {
+		return fmt.Errorf("%w: a rate of %d samples per second, at most %d", ErrInvalid, t.SamplesPerSecond, uint64(rate.Most))
+	}
 	if t.Admin {
-		if t.Tenant != "" || t.Scope != "" {
-			return fmt.Errorf("%w: an administrator's token has neither tenant nor scope", ErrInvalid)
+		if t.Tenant != "" || t.Scope != "" || t.SamplesPerSecond != 0 {
+			return fmt.Errorf("%w: an administrator's token has neither tenant nor scope nor samples per second", ErrInvalid)
 		}
 		return nil
 	}
@@ -154,6 +170,9 @@ func check(t *Token) error {
 	}
 	if !t.Scope.CanRead() && !t.Scope.CanWrite() {
 		return fmt.Errorf("%w: scope %q is none of read, write, both", ErrInvalid, t.Scope)
+	}
+	if t.SamplesPerSecond != 0 && !t.Scope.CanWrite() {
+		return fmt.Errorf("%w: a token that only reads has no samples per second", ErrInvalid)
 	}
 	if err := t.Tenant.Validate(); err != nil {
 		return fmt.Errorf("%w: %w", ErrInvalid, err)
@@ -208,6 +227,7 @@ func (s *Store) forget(id string) bool {
 	for hash, t := range s.byHash {
 		if t.ID == id {
 			delete(s.byHash, hash)
+			delete(s.rates, id)
 			return true
 		}
 	}
@@ -236,4 +256,19 @@ func (s *Store) Lookup(secret string) (Token, error) {
 		return Token{}, ErrUnknown
 	}
 	return t, nil
+}
+
+// Owed refuses whatever samples come too fast with the token of that ID, before
+// anybody looks at them: a *rate.Error where those before are not paid for.
+func (s *Store) Owed(id string) error { return s.rate(id).Owed(s.clock()) }
+
+// Take lets so many samples in with the token of that ID. What they take beyond
+// its rate later ones wait for.
+func (s *Store) Take(id string, samples int) { s.rate(id).Take(s.clock(), samples) }
+
+// rate returns what holds a token to its rate, nil if it has none.
+func (s *Store) rate(id string) *rate.Limiter {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.rates[id]
 }

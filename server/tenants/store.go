@@ -17,6 +17,7 @@ import (
 	"github.com/hokan-db/hokan/engine/model"
 	"github.com/hokan-db/hokan/engine/policy"
 	"github.com/hokan-db/hokan/server/auth"
+	"github.com/hokan-db/hokan/server/rate"
 )
 
 // ErrClosed refuses a tenant whose time is over.
@@ -52,10 +53,10 @@ type account struct {
 	change  sync.Mutex
 	record  atomic.Pointer[Record] // replaced whole, never changed in place
 	usage   atomic.Pointer[engine.Usage]
-	limiter atomic.Pointer[limiter] // nil: no limit
-	fullest atomic.Pointer[fullest] // as counted last
-	closes  atomic.Int64            // when no token opens it any more, in nanoseconds since the epoch
-	freezes atomic.Int64            // when nothing can be written any more, the same
+	limiter atomic.Pointer[rate.Limiter] // nil: no limit
+	fullest atomic.Pointer[fullest]      // as counted last
+	closes  atomic.Int64                 // when no token opens it any more, in nanoseconds since the epoch
+	freezes atomic.Int64                 // when nothing can be written any more, the same
 
 	restsUntil atomic.Int64 // sweeps leave it alone until then, in nanoseconds since the epoch
 
@@ -100,7 +101,7 @@ func (a *account) take(r *Record, c Clocks) {
 	before := a.record.Swap(r)
 	limits := r.Limits()
 	if before == nil || before.Limits().SamplesPerSecond != limits.SamplesPerSecond {
-		a.limiter.Store(newLimiter(limits.SamplesPerSecond))
+		a.limiter.Store(rate.New(rate.Tenant, limits.SamplesPerSecond))
 	}
 	ahead := r.Schedule(c)
 	instant := func(at time.Time) int64 {

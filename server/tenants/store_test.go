@@ -16,6 +16,7 @@ import (
 	"github.com/hokan-db/hokan/engine/model"
 	"github.com/hokan-db/hokan/engine/policy"
 	"github.com/hokan-db/hokan/server/auth"
+	"github.com/hokan-db/hokan/server/rate"
 	"github.com/hokan-db/hokan/server/tenants"
 )
 
@@ -458,7 +459,7 @@ func TestSamplesPerSecond(t *testing.T) {
 	hundred := uint64(100)
 	w.put("t", tenants.Terms{Quota: tenants.Quota{SamplesPerSecond: &hundred}})
 	w.must(w.store.Admit(w.Context(), "t", 1000))
-	var tooFast *tenants.RateError
+	var tooFast *rate.Error
 	if err := w.store.Admit(w.Context(), "t", 1); !errors.As(err, &tooFast) || tooFast.After < 9*time.Second || tooFast.After > 10*time.Second {
 		t.Fatalf("after ten seconds' worth: %v", err)
 	}

@@ -26,7 +26,7 @@ func (s *Store) Quotas(ctx context.Context, visit func(Used)) {
 			continue
 		}
 		if l := a.limiter.Load(); l != nil {
-			visit(Used{r.Tenant, "samples_per_second", l.used(s.clock()), uint64(l.perSecond)})
+			visit(Used{r.Tenant, "samples_per_second", l.Used(s.clock()), uint64(l.PerSecond())})
 		}
 		if limits.Bytes == 0 && limits.Channels == 0 && limits.ChannelsPerInstrument == 0 {
 			continue

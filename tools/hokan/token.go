@@ -3,9 +3,11 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/hokan-db/hokan/engine/model"
 	"github.com/hokan-db/hokan/query"
+	"github.com/hokan-db/hokan/server"
 	"github.com/hokan-db/hokan/server/api"
 	"github.com/hokan-db/hokan/server/auth"
 	"github.com/hokan-db/hokan/server/client"
@@ -72,6 +74,8 @@ type tokenCreateCommand struct {
 	Name   string `placeholder:"N" help:"What people call it."`
 	Scope  string `enum:"read,write,both" default:"both" help:"read, write or both (default ${default})."`
 	Admin  bool   `help:"An administrator's: for tokens and metrics, not for data."`
+
+	SamplesPerSecond uint64 `placeholder:"N" help:"Samples written with it per second, besides what its tenant may; 0 is no limit of its own."`
 }
 
 // Help gives examples.
@@ -81,6 +85,7 @@ shown again.
 
 Examples:
   hokan token create --data d --tenant t --name gateway-7 --scope write
+  hokan token create --data d --tenant t --scope write --samples-per-second 1000
   hokan token create --data d --admin
   hokan token create --server http://127.0.0.1:4180 --token $ADMIN --tenant t`
 }
@@ -91,7 +96,7 @@ func (c *tokenCreateCommand) Run(t *terminal) error {
 	if err != nil {
 		return err
 	}
-	request := api.TokenRequest{Tenant: c.Tenant, Name: c.Name, Scope: c.Scope, Admin: c.Admin}
+	request := api.TokenRequest{Tenant: c.Tenant, Name: c.Name, Scope: c.Scope, Admin: c.Admin, SamplesPerSecond: c.SamplesPerSecond}
 	if c.Admin {
 		request.Scope = ""
 	} else if c.Tenant == "" {
@@ -100,8 +105,8 @@ func (c *tokenCreateCommand) Run(t *terminal) error {
 		return err
 	}
 	return c.run(t, making,
-		func(server *client.Client) error {
-			made, err := server.CreateToken(t.ctx, request, unit.Name)
+		func(remote *client.Client) error {
+			made, err := remote.CreateToken(t.ctx, request, unit.Name)
 			if err != nil {
 				return err
 			}
@@ -110,12 +115,12 @@ func (c *tokenCreateCommand) Run(t *terminal) error {
 		func(known *tenants.Store) error {
 			secret, made, err := known.CreateToken(t.ctx, auth.Token{
 				Tenant: model.Tenant(request.Tenant), Name: request.Name, Scope: auth.Scope(request.Scope), Admin: request.Admin,
+				SamplesPerSecond: request.SamplesPerSecond,
 			})
 			if err != nil {
 				return err
 			}
-			body := tokenBody(&made, unit)
-			body.Token = secret
+			body := server.TokenBody(made, secret, unit)
 			return c.show(t, &body)
 		})
 }
@@ -129,22 +134,19 @@ func (c *tokenCreateCommand) show(t *terminal, body *api.TokenBody) error {
 	return err
 }
 
-func tokenBody(k *auth.Token, unit query.Unit) api.TokenBody {
-	return api.TokenBody{
-		ID: k.ID, Tenant: string(k.Tenant), Name: k.Name, Scope: string(k.Scope), Admin: k.Admin,
-		Created: unit.Floor(k.Created.UnixNano()), Unit: unit.Name,
-	}
-}
-
 func tokenGrid(unit string, tokens ...api.TokenBody) *grid {
 	times := newTimePrinter(unit)
-	g := &grid{header: []string{"id", "tenant", "name", "scope", "created"}}
+	g := &grid{header: []string{"id", "tenant", "name", "scope", "samples per second", "created"}}
 	for _, k := range tokens {
 		scope := k.Scope
 		if k.Admin {
 			scope = "admin"
 		}
-		g.add(k.ID, k.Tenant, k.Name, scope, times.text(k.Created))
+		perSecond := "" // as its tenant may
+		if k.SamplesPerSecond > 0 {
+			perSecond = strconv.FormatUint(k.SamplesPerSecond, 10)
+		}
+		g.add(k.ID, k.Tenant, k.Name, scope, perSecond, times.text(k.Created))
 	}
 	return g
 }
@@ -170,8 +172,8 @@ func (c *tokenListCommand) Run(t *terminal) error {
 		return c.print(t, body, func() *grid { return tokenGrid(body.Unit, body.Tokens...) })
 	}
 	return c.run(t, reading,
-		func(server *client.Client) error {
-			body, err := server.Tokens(t.ctx, unit.Name)
+		func(remote *client.Client) error {
+			body, err := remote.Tokens(t.ctx, unit.Name)
 			if err != nil {
 				return err
 			}
@@ -180,7 +182,7 @@ func (c *tokenListCommand) Run(t *terminal) error {
 		func(known *tenants.Store) error {
 			body := &api.TokensBody{Unit: unit.Name, Tokens: []api.TokenBody{}}
 			for _, k := range known.Tokens().List() {
-				body.Tokens = append(body.Tokens, tokenBody(&k, unit))
+				body.Tokens = append(body.Tokens, server.TokenBody(k, "", unit))
 			}
 			return show(body)
 		})
@@ -200,7 +202,7 @@ func (c *tokenRevokeCommand) Help() string {
 // Run implements the command. As the endpoint's body, its result is empty.
 func (c *tokenRevokeCommand) Run(t *terminal) error {
 	err := c.run(t, writing,
-		func(server *client.Client) error { return server.RevokeToken(t.ctx, c.ID) },
+		func(remote *client.Client) error { return remote.RevokeToken(t.ctx, c.ID) },
 		func(known *tenants.Store) error { return known.Tokens().Revoke(t.ctx, c.ID) })
 	if err == nil {
 		t.note("token %s is revoked, and opens nothing from now on", c.ID)
