@@ -99,6 +99,8 @@ func (f *fixture) requests() []asked {
 		send("POST", "/session", "", `{"token":"`+f.both+`"}`, 403, "forbidden", "Sec-Fetch-Site", "cross-site"),
 		send("DELETE", "/session", r, "", 204, ""),
 		send("GET", "/tokens", admin, "", 200, ""), send("GET", "/tokens?unit=ns", admin, "", 200, ""), send("POST", "/tokens", admin, `{"tenant":"new","name":"n","scope":"read"}`, 201, ""),
+		send("POST", "/tokens", admin, `{"tenant":"new","samples_per_second":7}`, 201, ""), send("POST", "/tokens", admin, `{"tenant":"new","samples_per_second":-1}`, invalid, "invalid"),
+		send("POST", "/tokens", admin, `{"tenant":"new","scope":"read","samples_per_second":7}`, invalid, "invalid"),
 		send("POST", "/tokens", admin, `{"admin":true}`, 201, ""), send("POST", "/tokens", admin, `{"tenant":"../x"}`, invalid, "invalid"),
 		send("POST", "/snapshot", admin, `{"out":`+strconv.Quote(filepath.Join(f.TempDir(), "copy"))+`}`, 200, ""),
 		send("POST", "/snapshot", admin, `{"out":"copy"}`, bad, "malformed"), send("POST", "/snapshot", admin, `{"to":"/copy"}`, bad, "malformed"),

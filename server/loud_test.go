@@ -1,6 +1,8 @@
 package server
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -12,6 +14,8 @@ import (
 
 	"github.com/hokan-db/hokan/ingest/otlp/otlptest"
 	"github.com/hokan-db/hokan/ingest/remotewrite/remotewritetest"
+	"github.com/hokan-db/hokan/server/auth"
+	"github.com/hokan-db/hokan/server/rate"
 )
 
 // dialect is one of those by which samples come.
@@ -116,6 +120,98 @@ func TestATenantThatIsTooFast(t *testing.T) {
 	}
 	if want := `hokan_quota_limit{quota="samples_per_second",tenant="lake"} 1`; !strings.Contains(metrics, want) {
 		t.Errorf("the metrics lack %s", want)
+	}
+}
+
+// TestATokenThatIsTooFast: who sends more than agreed with a token is told so in
+// the terms of each protocol; that takes nothing from the tenant, and its other
+// tokens write on.
+func TestATokenThatIsTooFast(t *testing.T) {
+	var clock atomic.Int64
+	clock.Store(time.Now().UnixNano())
+	now := func() time.Time { return time.Unix(0, clock.Load()) }
+	f := start(t, func(o *Options) { o.Clock = now })
+	if answer, text := f.ask("PUT", "/api/v1/tenants/lake", f.admin, `{"quota":{"samples_per_second":1000000}}`); answer.StatusCode != 200 {
+		t.Fatal(text)
+	}
+	slow, neighbour := f.token(auth.Token{Tenant: "lake", SamplesPerSecond: 1}), f.token(auth.Token{Tenant: "lake", SamplesPerSecond: 1_000_000})
+	used := func() string {
+		_, metrics := f.ask("GET", "/metrics", f.admin, "")
+		_, after, _ := strings.Cut(metrics, `hokan_quota_used{quota="samples_per_second",tenant="lake"} `)
+		n, _, _ := strings.Cut(after, "\n")
+		return n
+	}
+	refusals := 0
+	for _, p := range dialects(now().Add(-time.Minute)) {
+		write := func(token string) (*http.Response, string) { return f.ask("POST", p.path, token, p.body, p.headers...) }
+		if answer, text := write(slow); answer.StatusCode/100 != 2 {
+			t.Fatalf("%s: %d %s", p.name, answer.StatusCode, text)
+		}
+		before := used()
+		for range 10 {
+			answer, text := write(slow)
+			if refusals++; answer.StatusCode != p.tooFast || answer.Header.Get("Retry-After") == "" || !p.refused(answer, text, "rate_limited") || answer.Close {
+				t.Errorf("%s: %d %v %q, closes: %v", p.name, answer.StatusCode, answer.Header, text, answer.Close)
+			}
+			if want := "more than the token's 1 samples per second"; !strings.Contains(text, want) {
+				t.Errorf("%s: %q does not say %q", p.name, text, want)
+			}
+		}
+		if after := used(); before == "" || before == "0" || after != before {
+			t.Errorf("%s: refusals changed what the tenant uses from %q to %q", p.name, before, after)
+		}
+		for _, token := range []string{f.writer, neighbour, f.other} {
+			if answer, text := write(token); answer.StatusCode/100 != 2 {
+				t.Errorf("another token by %s: %d %s", p.name, answer.StatusCode, text)
+			}
+		}
+		clock.Add(int64(time.Hour)) // what was sent is paid for
+	}
+	_, metrics := f.ask("GET", "/metrics", f.admin, "")
+	for limit, n := range map[string]int{"token_samples_per_second": refusals, "samples_per_second": 0} {
+		if want := fmt.Sprintf("%s{limit=%q} %d\n", metricRefused, limit, n); !strings.Contains(metrics, want) {
+			t.Errorf("the metrics lack %s", want)
+		}
+	}
+}
+
+// TestNeitherRatePaysForTheOther: samples that were let in before they were
+// counted meet both rates; the one that refuses them leaves the other alone.
+func TestNeitherRatePaysForTheOther(t *testing.T) {
+	at := time.Now()
+	f := start(t, func(o *Options) { o.Clock = func() time.Time { return at } })
+	agree := func(perSecond int) {
+		t.Helper()
+		if answer, text := f.ask("PUT", "/api/v1/tenants/lake", f.admin, fmt.Sprintf(`{"quota":{"samples_per_second":%d}}`, perSecond)); answer.StatusCode != 200 {
+			t.Fatal(text)
+		}
+	}
+	let := func(samples int, secret string) error {
+		t.Helper()
+		token, err := f.server.tokens.Lookup(secret)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx := context.WithValue(t.Context(), answerKey{}, &answer{caller: caller{Token: token}})
+		return f.server.letIn(ctx, "lake", samples)
+	}
+	slow, fast := f.token(auth.Token{Tenant: "lake", SamplesPerSecond: 10}), f.token(auth.Token{Tenant: "lake", SamplesPerSecond: 1000})
+	agree(100)
+	for _, c := range []struct {
+		token   string
+		samples int
+		refuses rate.Holder // "" for nobody
+	}{
+		{slow, 20, ""}, {slow, 1000, rate.Token}, {fast, 79, ""}, {fast, 10, ""}, {fast, 1000, rate.Tenant}, {f.both, 1, rate.Tenant},
+	} {
+		var tooFast *rate.Error
+		if err := let(c.samples, c.token); errors.As(err, &tooFast) != (c.refuses != "") || tooFast != nil && tooFast.Holder != c.refuses {
+			t.Errorf("%d samples: %v, want it refused by %q", c.samples, err, c.refuses)
+		}
+	}
+	agree(0)
+	if err := let(1, fast); err != nil {
+		t.Errorf("what the tenant's rate refused is owed by the token: %v", err)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hokan-db/hokan/engine"
 	"github.com/hokan-db/hokan/server/auth"
+	"github.com/hokan-db/hokan/server/rate"
 )
 
 func open(t *testing.T, fs vfs.FS) (*engine.DB, *auth.Store) {
@@ -100,6 +101,64 @@ func TestTokens(t *testing.T) {
 	check(store)
 }
 
+// TestRates: a token is held to its rate, also after a crash, until it is revoked;
+// tokens without one, of records of before too, are not.
+func TestRates(t *testing.T) {
+	ctx := context.Background()
+	fs := vfs.NewCrashableMem()
+	db, store := open(t, fs)
+	create := func(perSecond uint64) auth.Token {
+		t.Helper()
+		_, made, err := store.Create(ctx, auth.Token{Tenant: "lake", SamplesPerSecond: perSecond})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return made
+	}
+	slow, neighbour, free := create(10), create(10), create(0)
+	const before = `{"id":"before","tenant":"lake","name":"","scope":"both","admin":false,"created":"2026-01-01T00:00:00Z","hash":"`
+	if err := db.PutRecord(ctx, "token/before", []byte(before+strings.Repeat("ab", 32)+`"}`)); err != nil {
+		t.Fatal(err)
+	}
+	check := func() {
+		t.Helper()
+		for _, id := range []string{slow.ID, neighbour.ID, free.ID, "before", "none", ""} {
+			if err := store.Owed(id); err != nil {
+				t.Errorf("%s owes what it did not write: %v", id, err)
+			}
+		}
+		for _, id := range []string{slow.ID, free.ID, "before", "none", ""} {
+			store.Take(id, 1e6)
+			var tooFast *rate.Error
+			if err := store.Owed(id); id != slow.ID && err != nil {
+				t.Errorf("%s has no rate: %v", id, err)
+			} else if id == slow.ID && (!errors.As(err, &tooFast) || tooFast.Holder != rate.Token || tooFast.PerSecond != 10) {
+				t.Errorf("after a million: %v", err)
+			}
+		}
+		if err := store.Owed(neighbour.ID); err != nil {
+			t.Errorf("another token pays: %v", err)
+		}
+	}
+	check()
+	crashed := fs.CrashClone(vfs.CrashCloneCfg{})
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db, store = open(t, crashed)
+	defer db.Close()
+	check()
+	if all := store.List(); len(all) != 4 || all[1].SamplesPerSecond+all[2].SamplesPerSecond+all[3].SamplesPerSecond != 20 || all[0].SamplesPerSecond != 0 {
+		t.Errorf("lists %+v", all)
+	}
+	if err := store.Revoke(ctx, slow.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Owed(slow.ID); err != nil {
+		t.Errorf("what is revoked has a rate: %v", err)
+	}
+}
+
 // TestRevokeWithoutDisk checks that a token is void at once though its record
 // cannot be removed, that this is said, and that it is not forgotten.
 func TestRevokeWithoutDisk(t *testing.T) {
@@ -150,6 +209,7 @@ func TestRefused(t *testing.T) {
 	for _, asked := range []auth.Token{
 		{}, {Tenant: "../x"}, {Tenant: "t", Scope: "all"}, {Tenant: "t", Admin: true}, {Admin: true, Scope: auth.Read},
 		{Tenant: "t", Name: strings.Repeat("n", 1000)},
+		{Admin: true, SamplesPerSecond: 1}, {Tenant: "t", Scope: auth.Read, SamplesPerSecond: 1}, {Tenant: "t", SamplesPerSecond: rate.Most + 1},
 	} {
 		if _, _, err := store.Create(context.Background(), asked); !errors.Is(err, auth.ErrInvalid) {
 			t.Errorf("%+v: %v, want ErrInvalid", asked, err)
@@ -162,7 +222,7 @@ func TestRefused(t *testing.T) {
 
 // TestDamaged opens tokens of which one is no token.
 func TestDamaged(t *testing.T) {
-	for _, value := range []string{"", "{", `{"id":"x"}`, `{"id":"y","hash":"00"}`} {
+	for _, value := range []string{"", "{", `{"id":"x"}`, `{"id":"y","hash":"00"}`, `{"id":"x","samples_per_second":-1,"hash":"` + strings.Repeat("00", 32) + `"}`} {
 		db, _ := open(t, vfs.NewMem())
 		if err := db.PutRecord(context.Background(), "token/x", []byte(value)); err != nil {
 			t.Fatal(err)

@@ -74,6 +74,52 @@ func TestConnectionsLeaveFiles(t *testing.T) {
 	p.stop(t, syscall.SIGTERM)
 }
 
+// TestConnectionsPerAddress checks that one address has as many connections as
+// the flag says.
+func TestConnectionsPerAddress(t *testing.T) {
+	address := ownAddress(t)
+	p := launch(t, nil, "serve", "--data", filepath.Join(t.TempDir(), "d"), "--listen", net.JoinHostPort(address, "0"), "--allow-plaintext",
+		"--connections-per-address", "2")
+	to := strings.TrimSuffix(strings.TrimPrefix(p.first, "http://"), "/")
+	ask := func() error {
+		c, err := net.Dial("tcp", to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		_ = c.SetDeadline(time.Now().Add(time.Minute))
+		_, _ = io.WriteString(c, "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n") // a connection that is closed may not take it
+		_, err = c.Read(make([]byte, 1))
+		return err
+	}
+	for n := range 2 {
+		if err := ask(); err != nil {
+			t.Fatalf("connection %d: %v", n+1, err)
+		}
+	}
+	if err := ask(); err == nil {
+		t.Error("a third connection is answered")
+	}
+	p.stop(t, syscall.SIGTERM)
+}
+
+// ownAddress is an address of this machine that is not loopback, which has no
+// share.
+func ownAddress(t *testing.T) string {
+	t.Helper()
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range all {
+		if network, ok := a.(*net.IPNet); ok && network.IP.To4() != nil && network.IP.IsGlobalUnicast() {
+			return network.IP.String()
+		}
+	}
+	t.Skip("this machine has no address but loopback")
+	return ""
+}
+
 func TestConnectionsOfFewFiles(t *testing.T) {
 	for files, want := range map[uint64]int{1: 1, 256: 192, 20_000: 15_000, 1 << 20: 20_000, 1<<64 - 1: 20_000} {
 		if got := connectionsOf(files); got != want {

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/hokan-db/hokan/engine/model"
+	"github.com/hokan-db/hokan/server"
 	"github.com/hokan-db/hokan/server/api"
 	"github.com/hokan-db/hokan/server/auth"
 	"github.com/hokan-db/hokan/server/client"
@@ -68,7 +69,7 @@ func (c *demoCommand) Run(t *terminal) error {
 			return err
 		}
 		logger := newLogger(t, c.Log)
-		s, err := newServer(opened, logger, nil)
+		s, err := newServer(opened, logger, nil, server.Limits{})
 		if err != nil {
 			return err
 		}

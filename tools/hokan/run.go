@@ -9,10 +9,12 @@ import (
 	"os"
 	"os/signal"
 	"reflect"
+	"strconv"
 	"syscall"
 
 	"github.com/alecthomas/kong"
 
+	"github.com/hokan-db/hokan/engine/policy"
 	"github.com/hokan-db/hokan/server/api"
 )
 
@@ -148,6 +150,7 @@ func parseAndRun(args []string, t *terminal) (err error) {
 	parser, err := kong.New(&grammar{},
 		kong.Name("hokan"),
 		kong.Description(description),
+		kong.Vars{"address_connections": strconv.FormatInt(policy.AddressConnections.Default, 10)},
 		kong.Writers(t.stdout, t.stderr),
 		kong.Exit(func(int) { panic(helpShown{}) }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),

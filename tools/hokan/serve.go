@@ -93,9 +93,11 @@ func address(l net.Listener, encrypted bool) string {
 type serveCommand struct {
 	dataFlags
 	listenFlags
-	TLSCert string `name:"tls-cert" placeholder:"FILE" help:"Certificate with its chain, PEM; TLS 1.2 or later is spoken."`
-	TLSKey  string `name:"tls-key" placeholder:"FILE" help:"The certificate's key, PEM."`
-	Log     string `enum:"debug,info,warn,error" default:"info" help:"What to log on stderr: debug, info, warn or error (default ${default})."`
+	TLSCert               string `name:"tls-cert" placeholder:"FILE" help:"Certificate with its chain, PEM; TLS 1.2 or later is spoken."`
+	TLSKey                string `name:"tls-key" placeholder:"FILE" help:"The certificate's key, PEM."`
+	ConnectionsPerAddress int    `default:"${address_connections}" placeholder:"N" help:"Connections that one address may have open, other than this machine's (default ${default}); more are closed at once."`
+
+	Log string `enum:"debug,info,warn,error" default:"info" help:"What to log on stderr: debug, info, warn or error (default ${default})."`
 }
 
 // Help gives examples.
@@ -125,11 +127,14 @@ func (c *serveCommand) Run(t *terminal) error {
 			return c.cannotEncrypt(err)
 		}
 	}
+	if c.ConnectionsPerAddress < 1 {
+		return api.NewError("malformed", "--connections-per-address must be at least 1")
+	}
 	return withPort(t, &c.dataFlags, &c.listenFlags, encryption != nil, func(l net.Listener, opened *api.API) error {
 		if len(opened.Tenants.Tokens().List()) == 0 {
 			t.note("there is no token yet: stop, and hokan token create --data %s --tenant T", c.Data)
 		}
-		s, err := newServer(opened, newLogger(t, c.Log), encryption)
+		s, err := newServer(opened, newLogger(t, c.Log), encryption, server.Limits{AddressConnections: c.ConnectionsPerAddress})
 		if err != nil {
 			return err
 		}
@@ -154,11 +159,13 @@ func (c *serveCommand) cannotEncrypt(err error) error {
 	return api.NewError("invalid", flag+": "+reason(err))
 }
 
-// newServer makes a server with the pages.
-func newServer(opened *api.API, logger *slog.Logger, encryption *tls.Config) (*server.Server, error) {
+// newServer makes a server with the pages. Of its connections it may have as many
+// as the process's files allow.
+func newServer(opened *api.API, logger *slog.Logger, encryption *tls.Config, limits server.Limits) (*server.Server, error) {
 	name, _ := programVersion()
 	o := server.Options{
 		DB: opened.DB, Clock: opened.Clock, Logger: logger, Tokens: opened.Tenants.Tokens(), Tenants: opened.Tenants, TLS: encryption, Version: name,
+		Limits: limits,
 	}
 	if files := mostFiles(); files > 0 {
 		o.Limits.Connections = connectionsOf(files)

@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -206,6 +207,7 @@ func TestTokens(t *testing.T) {
 	expectCode(t, 2, "malformed", "token", "create", "--data", data, "--tenant", "a/b")
 	expectCode(t, 2, "usage", "token", "create", "--data", data, "--tenant", "t", "--scope", "all")
 	expectCode(t, 2, "invalid", "token", "create", "--data", data, "--admin", "--tenant", "t")
+	expectCode(t, 2, "invalid", "token", "create", "--data", data, "--admin", "--samples-per-second", "1")
 	expectCode(t, 1, "not_found", "token", "revoke", "--data", data, "none")
 
 	p, address := serveFolder(t, data)
@@ -234,6 +236,52 @@ func TestTokens(t *testing.T) {
 	expectCode(t, 1, "unauthorized", write(writer)...)
 	expectCode(t, 1, "unauthorized", "latest", "--server", address, "--token", "hkn_x")
 	expectCode(t, 1, "not_found", with(asAdmin, "token", "revoke", all.Tokens[2].ID)...)
+}
+
+// TestTokenRates: the rate that a token is made with, in a folder or by a server,
+// is listed, and holds when the folder is served.
+func TestTokenRates(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "d")
+	admin := newToken(t, data, "--admin")
+	slow := newToken(t, data, "--tenant", "t", "--samples-per-second", "1")
+	p, address := serveFolder(t, data)
+	defer p.stop(t, syscall.SIGTERM)
+	asAdmin := []string{"--server", address, "--token", admin}
+	other := lastLine(expect(t, 0, with(asAdmin, "token", "create", "--tenant", "t", "--samples-per-second", "2000")...).stdout)
+	if r := expect(t, 0, with(asAdmin, "token", "list", "-o", "csv")...); !strings.HasPrefix(r.stdout, "id,tenant,name,scope,samples per second,created\n") ||
+		!strings.Contains(r.stdout, ",admin,,") || !strings.Contains(r.stdout, ",both,1,") || !strings.Contains(r.stdout, ",both,2000,") {
+		t.Errorf("tokens:\n%s", r.stdout)
+	}
+	write := func(token string) (status int, text string) {
+		t.Helper()
+		var lines strings.Builder // ten minutes' worth of the slow one
+		for at := time.Now(); at.After(time.Now().Add(-10 * time.Minute)); at = at.Add(-time.Second) {
+			lines.WriteString("m a=1 " + strconv.FormatInt(at.UnixNano(), 10) + "\n")
+		}
+		r, err := http.NewRequest("POST", address+"/api/v2/write", strings.NewReader(lines.String()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+token)
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		told, err := io.ReadAll(answer.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answer.StatusCode, string(told)
+	}
+	for n, c := range []struct {
+		token string
+		want  int
+	}{{slow, 204}, {slow, 429}, {other, 204}, {other, 204}} {
+		if status, text := write(c.token); status != c.want {
+			t.Errorf("request %d: %d %s, want %d", n, status, text, c.want)
+		}
+	}
 }
 
 func TestServerByEnvironment(t *testing.T) {
@@ -270,6 +318,7 @@ func TestServerFlagsThatDoNotGoTogether(t *testing.T) {
 	f("malformed", "serve", "--data", data, "--listen", "0.0.0.0:0")
 	f("malformed", "demo", "--data", data, "--listen", "0.0.0.0:0")
 	f("malformed", "demo", "--data", data, "--days", "0")
+	f("malformed", "serve", "--data", data, "--connections-per-address", "0")
 	f("malformed", "serve", "--data", data, "--tls-cert", "x.pem")
 	if r := expectCode(t, 2, "invalid", "serve", "--data", data, "--tls-cert", "x.pem", "--tls-key", "y.pem"); !strings.Contains(r.stderr, "--tls-cert x.pem: no such file") {
 		t.Errorf("no certificate: %s", r.stderr)
