@@ -100,11 +100,18 @@ func TestATenantThatIsTooFast(t *testing.T) {
 	refusals := 0
 	for _, p := range dialects(now().Add(-time.Minute)) {
 		write := func(token string) (*http.Response, string) { return f.ask("POST", p.path, token, p.body, p.headers...) }
+		unread := func(token string) (*http.Response, string) {
+			return f.ask("POST", p.path, token, "broken", p.headers...)
+		}
 		if answer, text := write(f.writer); answer.StatusCode/100 != 2 {
 			t.Fatalf("%s: %d %s", p.name, answer.StatusCode, text)
 		}
-		for range 10 {
-			answer, text := write(f.writer)
+		for n := range 10 {
+			send := write
+			if n%2 > 0 {
+				send = unread // nobody looks at it
+			}
+			answer, text := send(f.writer)
 			if refusals++; answer.StatusCode != p.tooFast || answer.Header.Get("Retry-After") == "" || !p.refused(answer, text, "rate_limited") || answer.Close {
 				t.Errorf("%s: %d %v %q, closes: %v", p.name, answer.StatusCode, answer.Header, text, answer.Close)
 			}
@@ -144,12 +151,19 @@ func TestATokenThatIsTooFast(t *testing.T) {
 	refusals := 0
 	for _, p := range dialects(now().Add(-time.Minute)) {
 		write := func(token string) (*http.Response, string) { return f.ask("POST", p.path, token, p.body, p.headers...) }
+		unread := func(token string) (*http.Response, string) {
+			return f.ask("POST", p.path, token, "broken", p.headers...)
+		}
 		if answer, text := write(slow); answer.StatusCode/100 != 2 {
 			t.Fatalf("%s: %d %s", p.name, answer.StatusCode, text)
 		}
 		before := used()
-		for range 10 {
-			answer, text := write(slow)
+		for n := range 10 {
+			send := write
+			if n%2 > 0 {
+				send = unread // nobody looks at it
+			}
+			answer, text := send(slow)
 			if refusals++; answer.StatusCode != p.tooFast || answer.Header.Get("Retry-After") == "" || !p.refused(answer, text, "rate_limited") || answer.Close {
 				t.Errorf("%s: %d %v %q, closes: %v", p.name, answer.StatusCode, answer.Header, text, answer.Close)
 			}
