@@ -31,12 +31,12 @@ var dialects = []dialect{
 	{"HIOKI loggers and recorders (LR8400, LR8430, LR8450, MR8880, with or without header)", hioki.KnowsLogger, hioki.ReadLogger},
 }
 
-// openFile finds the dialect of a file, or takes the map for one that is told,
-// and reads its header. It notes in the result which map was taken or guessed.
+// openFile finds the dialect of a file, or takes the map where one is told, and
+// reads its header. It notes in the result which map was taken or guessed.
 func openFile(source io.Reader, name string, o *FileOptions, result *FileResult) (*text.Reader, error) {
 	lines := text.NewLines(source)
 	begin, whole := lines.Beginning()
-	if o.Map == nil {
+	if o.Map == nil || o.Map.Guessed() || o.MapForOthers {
 		for i := range dialects {
 			if dialects[i].knows(begin) {
 				return text.NewReader(lines, name, o.reader(), dialects[i].read)

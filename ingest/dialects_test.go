@@ -14,6 +14,7 @@ import (
 	_ "time/tzdata"
 
 	"github.com/hokan-db/hokan/engine/model"
+	"github.com/hokan-db/hokan/ingest/mapping"
 	"github.com/hokan-db/hokan/ingest/refusal"
 )
 
@@ -160,6 +161,27 @@ func TestUnknownFile(t *testing.T) {
 	for i := range dialects {
 		if !strings.Contains(refused.Detail, dialects[i].name) {
 			t.Errorf("%q does not name %s", refused.Detail, dialects[i].name)
+		}
+	}
+}
+
+// What is known by its content is read so, whether a map is to be guessed or, where
+// that is wished, is told; else the map that is told counts.
+func TestDialectsComeBeforeGuesses(t *testing.T) {
+	for file, dialect := range map[string]string{"graphtec-gl240.csv": "graphtec-gl", "keyence-nr500.csv": "keyence-nr500", "mr8880.csv": "hioki-mr8880"} {
+		for source, others := range map[string]bool{"auto": false, "time=when,channel=T": true} {
+			m, err := mapping.Parse(source)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, result, err := importBytes(instrumentFile(t, file), FileOptions{Instrument: "i", Zone: time.UTC, Map: m, MapForOthers: others})
+			if err != nil || result.Dialect != dialect || result.Map != "" {
+				t.Errorf("%s, %s: %v, %+v", file, source, err, result)
+			}
+		}
+		m := &mapping.Map{Header: -1, Separator: ';'}
+		if _, result, err := importBytes(instrumentFile(t, file), FileOptions{Instrument: "i", Zone: time.UTC, Map: m}); result.Dialect == dialect {
+			t.Errorf("%s: the map that was told did not count: %v", file, err)
 		}
 	}
 }

@@ -28,9 +28,11 @@ type FileOptions struct {
 	Group      string         // measurement group, may be empty
 	Zone       *time.Location // of times that carry no offset
 	Start      string         // replaces the trigger time: YYYY-MM-DD hh:mm:ss[.fff][±hh:mm]
-	Map        *mapping.Map   // of a table that is of no dialect; nil: none is told
+	Map        *mapping.Map   // of a table; nil: none is told; one that tells nothing holds for what is of no dialect
 	BatchRows  int            // 0: chosen
 	DryRun     bool           // read everything, append nothing
+
+	MapForOthers bool // Map holds only for files that are of no dialect, whatever it tells
 
 	Total    int64                   // bytes in the file, for Progress; 0 where unknown
 	Progress func(read, total int64) // called after each batch; may be nil

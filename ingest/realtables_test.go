@@ -120,10 +120,14 @@ func TestRealTables(t *testing.T) {
 				len(result.SkippedColumns) != table.skipped {
 				t.Errorf("%+v", result)
 			}
-			if len(result.Warnings) != len(table.warnings) {
+			wanted := table.warnings
+			if table.skipped > 0 && !strings.Contains(table.maps, "channel=") {
+				wanted = append([]string{"columns not taken: "}, wanted...)
+			}
+			if len(result.Warnings) != len(wanted) {
 				t.Errorf("warnings %q", result.Warnings)
 			} else {
-				for i, want := range table.warnings {
+				for i, want := range wanted {
 					if !strings.Contains(result.Warnings[i], want) {
 						t.Errorf("%q does not say %q", result.Warnings[i], want)
 					}
@@ -201,6 +205,9 @@ func (table *realTable) mapSuffices(t *testing.T, file []byte, first FileResult)
 	m, err := mapping.Parse(first.Map)
 	if err != nil {
 		t.Fatalf("%s: %v", first.Map, err)
+	}
+	if len(first.Warnings) > 0 && strings.HasPrefix(first.Warnings[0], "columns not taken: ") {
+		first.Warnings = first.Warnings[1:] // the guess is no longer one
 	}
 	_, second, err := importBytes(file, FileOptions{Instrument: "i", Zone: time.UTC, Map: m})
 	if err != nil || fmt.Sprint(second) != fmt.Sprint(first) {

@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -15,6 +16,7 @@ const maxSampleLines = 20000
 type sample struct {
 	names   []string // of the columns; "" where there is none
 	rows    [][][]byte
+	lines   []int // of the rows, from 1
 	columns []profile
 }
 
@@ -40,7 +42,7 @@ func (m *Map) Guess(begin []byte, whole bool) *Map {
 	}
 	charset := text.DetectCharset(lines)
 	first := g.guessHeader(lines)
-	s := newSample(lines[min(first, len(lines)):], g.Separator)
+	s := newSample(lines, min(first, len(lines)), g.Separator)
 	if g.Header > 0 && g.Header <= len(lines) {
 		var extra int
 		s.names = trimEmpty(decodeAll(bytes.TrimRight(lines[g.Header-1], "\r"), g.Separator, charset), &extra)
@@ -165,14 +167,16 @@ func isDatum(cell []byte) bool {
 	return len(letters) == 3 && strings.Contains("jan feb mar apr may jun jul aug sep oct nov dec", string(letters))
 }
 
-func newSample(lines [][]byte, separator byte) *sample {
+// newSample cuts the lines from the one in place first on.
+func newSample(lines [][]byte, first int, separator byte) *sample {
 	s := &sample{}
-	for _, line := range lines[:min(len(lines), maxSampleLines)] {
+	for i, line := range lines[first:min(len(lines), first+maxSampleLines)] {
 		line = bytes.TrimLeft(bytes.TrimRight(line, "\r"), "\x00")
 		cells, open := text.SplitCells(line, separator)
 		blank := !slices.ContainsFunc(cells, func(cell []byte) bool { return len(cell) > 0 })
 		if !blank && !open {
 			s.rows = append(s.rows, cells)
+			s.lines = append(s.lines, first+i+1)
 		}
 	}
 	return s
@@ -246,7 +250,9 @@ var states = map[string]float64{
 // taken for that where no other value is near: -200 in a column of humidity.
 var sentinels = []float64{-200, -999, -999.9, -9999, -9999.9, -99999, -6999, -7999, -32768}
 
-// guessChannels takes the columns of numbers and of states.
+// guessChannels takes the columns that hold at least as many numbers as other
+// text, whose cells are refused one by one, and those of states. It notes the
+// others.
 func (s *sample) guessChannels(m *Map, charset text.Charset) {
 	guessed := m.Channels == nil
 	var missing []string
@@ -257,8 +263,10 @@ func (s *sample) guessChannels(m *Map, charset text.Charset) {
 		c := &s.columns[i]
 		known, marks, words := c.sortWords(charset)
 		if guessed {
-			numeric := c.numbers > 0 && (c.texts-known)*10 <= c.numbers || c.texts == known
-			if !numeric || name == "" && m.Header > 0 {
+			if c.texts-known > c.numbers || name == "" && m.Header > 0 {
+				if c.texts+c.numbers > 0 {
+					m.left = append(m.left, s.describe(i, m.Decimal, charset))
+				}
 				continue
 			}
 			m.Channels = append(m.Channels, Pick{Ref: refAt(i, s.names)})
@@ -289,17 +297,46 @@ func (s *sample) guessChannels(m *Map, charset text.Charset) {
 func (c *profile) sortWords(charset text.Charset) (known int, missing []string, words []Word) {
 	for raw, n := range c.words {
 		word := charset.Decode([]byte(raw))
+		if !isKnown(raw, word) {
+			continue
+		}
+		known += n
 		if slices.Contains(noData, word) {
-			known += n
 			missing = append(missing, word)
 		} else if number, ok := states[strings.ToLower(word)]; ok {
-			known += n
 			words = append(words, Word{word, number})
-		} else if text.IsQuality([]byte(raw)) {
-			known += n
 		}
 	}
 	return known, missing, words
+}
+
+// isKnown reports whether a cell, and the word that it is, has a meaning though
+// it is no number.
+func isKnown(raw, word string) bool {
+	_, state := states[strings.ToLower(word)]
+	return state || slices.Contains(noData, word) || text.IsQuality([]byte(raw))
+}
+
+// describe names the column in place i and, where it holds a number, the first
+// of its cells that is none.
+func (s *sample) describe(i int, mark byte, charset text.Charset) string {
+	name := text.Clip(s.names[i])
+	if name == "" {
+		name = fmt.Sprintf("column %d", i+1)
+	}
+	if s.columns[i].numbers == 0 {
+		return name
+	}
+	for n, row := range s.rows {
+		if i >= len(row) || len(row[i]) == 0 {
+			continue
+		}
+		word := charset.Decode(row[i])
+		if _, ok := text.ParseNumber(row[i], mark); !ok && !isKnown(string(row[i]), word) {
+			return fmt.Sprintf("%s (%s, line %d)", name, text.Shorten(word), s.lines[n])
+		}
+	}
+	return name
 }
 
 // sentinels returns the numbers in the column that stand for no data.

@@ -49,7 +49,8 @@ type Map struct {
 	Words     []Word
 	missing   bool // Missing is told, if only as none
 	words     bool
-	doubt     string // a format that fits the file as well as the one guessed
+	left      []string // columns that a guess did not take, for people
+	doubt     string   // a format that fits the file as well as the one guessed
 }
 
 // Ref is a column by its number from 1 or, where that is 0, by its name.
@@ -80,6 +81,9 @@ type part struct {
 	text   string
 	quoted bool
 }
+
+// Guessed reports whether the map tells nothing: all of it is to be guessed.
+func (m *Map) Guessed() bool { return m.String() == "" }
 
 // Parse reads a map. "auto" and "" leave all to be guessed.
 func Parse(source string) (*Map, error) {

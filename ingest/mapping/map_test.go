@@ -175,3 +175,25 @@ func TestDoubtOfDayAndMonth(t *testing.T) {
 	f("d,x\n2024-01-02 01:02,1\n", "auto", "")
 	f("d,x\n01/02/2024,1\n01/03/2024,1\n02/01/2024,3\n", "auto", "")
 }
+
+// A column is judged by all of its cells, not the first of them, and what is not
+// taken is said.
+func TestGuessedColumns(t *testing.T) {
+	f := func(header, rows, channels, left string) {
+		t.Helper()
+		auto := Map{Header: -1}
+		m := auto.Guess([]byte("t,"+header+"\n"+rows), true)
+		if got := joined(m.Channels, func(p Pick) string { return p.Ref.String() }); got != channels || m.leftText() != left {
+			t.Errorf("%q: %q but %q, want %q but %q", rows, got, m.leftText(), channels, left)
+		}
+	}
+	f("a", "2024-01-02,oops\n2024-01-03,1\n", "a", "")
+	f("a,b", "2024-01-02,oops,1\n2024-01-03,n/a,1\n\n2024-01-04,no way,1\n2024-01-05,1,1\n", "b", `a ("oops", line 2)`)
+	f("a,b", "2024-01-02,x,1\n2024-01-03,y,1\n", "b", "a")
+	f(`"a,b",,c`, "2024-01-02,x,1,3\n2024-01-03,y,1,4\n", "c", `"a,b", column 3`)
+	f("a,b,c", "2024-01-02,1,on,\n2024-01-03,2,off,\n", "a+b+c", "")
+	many := Map{left: make([]string, 25)}
+	if text := many.leftText(); !strings.HasSuffix(text, " and 5 more") {
+		t.Errorf("%q", text)
+	}
+}

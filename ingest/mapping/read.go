@@ -44,7 +44,19 @@ func (m *Map) Read(l *text.Lines, o *text.Options) (*text.Layout, *refusal.Error
 	if m.doubt != "" {
 		layout.Warnings = append(layout.Warnings, fmt.Sprintf("it is guessed that times are %s; %s would fit as well: say which with format=", m.Format, m.doubt))
 	}
+	if len(m.left) > 0 {
+		layout.Warnings = append(layout.Warnings, "columns not taken: "+m.leftText())
+	}
 	return layout, m.clock(layout, o, l.Peek())
+}
+
+// leftText lists the columns that the guess did not take, the first 20 by name.
+func (m *Map) leftText() string {
+	const most = 20
+	if len(m.left) > most {
+		return fmt.Sprintf("%s and %d more", strings.Join(m.left[:most], ", "), len(m.left)-most)
+	}
+	return strings.Join(m.left, ", ")
 }
 
 // place puts the time and the channels of the map into the columns.

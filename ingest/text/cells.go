@@ -154,9 +154,20 @@ func Unit(text string) string {
 
 // Shorten quotes text from a file for a message, cut to a readable length.
 func Shorten(text string) string {
-	const most = 40
-	if len(text) > most {
-		return strconv.Quote(text[:most]) + "…"
+	if len(text) > mostShown {
+		return strconv.Quote(text[:mostShown]) + "…"
 	}
 	return strconv.Quote(text)
+}
+
+// mostShown is how many bytes of a text from a file a message has.
+const mostShown = 40
+
+// Clip is Shorten without quotes where the text is short and plain, as names of
+// columns in a list are.
+func Clip(text string) string {
+	if quoted := strconv.Quote(text); len(text) > mostShown || strings.ContainsAny(text, ",") || quoted != `"`+text+`"` {
+		return Shorten(text)
+	}
+	return text
 }

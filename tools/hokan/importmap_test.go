@@ -59,3 +59,21 @@ func TestBadMapsOfTables(t *testing.T) {
 	expectCode(t, 1, "malformed", with(flags, "import", "--map", "channel=wind", table)...)
 	expectCode(t, 2, "zone_required", "import", "--data", t.TempDir(), "--tenant", "t", "--instrument", "i", "--map", "auto", table)
 }
+
+// What a guess does not take is said, and a cell of what it takes that is no
+// number is refused by its place.
+func TestColumnsThatAreNotTakenAreNamed(t *testing.T) {
+	flags, _ := newData(t)
+	table := filepath.Join(t.TempDir(), "air.csv")
+	const text = "when,temp,depth,wind\n2024-01-02 00:00:00,1,1,NNE\n2024-01-02 00:00:01,2,x,E\n2024-01-02 00:00:02,oops,3,E\n2024-01-02 00:00:03,eek,4,E\n2024-01-02 00:00:04,ow,4,E\n"
+	if err := os.WriteFile(table, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, dry := range []string{"--dry-run=true", "--dry-run=false"} {
+		r := expect(t, 3, with(flags[:len(flags):len(flags)], "import", dry, "--map", "auto", table)...)
+		if !strings.Contains(r.stderr, "hokan: "+table+`: columns not taken: temp ("oops", line 4), wind`+"\n") ||
+			!strings.Contains(r.stderr, table+`: line 3, column 3: "x" is no number`) {
+			t.Errorf("stderr: %s", r.stderr)
+		}
+	}
+}

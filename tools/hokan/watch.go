@@ -21,7 +21,7 @@ type watchCommand struct {
 	Instrument string        `placeholder:"I" help:"The label instrument of every channel; left out: the folder in DIR that a file is in."`
 	Group      string        `placeholder:"G" help:"The measurement group that the channels belong to."`
 	Zone       string        `placeholder:"Z" help:"IANA time zone of the files' times, such as Asia/Shanghai."`
-	Map        string        `placeholder:"MAP" help:"How tables are written, as for import."`
+	Map        string        `placeholder:"MAP" help:"How tables are written, as for import. Files of known instruments are taken by their own format."`
 	Every      time.Duration `default:"2s" help:"How often the folder is looked at."`
 	Settle     time.Duration `default:"5s" help:"For how long a file must not change to be complete."`
 	State      string        `placeholder:"FILE" help:"Where it is kept what was imported (default DIR/.hokan-watch)."`
@@ -71,6 +71,7 @@ func (c *watchCommand) Run(t *terminal) (err error) {
 	if err != nil {
 		return err
 	}
+	i.options.MapForOthers = true // a folder may have tables and files of instruments
 	if c.State == "" {
 		c.State = filepath.Join(c.Dir, ".hokan-watch")
 	}

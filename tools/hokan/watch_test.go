@@ -127,6 +127,16 @@ func TestWatchThroughAServer(t *testing.T) {
 	server.stop(t, syscall.SIGTERM)
 }
 
+// One folder may have tables, which a map describes, and files of instruments.
+func TestWatchOfTablesAndInstruments(t *testing.T) {
+	w := watching(t, "--data", filepath.Join(t.TempDir(), "d"), "--tenant", "t", "--map", "time=when,channel=depth")
+	w.put("lake/a.csv", "when,depth\n2024-01-02 00:00:00,1\n")
+	w.want("lake/a.csv csv lake 1/0")
+	w.put("lake/b.csv", wave("1"))
+	w.want("lake/b.csv hioki-lr8400 lake 3/0")
+	w.run.stop(t, syscall.SIGTERM)
+}
+
 func TestWatchRefusesBadFlags(t *testing.T) {
 	flags := []string{"--data", t.TempDir(), "--tenant", "t"}
 	expectCode(t, 1, "not_found", with(flags, "watch", filepath.Join(t.TempDir(), "none"))...)
