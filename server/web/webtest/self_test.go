@@ -20,7 +20,8 @@ func TestTroubleIsSeen(t *testing.T) {
 		case "/page.js":
 			w.Header().Set("Content-Type", "text/javascript")
 			w.Write([]byte(`console.error("said"); fetch("/missing"); fetch("http://127.0.0.1:1/closed").catch(() => 0);
-addEventListener("load", () => { document.querySelector("#wide").style.width = "3000px"; done = true; throw new Error("thrown") })`))
+addEventListener("load", () => { document.querySelector("#wide").style.width = "3000px"; done = true });
+function fail() { setTimeout(() => { throw new Error("thrown") }) }`))
 		default:
 			http.NotFound(w, r)
 		}
@@ -29,12 +30,18 @@ addEventListener("load", () => { document.querySelector("#wide").style.width = "
 	b := open(t, laptop)
 	b.visit(server.URL)
 	b.wait("the script", "window.done")
-	wanted := []string{"said", "thrown", "answer 404", "inline", "style"}
-	for _, text := range wanted {
+	sees := func(text string) {
 		b.poll(text, func() (bool, error) {
 			return strings.Contains(strings.Join(b.unexpected(), "\n"), text), nil
 		})
 	}
+	for _, text := range []string{"said", "answer 404", "inline", "style"} {
+		sees(text)
+	}
+	if err := b.evaluate("fail()", nil); err != nil {
+		t.Fatal(err)
+	}
+	sees("thrown") // at last: after that nothing waits
 	if wide := b.overflow(); wide == "" {
 		t.Error("an overflowing page passed")
 	}
