@@ -134,14 +134,20 @@ func ago(text, back string, now time.Time) (int64, error) {
 	return 0, refused
 }
 
-// ParseZone finds an IANA time zone by name; "" is UTC. Errors wrap ErrBadTime.
+// ParseZone finds an IANA time zone by name, or makes one of an offset such as
+// +09:00, which is its name; "" is UTC. Errors wrap ErrBadTime.
 func ParseZone(name string) (*time.Location, error) {
 	if name == "" {
 		return time.UTC, nil
 	}
+	if at, err := time.Parse("-07:00", name); err == nil && at.Format("-07:00") == name {
+		_, offset := at.Zone()
+		return time.FixedZone(name, offset), nil
+	}
 	zone, err := time.LoadLocation(name)
 	if err != nil || name == "Local" { // a machine's own zone has no name that others know
-		return nil, fmt.Errorf("%w: zone %s is not known", ErrBadTime, quoteShort(name))
+		return nil, fmt.Errorf("%w: zone %s is not known: want an IANA time zone such as Asia/Tokyo or Etc/GMT-9, which is 9 hours ahead of UTC, or an offset such as +09:00",
+			ErrBadTime, quoteShort(name))
 	}
 	return zone, nil
 }

@@ -90,9 +90,18 @@ func TestParseZone(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	for _, name := range []string{"Local", "Nowhere/Land", "../../etc/passwd", "+08:00"} {
-		if _, err := ParseZone(name); !errors.Is(err, ErrBadTime) {
+	for _, name := range []string{"Local", "Nowhere/Land", "../../etc/passwd", "JST", "+8", "+25:00", "+08:60"} {
+		if _, err := ParseZone(name); !errors.Is(err, ErrBadTime) || !strings.Contains(err.Error(), "+09:00") {
 			t.Errorf("%q: %v", name, err)
+		}
+	}
+	for name, want := range map[string]int{"+09:00": 9 * 3600, "-03:30": -12600} {
+		zone, err := ParseZone(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, offset := time.Unix(0, 0).In(zone).Zone(); offset != want || got != name {
+			t.Errorf("%q: %s, %d", name, got, offset)
 		}
 	}
 }

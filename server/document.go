@@ -219,7 +219,7 @@ func (s *Server) addFiles(encoding []*huma.Param) {
 		Description: "Every sample was refused",
 		Content:     map[string]*huma.MediaType{"application/json": {Schema: imported}},
 	}
-	s.raw(o, operation{bulk: true, body: s.limits.BodyBytes}, s.importFile)
+	s.raw(o, operation{bulk: true, body: s.limits.BodyBytes, refused: refuseFile}, s.importFile)
 }
 
 // samplesSchema describes the body of POST /api/v1/samples.

@@ -96,3 +96,38 @@ func TestFilesInTheFormatHOKAreRefused(t *testing.T) {
 	f := start(t)
 	f.imported(415, engine.Magic+"\x01", url.Values{"instrument": {"pond"}})
 }
+
+// What is no file, too large, or lacks a parameter is refused with the way out,
+// which is none of the command line's flags.
+func TestRefusedFilesAreToldTheWayOut(t *testing.T) {
+	f := start(t, func(o *Options) { o.Limits.BodyBytes = 1 << 20 })
+	refused := func(status int, says, body string, p url.Values, headers ...string) {
+		t.Helper()
+		answer, text := f.ask("POST", "/api/v1/files?"+p.Encode(), f.writer, body, headers...)
+		var problem Problem
+		if err := json.Unmarshal([]byte(text), &problem); err != nil {
+			t.Fatal(err, text)
+		}
+		if answer.StatusCode != status || !strings.Contains(problem.Detail, says) || status != 413 && strings.Contains(strings.ReplaceAll(problem.Detail, "--data-binary", ""), "--") {
+			t.Errorf("%d, want %d: %s", answer.StatusCode, status, problem.Detail)
+		}
+	}
+	pond := url.Values{"instrument": {"pond"}}
+	refused(415, "multipart/form-data: send the file itself, as with curl --data-binary @FILE", loggerText, pond, "Content-Type", "multipart/form-data; boundary=x")
+	refused(413, "1048576 bytes: send several files; hokan import --server takes a file of any size", strings.Repeat("x", 1<<20+1), pond)
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	_, _ = z.Write(bytes.Repeat([]byte("x"), 2<<20))
+	z.Close()
+	refused(413, "bytes unpacked: send several files; hokan import --server", packed.String(), pond, "Content-Encoding", "gzip")
+	refused(400, "the query parameter instrument is required", loggerText, url.Values{})
+	refused(400, "give zone, such as", loggerText, pond)
+	refused(400, "see with dry_run=true what would become of it, and say map=auto, or as it is guessed: map='separator=", tableText, pond)
+	f.imported(200, loggerText, url.Values{"instrument": {"pond"}, "zone": {"UTC"}}, "Content-Type", "application/x-www-form-urlencoded")
+
+	const clocks = "when,T\n2024-03-31 01:59:59,1\n2024-03-31 02:30:00,2\n"
+	got := f.imported(200, clocks, url.Values{"instrument": {"air"}, "zone": {"Europe/Berlin"}, "map": {"auto"}})
+	if len(got.Files[0].Errors) != 1 || strings.Contains(got.Files[0].Errors[0].Detail, "--") {
+		t.Errorf("%+v", got.Files[0].Errors)
+	}
+}

@@ -349,9 +349,19 @@ func (s *Server) write(w http.ResponseWriter, r *http.Request) error {
 	return sendJSON(w, status, written)
 }
 
+// refuseFile answers with a problem and, where a file is too large, with what can
+// be done about it.
+func refuseFile(w http.ResponseWriter, _ *http.Request, p *Problem) {
+	told := *p
+	if p.Code == "body_too_large" {
+		told.Detail = strings.TrimSuffix(p.Detail, ": send several") + ": send several files; hokan import --server takes a file of any size"
+	}
+	told.write(w)
+}
+
 // importFile takes a file of an instrument.
 func (s *Server) importFile(w http.ResponseWriter, r *http.Request) error {
-	body, err := s.files.Import(r.Context(), tenantOf(r.Context()), r.URL.Query(), r.Header.Get("Content-Encoding"), r.Body)
+	body, err := s.files.Import(r.Context(), tenantOf(r.Context()), r.URL.Query(), r.Header, r.Body)
 	status := http.StatusOK
 	if err != nil {
 		p := problemOf(err)

@@ -3,6 +3,7 @@ package admit
 import (
 	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/hokan-db/hokan/engine/model"
@@ -162,7 +163,7 @@ func (j *judge) sift(i int, clock *Clock, c *Channel) (keptTimes []int64, keptVa
 		case valueOdd != nil && valueOdd.Null:
 			continue // no sample
 		case timeOdd != nil:
-			j.result.refuse(i, index, 1, BadTime, func() string { return "time " + j.Describe(int(timeOdd.At)) + " is no integer" })
+			j.result.refuse(i, index, 1, BadTime, func() string { return oddTimeText(j.Describe(int(timeOdd.At))) })
 			continue
 		case !clock.clean && !j.keepsTime(i, index, at):
 			continue
@@ -184,6 +185,15 @@ func (j *judge) sift(i int, clock *Clock, c *Channel) (keptTimes []int64, keptVa
 		keptValues = append(keptValues, c.Values[index])
 	}
 	return keptTimes, keptValues
+}
+
+// oddTimeText says why a time that the body describes so is refused.
+func oddTimeText(text string) string {
+	digits := strings.TrimPrefix(text, "-")
+	if digits != "" && strings.Trim(digits, "0123456789") == "" {
+		return "time " + text + " is beyond 64 bits: is the unit right?"
+	}
+	return "time " + text + " is no integer"
 }
 
 // oddValueText says why a value that the body describes so is refused.

@@ -25,7 +25,7 @@ import (
 //	interval=20ms           between lines, where no column is the time
 //	start=2024-01-01 00:00:00
 //	                        of the first line, or of what times count from
-//	zone=Europe/Berlin      of times without an offset
+//	zone=Europe/Berlin      or +01:00; of times without an offset
 //	channel=T+RH:humidity[%]
 //	                        which columns, with another name where one follows
 //	missing=-200+NA         what stands for no data; "" is an empty cell
@@ -167,11 +167,16 @@ func (m *Map) set(key, value string) (err error) {
 	return err
 }
 
-// zoneOf loads a zone; "" and Local are none that a file could mean.
+// zoneOf loads a zone, or makes one of an offset such as +09:00; "" and Local are
+// none that a file could mean.
 func zoneOf(name string) (*time.Location, error) {
+	if at, err := time.Parse("-07:00", name); err == nil && at.Format("-07:00") == name {
+		_, offset := at.Zone()
+		return time.FixedZone(name, offset), nil
+	}
 	zone, err := time.LoadLocation(name)
 	if err != nil || name == "" || name == "Local" {
-		return nil, fmt.Errorf("%q is no IANA time zone", name)
+		return nil, fmt.Errorf("%q is no IANA time zone, nor an offset such as +09:00", name)
 	}
 	return zone, nil
 }

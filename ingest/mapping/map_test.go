@@ -16,7 +16,7 @@ func TestMapsAreTheirText(t *testing.T) {
 		`header=0,data=5,time=1,format=unix-ms,channel="2"+2:"a,b+c:d""e""",missing=""+-,words=`,
 		"interval=20ms,start=2024-01-01 00:00:00+01:00,channel=x",
 		`separator=tab,format="YYYY,MM,DD"`,
-		"format=h:mm:ss", "format=h", "missing=", "words=",
+		"format=h:mm:ss", "format=h", "zone=+09:00", "missing=", "words=",
 	} {
 		m, err := Parse(source)
 		if err != nil {

@@ -17,7 +17,7 @@ func TestMain(m *testing.M) {
 	writetest.Main(m, func(to *admit.Writer) http.HandlerFunc {
 		w := &files.Writer{To: to}
 		return func(rw http.ResponseWriter, r *http.Request) {
-			if _, err := w.Import(r.Context(), writetest.Tenant, r.URL.Query(), r.Header.Get("Content-Encoding"), r.Body); err != nil {
+			if _, err := w.Import(r.Context(), writetest.Tenant, r.URL.Query(), r.Header, r.Body); err != nil {
 				http.Error(rw, err.Error(), api.AsError(err).Status)
 			}
 		}

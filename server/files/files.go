@@ -8,7 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
+	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 
 	"github.com/hokan-db/hokan/engine"
@@ -34,7 +37,7 @@ type Writer struct {
 var Parameters = []struct{ Name, Doc string }{
 	{"instrument", "The label instrument of every channel"},
 	{"group", "The measurement group that the channels belong to"},
-	{"zone", "IANA time zone of times without an offset, such as Asia/Shanghai"},
+	{"zone", "IANA time zone of times without an offset, such as Asia/Shanghai, or an offset such as +08:00"},
 	{"start", "Replaces the trigger time: YYYY-MM-DD hh:mm:ss[±hh:mm]"},
 	{"map", "How a table is written that no instrument's format describes, as --map of hokan import: KEY=VALUE,…; auto: it is guessed"},
 	{"name", "Of the file, for messages"},
@@ -53,7 +56,10 @@ var memories = sync.Pool{New: func() any { return &memory{} }}
 // Import reads a file and keeps what it may of it. Every error is an
 // *api.Error. Where every sample was refused, the code is nothing_accepted and
 // the body is given beside the error.
-func (w *Writer) Import(ctx context.Context, tenant model.Tenant, q url.Values, encoding string, from io.Reader) (*api.ImportBody, error) {
+func (w *Writer) Import(ctx context.Context, tenant model.Tenant, q url.Values, header http.Header, from io.Reader) (*api.ImportBody, error) {
+	if media, _, _ := mime.ParseMediaType(header.Get("Content-Type")); strings.HasPrefix(media, "multipart/") { // its own header would be read with the file
+		return nil, api.NewError("unsupported_media_type", media+": send the file itself, as with curl --data-binary @FILE")
+	}
 	options, name, err := optionsOf(tenant, q)
 	if err != nil {
 		return nil, err
@@ -72,7 +78,7 @@ func (w *Writer) Import(ctx context.Context, tenant model.Tenant, q url.Values, 
 	if most == 0 {
 		most = policy.BodyBytes.Default
 	}
-	if err := m.body.Read(ctx, tenant, encoding, from, most); err != nil {
+	if err := m.body.Read(ctx, tenant, header.Get("Content-Encoding"), from, most); err != nil {
 		return nil, err
 	}
 	if bytes.HasPrefix(m.body.Bytes, []byte(engine.Magic)) {
@@ -84,6 +90,9 @@ func (w *Writer) Import(ctx context.Context, tenant model.Tenant, q url.Values, 
 		w.To.Count(&admit.Result{Rejected: result.Rejected, Reasons: result.Reasons})
 	}
 	result.Settle(&one.rejected)
+	for i := range result.Errors {
+		result.Errors[i].Detail = asParameters(result.Errors[i].Detail)
+	}
 	if err != nil {
 		return nil, failure(err, &result)
 	}
@@ -101,6 +110,9 @@ func optionsOf(tenant model.Tenant, q url.Values) (*ingest.FileOptions, string, 
 	}
 	if dry := q.Get("dry_run"); dry != "" && dry != "true" && dry != "false" {
 		return nil, "", api.NewError("malformed", "dry_run is true or false")
+	}
+	if o.Instrument == "" {
+		return nil, "", api.NewError("bad_label", "the query parameter instrument is required")
 	}
 	name := q.Get("name")
 	if name == "" {
@@ -129,6 +141,7 @@ func failure(err error, result *ingest.FileResult) error {
 	var refused *ingest.Error
 	if errors.As(err, &refused) {
 		place := *refused
+		place.Detail = asParameters(place.Detail)
 		text := place.Error()
 		e = api.NewError(refused.Code, text[len(refused.Code)+2:])
 	} else {
@@ -141,6 +154,14 @@ func failure(err error, result *ingest.FileResult) error {
 	}
 	return e
 }
+
+// flagNames are the flags of hokan import that messages name, each with the
+// parameter that stands for it here.
+var flagNames = strings.NewReplacer("--map ", "map=", "--zone", "zone", "--start", "start",
+	"--dry-run", "dry_run=true", "--group", "group", "--instrument", "instrument")
+
+// asParameters names parameters in place of flags.
+func asParameters(text string) string { return flagNames.Replace(text) }
 
 // one is the import of one file.
 type one struct {

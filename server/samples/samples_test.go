@@ -218,6 +218,15 @@ func TestWrite(t *testing.T) {
 	}
 }
 
+// Times that no integer of 64 bits is are told so.
+func TestTimesBeyond64Bits(t *testing.T) {
+	_, body, err := writeBoth(t, fmt.Sprintf(`{"unit":"s","channels":[{%s,"times":[1,9223372036854775808,-99999999999999999999],"values":[1,2,3]}]}`, lake))
+	if err != nil || len(body.Errors) != 2 || body.Errors[0].Detail != "time 9223372036854775808 is beyond 64 bits: is the unit right?" ||
+		body.Errors[1].Detail != "time -99999999999999999999 is beyond 64 bits: is the unit right?" {
+		t.Errorf("%+v, %v", body, err)
+	}
+}
+
 // TestRefusedSamples keeps the good samples of a request and names the others.
 func TestRefusedSamples(t *testing.T) {
 	far := now.Add(24*time.Hour + time.Second).Unix()

@@ -1,6 +1,10 @@
 package main
 
-import "github.com/hokan-db/hokan/engine"
+import (
+	"errors"
+
+	"github.com/hokan-db/hokan/engine"
+)
 
 type compactCommand struct {
 	dataFlags
@@ -41,6 +45,9 @@ func (c *compactCommand) Run(t *terminal) (err error) {
 		return err
 	}
 	opened, err := c.openData(t, writing)
+	if errors.Is(err, engine.ErrLocked) {
+		return c.onlyAtRest()
+	}
 	if err != nil {
 		return err
 	}

@@ -137,9 +137,15 @@ func (f *dataFlags) openData(t *terminal, a access) (*api.API, error) {
 	return &api.API{DB: db, Clock: options.Clock, Tenants: known}, nil
 }
 
-// locked is why a database cannot be had that another process has.
+// locked is why a database cannot be had that another process has, for commands
+// that can also go through a server.
 func (f *dataFlags) locked() error {
-	return api.NewError("locked", f.Data+" is in use by another process: if a server has it, use --server and --token, or stop it")
+	return api.NewError("locked", f.Data+" is in use by another process: if a server has it, use --server and --token, or stop it").Because(engine.ErrLocked)
+}
+
+// onlyAtRest is why it cannot be had by commands that want the folder itself.
+func (f *dataFlags) onlyAtRest() error {
+	return api.NewError("locked", f.Data+" is in use by another process: if a server has it, stop it first, or use a snapshot of it (hokan snapshot)")
 }
 
 // withData opens the database for the length of do.

@@ -21,7 +21,7 @@ type exportCommand struct {
 	outputFlags
 	spanFlags
 	Format string `enum:"csv,hok" default:"csv" help:"csv: a zip archive with samples.csv; hok: a file that import takes bit for bit."`
-	Zone   string `placeholder:"Z" help:"IANA time zone of the time column (default UTC)."`
+	Zone   string `placeholder:"Z" help:"IANA time zone of the time column, or an offset such as +08:00 (default UTC)."`
 	Out    string `required:"" placeholder:"FILE" help:"The file to write; - is stdout."`
 }
 

@@ -20,7 +20,7 @@ type importCommand struct {
 	outputFlags
 	Instrument *string  `placeholder:"I" help:"The label instrument of every channel. Files in the format hok name theirs."`
 	Group      string   `placeholder:"G" help:"The measurement group that the channels belong to."`
-	Zone       string   `placeholder:"Z" help:"IANA time zone of the trigger time, such as Asia/Shanghai."`
+	Zone       string   `placeholder:"Z" help:"IANA time zone of the trigger time, such as Asia/Shanghai, or an offset, +08:00."`
 	Start      string   `placeholder:"TIME" help:"Replaces the trigger time: 'YYYY-MM-DD hh:mm:ss[±hh:mm]'."`
 	Map        string   `placeholder:"MAP" help:"How a table is written that no instrument's format describes: KEY=VALUE,…; what is left out is guessed; auto: all of it. @FILE reads it from a file."`
 	SaveMap    string   `placeholder:"FILE" help:"Writes the map of the first table, as it was completed, to a file for --map @FILE."`

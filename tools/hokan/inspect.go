@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -79,6 +80,9 @@ func (c *inspectCommand) Run(t *terminal) error {
 			return nil
 		})
 	})
+	if errors.Is(err, engine.ErrLocked) {
+		return c.onlyAtRest()
+	}
 	if err != nil {
 		return err
 	}

@@ -183,7 +183,12 @@ func TestSecondServerIsLockedOut(t *testing.T) {
 	p, address := serveFolder(t, data)
 	expectCode(t, 1, "locked", "serve", "--data", data, "--listen", "127.0.0.1:0")
 	expectCode(t, 1, "locked", "serve", "--data", data, "--listen", strings.TrimPrefix(address, "http://"))
-	expectCode(t, 1, "locked", "verify", "--data", data)
+	for _, command := range []string{"verify", "repair", "compact", "inspect"} {
+		r := expectCode(t, 1, "locked", command, "--data", data)
+		if !strings.Contains(r.stderr, "stop it first, or use a snapshot of it") || strings.Contains(r.stderr, "--token") {
+			t.Errorf("%s: %s", command, r.stderr)
+		}
+	}
 	expectCode(t, 1, "locked", "demo", "--data", data, "--listen", "127.0.0.1:0")
 	r := expectCode(t, 1, "locked", "token", "create", "--data", data, "--tenant", "t")
 	if want := "hokan: locked: " + data + " is in use by another process: if a server has it, use --server and --token, or stop it\n"; r.stderr != want {

@@ -56,7 +56,7 @@ func (c *verifyCommand) Run(t *terminal) error {
 		return api.NewError("not_found", fmt.Sprintf("there is no database in %s", c.Data))
 	}
 	if errors.Is(err, engine.ErrLocked) {
-		return c.locked()
+		return c.onlyAtRest()
 	}
 	if err != nil {
 		return err

@@ -20,7 +20,7 @@ type watchCommand struct {
 	outputFlags
 	Instrument string        `placeholder:"I" help:"The label instrument of every channel; left out: the folder in DIR that a file is in."`
 	Group      string        `placeholder:"G" help:"The measurement group that the channels belong to."`
-	Zone       string        `placeholder:"Z" help:"IANA time zone of the files' times, such as Asia/Shanghai."`
+	Zone       string        `placeholder:"Z" help:"IANA time zone of the files' times, such as Asia/Shanghai, or an offset, +08:00."`
 	Map        string        `placeholder:"MAP" help:"How tables are written, as for import. Files of known instruments are taken by their own format."`
 	Every      time.Duration `default:"2s" help:"How often the folder is looked at."`
 	Settle     time.Duration `default:"5s" help:"For how long a file must not change to be complete."`
