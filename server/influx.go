@@ -45,7 +45,9 @@ func (s *Server) addInflux() {
 			map[string]*huma.MediaType{"application/json": {Schema: s.schema(v.failure)}}, v.statuses...)
 		o.Parameters = append(o.Parameters, query("precision", "The unit of times: ns, us, ms or s; left out: ns", false))
 		o.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"text/plain": {Schema: &huma.Schema{Type: huma.TypeString}}}}
-		o.Responses["204"] = &huma.Response{Description: "Every sample is kept"}
+		o.Responses["204"] = &huma.Response{Description: "Every sample is kept", Headers: map[string]*huma.Param{
+			warningHeader: {Description: "What of it looks wrong", Schema: &huma.Schema{Type: huma.TypeString}},
+		}}
 		s.raw(o, operation{bulk: true, body: s.limits.BodyBytes, secret: influx.Secret, refused: influxRefusal(v.second)},
 			func(w http.ResponseWriter, r *http.Request) error { return s.writeInflux(w, r, v.second) })
 	}
@@ -62,13 +64,20 @@ func (s *Server) addInflux() {
 	s.handle(probe, s.healthInflux)
 }
 
+// warningHeader says what was kept and looks wrong, where an answer has no body.
+const warningHeader = "Hokan-Warning"
+
 // writeInflux takes line protocol.
 func (s *Server) writeInflux(w http.ResponseWriter, r *http.Request, second bool) error {
-	partial, err := s.influx.Write(r.Context(), tenantOf(r.Context()), r.URL.Query().Get("precision"), r.Header.Get("Content-Encoding"), r.Body)
+	partial, warnings, err := s.influx.Write(r.Context(), tenantOf(r.Context()), r.URL.Query().Get("precision"), r.Header.Get("Content-Encoding"), r.Body)
 	if err != nil {
 		return err
 	}
 	addInfluxVersion(w.Header())
+	for _, warning := range warnings {
+		w.Header().Add(warningHeader, warning)
+		s.log.Warn("what is kept looks wrong", "path", r.URL.Path, "tenant", tenantOf(r.Context()), "warning", warning)
+	}
 	if partial == nil {
 		w.WriteHeader(http.StatusNoContent)
 		return nil

@@ -6,10 +6,12 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -224,5 +226,25 @@ func TestWhatInfluxClientsAsk(t *testing.T) {
 	f.server.draining.Store(true)
 	if answer, text := f.ask("GET", "/health", "", ""); answer.StatusCode != 503 || !strings.Contains(text, `"status":"fail"`) {
 		t.Errorf("%d %s", answer.StatusCode, text)
+	}
+}
+
+// Times that are written in another unit than they are read in are kept, and the
+// answer and the log say how that looks.
+func TestLineProtocolInTheWrongUnitIsWarnedOf(t *testing.T) {
+	var log bytes.Buffer
+	var mu sync.Mutex
+	f := start(t, func(o *Options) { o.Logger = slog.New(slog.NewTextHandler(&locked{w: &log, mu: &mu}, nil)) })
+	for path, warned := range map[string]bool{"/write": true, "/api/v2/write?precision=ms": true, "/write?precision=s": false} {
+		answer, _ := f.line(path, "cpu value=1 1700000000\n", "Authorization", "Token "+f.writer)
+		warning := answer.Header.Get("Hokan-Warning")
+		if answer.StatusCode != 204 || warned != strings.Contains(warning, "lie in January 1970: is that the unit? the query parameter precision") {
+			t.Errorf("%s: %d %q", path, answer.StatusCode, warning)
+		}
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if n := strings.Count(log.String(), "level=WARN msg=\"what is kept looks wrong\""); n != 2 {
+		t.Errorf("%d warnings: %s", n, log.String())
 	}
 }

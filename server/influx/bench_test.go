@@ -16,7 +16,7 @@ func TestMain(m *testing.M) {
 	writetest.Main(m, func(to *admit.Writer) http.HandlerFunc {
 		w := &influx.Writer{To: to}
 		return func(rw http.ResponseWriter, r *http.Request) {
-			partial, err := w.Write(r.Context(), writetest.Tenant, r.URL.Query().Get("precision"), r.Header.Get("Content-Encoding"), r.Body)
+			partial, _, err := w.Write(r.Context(), writetest.Tenant, r.URL.Query().Get("precision"), r.Header.Get("Content-Encoding"), r.Body)
 			switch {
 			case err != nil:
 				http.Error(rw, err.Error(), api.AsError(err).Status)

@@ -38,12 +38,13 @@ type Partial struct {
 	Message string // says what is refused and why
 }
 
-// Write decodes a request and appends what it may keep of it. The answer is nil
-// where that is all. Every error is an *api.Error.
-func (w *Writer) Write(ctx context.Context, tenant model.Tenant, precision, encoding string, body io.Reader) (*Partial, error) {
+// Write decodes a request and appends what it may keep of it. The partial answer is
+// nil where that is all; warnings say what was kept and looks wrong. Every error is
+// an *api.Error.
+func (w *Writer) Write(ctx context.Context, tenant model.Tenant, precision, encoding string, body io.Reader) (p *Partial, warnings []string, err error) {
 	unit, err := unitOf(precision)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	r := requests.Get().(*request)
 	defer r.release()
@@ -52,20 +53,20 @@ func (w *Writer) Write(ctx context.Context, tenant model.Tenant, precision, enco
 		most = policy.BodyBytes.Default
 	}
 	if err := r.body.Read(ctx, tenant, encoding, body, most); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	decoded, err := r.decoder.Decode(tenant, r.body.Bytes, lineprotocol.Options{Unit: unit, Now: w.To.Clock().UnixNano()})
 	if err != nil {
-		return nil, api.NewError("body_too_large", err.Error())
+		return nil, nil, api.NewError("body_too_large", err.Error())
 	}
 	result, err := w.To.Write(ctx, decoded)
 	if err != nil && !errors.Is(err, admit.ErrNothingAccepted) {
-		return nil, api.AsError(err)
+		return nil, nil, api.AsError(err)
 	}
 	if result.Rejected == 0 {
-		return nil, nil
+		return nil, result.Warnings, nil
 	}
-	return r.partial(result), nil
+	return r.partial(result), result.Warnings, nil
 }
 
 // mostNamed is how many refusals a message names.
@@ -127,6 +128,7 @@ type request struct {
 var requests = sync.Pool{New: func() any {
 	r := &request{}
 	r.decoder.Request().Judged = r.body.Drop
+	r.decoder.Request().UnitHint = "the query parameter precision names it, and is ns if left out"
 	return r
 }}
 
