@@ -104,7 +104,10 @@ func (w *Writer) append(ctx context.Context, r *Request, result *Result) (*Resul
 	}
 	written, err := w.DB.Append(ctx, &model.Batch{Tenant: r.Tenant, Columns: r.columns})
 	result.Accepted = int64(written.Rows)
-	r.refuseColumns(written.Refused)
+	if len(written.Refused) > 0 {
+		quota, _ := w.DB.Quota(r.Tenant) // at worst the message names no number
+		r.refuseColumns(written.Refused, quota)
+	}
 	if w.Wrote != nil && written.Rows > 0 {
 		w.Wrote(ctx, r.Tenant, written.Rows)
 	}
@@ -120,24 +123,30 @@ func (w *Writer) append(ctx context.Context, r *Request, result *Result) (*Resul
 }
 
 // refuseColumns counts the columns that the engine refused, and takes them out.
-func (r *Request) refuseColumns(refused []engine.RefusedColumn) {
-	if len(refused) == 0 {
-		return
-	}
+func (r *Request) refuseColumns(refused []engine.RefusedColumn, quota policy.Quota) {
 	for _, c := range refused {
 		column := &r.columns[c.Column]
-		r.result.refuse(int(r.origins[c.Column]), 0, len(column.Times), c.Code, func() string { return limitText(c.Code, column.Labels) })
+		r.result.refuse(int(r.origins[c.Column]), 0, len(column.Times), c.Code, func() string { return limitText(c.Code, column.Labels, quota) })
 		column.Times = nil
 	}
 	r.columns = slices.DeleteFunc(r.columns, func(c model.Column) bool { return c.Times == nil })
 }
 
 // limitText says that a channel would be one too many.
-func limitText(code string, l model.Labels) string {
+func limitText(code string, l model.Labels, quota policy.Quota) string {
 	if code == policy.CodeInstrumentLimit {
-		return "instrument " + quote(l.Instrument()) + " has as many channels as it may; the channel is refused whole"
+		return "instrument " + quote(l.Instrument()) + " has as many channels as it may" +
+			numberText(quota.ChannelsPerInstrument, "hokan tenant set --channels-per-instrument") + "; the channel is refused whole"
 	}
-	return "there are as many channels as there may be; the channel is refused whole"
+	return "there are as many channels as there may be" + numberText(quota.Channels, "hokan tenant set --channels") + "; the channel is refused whole"
+}
+
+// numberText names a limit and what changes it, where a quota has it.
+func numberText(limit int, how string) string {
+	if limit == 0 {
+		return ""
+	}
+	return ", " + strconv.Itoa(limit) + " (" + how + ")"
 }
 
 func nothingAccepted(r *Result) error {

@@ -42,6 +42,11 @@ func TestChannelLimits(t *testing.T) {
 		answer.Errors[1].Channel != 5 || answer.Errors[1].Code != "channel_limit" {
 		t.Errorf("errors %+v", answer.Errors)
 	}
+	for i, says := range []string{" may, 2 (hokan tenant set --channels-per-instrument);", " may be, 3 (hokan tenant set --channels);"} {
+		if !strings.Contains(answer.Errors[i].Detail, says) {
+			t.Errorf("%q does not say %q", answer.Errors[i].Detail, says)
+		}
+	}
 	answer, err = write(`{"times":[5],"channels":[{"labels":{"instrument":"k","channel":"a"},"values":[1]}]}`)
 	if codeOf(err) != "nothing_accepted" || answer == nil || answer.Rejected != 1 {
 		t.Errorf("nothing but a channel too many: %v, %+v", err, answer)
