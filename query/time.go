@@ -140,14 +140,9 @@ func ParseZone(name string) (*time.Location, error) {
 	if name == "" {
 		return time.UTC, nil
 	}
-	if at, err := time.Parse("-07:00", name); err == nil && at.Format("-07:00") == name {
-		_, offset := at.Zone()
-		return time.FixedZone(name, offset), nil
-	}
-	zone, err := time.LoadLocation(name)
-	if err != nil || name == "Local" { // a machine's own zone has no name that others know
-		return nil, fmt.Errorf("%w: zone %s is not known: want an IANA time zone such as Asia/Tokyo or Etc/GMT-9, which is 9 hours ahead of UTC, or an offset such as +09:00",
-			ErrBadTime, quoteShort(name))
+	zone, err := model.LoadZone(name)
+	if err != nil {
+		return nil, fmt.Errorf("%w: zone %w", ErrBadTime, err)
 	}
 	return zone, nil
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hokan-db/hokan/engine/model"
 	"github.com/hokan-db/hokan/ingest/text"
 )
 
@@ -154,7 +155,7 @@ func (m *Map) set(key, value string) (err error) {
 		m.Start = unquote(value).text
 	case "zone":
 		m.Zone = unquote(value).text
-		_, err = zoneOf(m.Zone)
+		_, err = model.LoadZone(m.Zone)
 	case "channel":
 		err = m.setChannels(value)
 	case "missing":
@@ -165,20 +166,6 @@ func (m *Map) set(key, value string) (err error) {
 		err = errors.New("there is no such setting; there are separator, decimal, header, data, time, format, interval, start, zone, channel, missing and words")
 	}
 	return err
-}
-
-// zoneOf loads a zone, or makes one of an offset such as +09:00; "" and Local are
-// none that a file could mean.
-func zoneOf(name string) (*time.Location, error) {
-	if at, err := time.Parse("-07:00", name); err == nil && at.Format("-07:00") == name {
-		_, offset := at.Zone()
-		return time.FixedZone(name, offset), nil
-	}
-	zone, err := time.LoadLocation(name)
-	if err != nil || name == "" || name == "Local" {
-		return nil, fmt.Errorf("%q is no IANA time zone, nor an offset such as +09:00", name)
-	}
-	return zone, nil
 }
 
 func (m *Map) setChannels(value string) error {

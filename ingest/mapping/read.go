@@ -147,7 +147,7 @@ func (m *Map) cells(l *text.Layout) {
 func (m *Map) clock(l *text.Layout, o *text.Options, first []byte) (refused *refusal.Error) {
 	told := *o
 	if told.Zone == nil && m.Zone != "" {
-		told.Zone, _ = zoneOf(m.Zone) // it was checked
+		told.Zone, _ = model.LoadZone(m.Zone) // it was checked
 	}
 	if told.Start == "" {
 		told.Start = m.Start
