@@ -243,9 +243,8 @@ func (a *applier) applyRows(t *tenant, e *entry.Entry, rows *entry.Rows) error {
 	watched := false
 	for i := range rows.Columns {
 		id := rows.Columns[i].Channel
-		if t.index.Get(id) == nil {
-			t.nextID = max(t.nextID, id+1) // it was given to somebody: not again
-			return fmt.Errorf("%w %d", ErrUnknownChannel, id)
+		if err := t.mustKnow(id); err != nil {
+			return err
 		}
 		watched = watched || t.alarms.Watches(id)
 	}
@@ -265,6 +264,15 @@ func (a *applier) applyRows(t *tenant, e *entry.Entry, rows *entry.Rows) error {
 	}
 	a.tellRows(t, e.Offset, rows.Columns, watched)
 	return nil
+}
+
+// mustKnow refuses rows of a channel that is not defined. The caller holds mu.
+func (t *tenant) mustKnow(id model.ChannelID) error {
+	if t.index.Get(id) != nil {
+		return nil
+	}
+	t.nextID = max(t.nextID, id+1) // it was given to somebody: not again
+	return fmt.Errorf("%w %d", ErrUnknownChannel, id)
 }
 
 // tellRows tells of rows that are in the head now: alarms, if any watches them,
@@ -294,9 +302,8 @@ func (a *applier) applyAttach(t *tenant, e *entry.Entry, body *entry.Attach) err
 	watched := false
 	for i := range body.Newest {
 		id := body.Newest[i].Channel
-		if t.index.Get(id) == nil {
-			t.nextID = max(t.nextID, id+1) // it was given to somebody: not again
-			return fmt.Errorf("%w %d", ErrUnknownChannel, id)
+		if err := t.mustKnow(id); err != nil {
+			return err
 		}
 		watched = watched || t.alarms.Watches(id)
 	}

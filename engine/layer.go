@@ -16,8 +16,8 @@ import (
 // layer is rows of a tenant that no stored block holds yet: those of entries of
 // rows in a head, and beside it the blocks that entries brought along. Of one
 // channel and time an attached block counts after those of older entries, and
-// the head after all of them: a block is not attached to a layer whose head has
-// older rows where it has some: it becomes rows of the head instead.
+// the head after all of them. So a block is not attached to a layer whose head may
+// have older rows among its own: it becomes rows of the head instead.
 type layer struct {
 	*head.Head
 	attached      []*attachedBlock // ascending by offset; only ever added to

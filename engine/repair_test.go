@@ -640,3 +640,35 @@ func TestCatalogThatLostAManifest(t *testing.T) {
 		t.Errorf("got %v, want %v; %+v", got, want, report)
 	}
 }
+
+// TestCatalogThatLostAPartition: the catalog has forgotten the checkpoint of a
+// partition, without which the log, which was trimmed, does not say that its
+// tenants exist. A repair takes the checkpoint for what it is.
+func TestCatalogThatLostAPartition(t *testing.T) {
+	ctx := context.Background()
+	fs := vfs.NewMem()
+	o := manualOptions(fs)
+	o.SegmentBytes = 300
+	db := openManual(t, o)
+	for at := range int64(20) {
+		write(t, db, "a", at, 1)
+	}
+	must(t, db.Checkpoint(ctx))
+	want, _ := channelBits(t, db, model.AllTime())
+	p := mustTenant(t, db).partition
+	revision := p.record.Revision
+	if first, _ := db.log.Bounds(); first <= 1 {
+		t.Fatal("the log was not trimmed")
+	}
+	must(t, db.Close())
+	c, err := catalog.Open(fs, "data/catalog", catalog.Options{})
+	must(t, err)
+	must(t, c.Commit(catalog.PutPartition(p.id, catalog.PartitionRecord{Revision: revision + 1})))
+	must(t, c.Close())
+	report, err := Repair(ctx, o)
+	must(t, err)
+	db = openManual(t, o)
+	if got, _ := channelBits(t, db, model.AllTime()); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, want %v; %+v", got, want, report)
+	}
+}

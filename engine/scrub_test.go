@@ -8,6 +8,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -187,4 +189,23 @@ func TestDamagedUpload(t *testing.T) {
 	if _, err := read(); !errors.Is(err, ErrNotFound) {
 		t.Errorf("of a later tenant it gives %v", err)
 	}
+}
+
+// TestScrubPaceCountsFiles: many small files take time for their number, though
+// they have hardly a byte.
+func TestScrubPaceCountsFiles(t *testing.T) {
+	db := openManual(t, manualOptions(vfs.NewMem()))
+	for day := range int64(8) {
+		write(t, db, "a", day*1440, 1)
+		must(t, db.Flush(context.Background()))
+	}
+	synctest.Test(t, func(t *testing.T) { // on a clock of its own
+		s, files, begun := scrubber{}, 0, time.Now()
+		for db.scrubNext(context.Background(), &s, &pace{rate: paceStep}) {
+			files++
+		}
+		if took := time.Since(begun); files < 8 || took < time.Duration(files)*time.Second {
+			t.Errorf("%d files in %v at a file a second", files, took)
+		}
+	})
 }

@@ -26,9 +26,9 @@ func (f Fault) String() string { return fmt.Sprintf("%s: byte %d: %s", f.Path, f
 // Verify reads every byte of the closed database in o.Dir and calls fault for
 // each place that is damaged, and note for what is left over but harms
 // nothing: a torn tail of the log, files that nothing names, what was set aside
-// and a repair has settled, a database that was killed while it was being made. It writes nothing, and a database that is in
-// use is disk.ErrLocked. The error says why
-// Verify could not do its work; faults are not errors.
+// and a repair has settled, a database that was killed while it was being made.
+// It writes nothing, and a database that is in use is disk.ErrLocked. The error
+// says why Verify could not do its work; faults are not errors.
 func Verify(ctx context.Context, o Options, fault func(Fault), note func(string)) error {
 	v := &verifier{
 		options: o, blocks: disk.NewLocalBlocks(o.FS, o.Dir), report: fault, note: note,

@@ -2,6 +2,7 @@ package disk_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"slices"
@@ -283,5 +284,32 @@ func TestTenantsCalledLikeFiles(t *testing.T) {
 	}
 	if got, err := blocks.List(""); err != nil || !slices.Equal(got, want) {
 		t.Errorf("got %v, %v", got, err)
+	}
+}
+
+// TestManyFolders lists more folders than are walked one after the other: no name
+// is missed, they ascend, and an error in one of them is told.
+func TestManyFolders(t *testing.T) {
+	base := newMem(t)
+	fsys := disktest.New(base)
+	blocks := disk.NewLocalBlocks(fsys, "data")
+	var want []string
+	for i := range 700 {
+		name := fmt.Sprintf("blocks/t%03d/x.blk", i)
+		if err := blockstest.Put(blocks, name, []byte{1}); err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, name)
+	}
+	if got, err := blocks.List("blocks/"); err != nil || !slices.Equal(got, want) {
+		t.Errorf("%d names, %v; want %d", len(got), err, len(want))
+	}
+	if got, err := blocks.List("blocks/t69"); err != nil || !slices.Equal(got, want[690:]) {
+		t.Errorf("%v, %v", got, err)
+	}
+	fsys.Count(func(op disktest.Op) bool { return op.Kind == "list" && strings.HasSuffix(op.Path, "t350") })
+	fsys.FailOnce(0, syscall.EIO)
+	if got, err := blocks.List("blocks/"); !errors.Is(err, syscall.EIO) {
+		t.Errorf("%d names, %v; want the disk's error", len(got), err)
 	}
 }
