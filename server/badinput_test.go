@@ -6,7 +6,6 @@ import (
 	"compress/gzip"
 	encoding "encoding/binary"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"slices"
@@ -251,12 +250,7 @@ func (f *fixture) raw(p dialect, body string, length int) (*http.Response, strin
 	if err != nil {
 		f.Fatal(err)
 	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
-	if err != nil {
-		f.Fatal(err)
-	}
-	return answer, string(text)
+	return answer, f.textOf(answer)
 }
 
 // TestBodiesThatGrow: what would be a thousand times as large unpacked, or says

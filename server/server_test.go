@@ -109,10 +109,16 @@ func (f *fixture) ask(method, path, token, body string, headers ...string) (*htt
 	if err != nil {
 		f.Fatal(err)
 	}
+	return answer, f.textOf(answer)
+}
+
+// textOf reads the rest of an answer.
+func (f *fixture) textOf(answer *http.Response) string {
+	f.Helper()
 	defer answer.Body.Close()
 	text, err := io.ReadAll(answer.Body)
 	if err != nil {
 		f.Fatal(err)
 	}
-	return answer, string(text)
+	return string(text)
 }
